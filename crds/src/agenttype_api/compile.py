@@ -38,7 +38,6 @@ def agent_policy(agent: v1alpha1.AgentType, backends: Backends, adapters: Adapte
     used = dict.fromkeys(route.backend for route in routes)
     return policy.Policy(
         identity=policy.Identity(namespace=agent.metadata.namespace, name=agent.metadata.name, uid=agent.metadata.uid),
-        generation=agent.metadata.generation,
         backends=tuple(_backend(backends[name]) for name in used),
         routes=tuple(routes),
         tools=tuple(

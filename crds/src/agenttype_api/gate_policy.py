@@ -80,6 +80,5 @@ class PolicyReport(Document):
     """What a sidecar answers at `/agenttype/v1/policy` on its control port."""
 
     policy_hash: str
-    generation: int
     error: str = ""
     """Why a newer document was refused; empty when none was."""

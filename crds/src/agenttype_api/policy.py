@@ -108,7 +108,6 @@ class Policy(Document):
 
     version: Literal[1] = 1
     identity: Identity
-    generation: int
     backends: tuple[Backend, ...]
     routes: tuple[Route, ...]
     tools: tuple[Tool, ...] = ()
