@@ -22,8 +22,14 @@ def env(model):
     return {"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "any"}
 
 
+@pytest.fixture(scope="module")
+def norms(tmp_path_factory):
+    with running(NORMS, tmp_path_factory.mktemp("norms")) as program:
+        yield program
+
+
 @pytest.fixture
-def norms(tmp_path):
+def own_norms(tmp_path):
     with running(NORMS, tmp_path) as program:
         yield program
 
@@ -100,9 +106,9 @@ def test_a_stream_that_is_cut_is_an_error_not_an_answer(model, green):
     assert green.is_alive()
 
 
-def test_green_judges_without_a_norm_when_the_norms_server_is_away(model, green, norms):
-    norms.terminate()
-    answer = green.post("/explain", {"log": LOG})
+def test_green_judges_without_a_norm_when_the_norms_server_is_away(tmp_path, model, env):
+    with running(GREEN, tmp_path, NORMS_MCP_URL=f"http://127.0.0.1:{free_port()}/mcp", **env) as green:
+        answer = green.post("/explain", {"log": LOG})
     assert answer.status == 200
     assert answer.body == {"verdict": "suspicious", "norm": None, "raw": f"{SUSPICIOUS} "}
     assert model.asked() == [("gpt-4o-mini", LOG, True)]
@@ -113,16 +119,12 @@ def test_the_norms_server_offers_two_tools_that_read_and_one_that_deletes(norms)
     assert [tool["name"] for tool in tools] == ["lookup_norm", "list_programs", "delete_norm"]
 
 
-def test_a_deleted_norm_is_gone_and_an_unknown_one_is_a_tool_error(norms):
-    assert not mcp(norms, "tools/call", name="delete_norm", arguments={"program": "cron"}).body["result"][
-        "isError"
-    ]
-    assert mcp(norms, "tools/call", name="lookup_norm", arguments={"program": "cron"}).body["result"][
-        "isError"
-    ]
+def test_a_deleted_norm_is_gone_and_an_unknown_one_is_a_tool_error(own_norms):
+    assert not mcp(own_norms, "tools/call", name="delete_norm", arguments={"program": "cron"}).body["result"]["isError"]
+    assert mcp(own_norms, "tools/call", name="lookup_norm", arguments={"program": "cron"}).body["result"]["isError"]
 
 
-@pytest.mark.parametrize("name", ["norms", "green", "red"])
+@pytest.mark.parametrize("name", ["own_norms", "green", "red"])
 def test_sigterm_ends_an_example_in_seconds(request, name):
     assert request.getfixturevalue(name).terminate() in {0, -15}
 
