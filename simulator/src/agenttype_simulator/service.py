@@ -1,0 +1,112 @@
+"""What every route needs: which model is meant, and the run of a call with its books."""
+
+import hashlib
+import secrets
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from agenttype_simulator import text
+from agenttype_simulator.engine import Engine, Job
+from agenttype_simulator.errors import Refusal
+from agenttype_simulator.exchange import Exchange
+from agenttype_simulator.faults import Arrival, Script
+from agenttype_simulator.loras import Adapters
+from agenttype_simulator.metrics import Metrics
+from agenttype_simulator.options import Options
+from agenttype_simulator.sampling import Sampling
+
+VERSION = "0.32.0"
+
+
+@dataclass(frozen=True)
+class Target:
+    """The model that a call means; `adapter` is None on the base model."""
+
+    served: str
+    adapter: str | None
+
+
+@dataclass(frozen=True)
+class Call:
+    """One accepted generation: what was asked and the job that answers it."""
+
+    number: str
+    created: int
+    model: str
+    prompt: str
+    sampling: Sampling
+    job: Job
+    arrival: Arrival
+
+    @property
+    def prompt_tokens(self) -> int:
+        """The prompt's length, as usage reports it."""
+        return self.job.prompt_tokens
+
+
+class Service:
+    """One process's state, handed to every route."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.metrics = Metrics(options.base, options.max_loras)
+        self.engine = Engine(options, self.metrics)
+        self.adapters = Adapters(options.served_model_names, options.max_lora_rank)
+        self.script = Script()
+        self.started = int(time.time())
+        digest = hashlib.blake2b(options.model.encode(), digest_size=4).hexdigest()
+        self.fingerprint = f"vllm-{VERSION}-{digest}"
+
+    def target(self, name: str | None) -> Target:
+        """Find the model of a call; an empty name means the base model, a trap that vLLM has too."""
+        if not name or name in self.options.served_model_names:
+            return Target(self.options.base, None)
+        if name in self.adapters.paths:
+            return Target(name, name)
+        aliases = ", ".join(self.options.served_model_names)
+        raise Refusal(
+            f"The model `{name}` does not exist. Valid aliases: {aliases}.",
+            HTTPStatus.NOT_FOUND,
+            param="model",
+        )
+
+    def call(self, exchange: Exchange, kind: str, target: Target, prompt: str, sampling: Sampling) -> Call:
+        """Make up the answers of one call and give it an id, the caller's own where it sent one."""
+        given = exchange.headers.get("x-request-id")
+        return Call(
+            number=f"{kind}-{given or secrets.token_hex(8)}",
+            created=int(time.time()),
+            model=target.served,
+            prompt=prompt,
+            sampling=sampling,
+            job=Job(
+                adapter=target.adapter,
+                prompt_tokens=text.count(prompt),
+                answers=tuple(text.answer(target.served, prompt, sampling.wish, index) for index in range(sampling.n)),
+            ),
+            arrival=exchange.arrival,
+        )
+
+    async def tokens(self, call: Call) -> AsyncGenerator[tuple[int, text.Token], None]:
+        """Run the call and write down in its arrival what it took so far."""
+        call.arrival.prompt_tokens = call.prompt_tokens
+        async with aclosing(self.engine.run(call.job)) as steps:
+            async for step in steps:
+                call.arrival.completion_tokens += 1
+                yield step
+
+    async def answers(self, call: Call) -> tuple[tuple[text.Token, ...], ...]:
+        """Run the call to its end."""
+        async with aclosing(self.tokens(call)) as steps:
+            async for _ in steps:
+                pass
+        return call.job.answers
+
+
+def usage(prompt: int, completion: int) -> dict[str, Any]:
+    """The token counts of an OpenAI reply, in vLLM's order."""
+    return {"prompt_tokens": prompt, "total_tokens": prompt + completion, "completion_tokens": completion}

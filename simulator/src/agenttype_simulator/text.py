@@ -1,0 +1,134 @@
+"""What a made-up model reads and says: a pure function of its name and the prompt.
+
+One whitespace-separated word is one token. A chat is rendered before it is counted, one block per message and one
+open block for the answer, so a chat costs its words plus one per message plus one:
+
+    <|im_start|>user
+    How are you?<|im_end|>
+    <|im_start|>assistant
+
+A prompt steers the answer by marks in its text; the last of each kind holds:
+
+    [[tokens=40]]      the answer is 40 tokens long, the end mark included (otherwise 16)
+    [[say=any words]]  the answer is these words
+"""
+
+import hashlib
+import re
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+VOCABULARY = 49_152
+END_ID = 2
+DEFAULT_TOKENS = 16
+_LENGTH = re.compile(r"\[\[tokens=(\d{1,7})\]\]")
+_SAY = re.compile(r"\[\[say=(.*?)\]\]", re.DOTALL)
+_WORDS = (
+    *("amber", "anchor", "autumn", "basin", "birch", "bridge", "candle", "canyon", "cedar", "cinder", "cloud"),
+    *("comet", "copper", "coral", "dawn", "delta", "ember", "fable", "falcon", "fern", "field", "flint"),
+    *("forest", "garden", "glacier", "granite", "harbor", "hazel", "heron", "island", "ivory", "jasper"),
+    *("juniper", "lantern", "larch", "linen", "lotus", "maple", "marble", "meadow", "mist", "moss", "north"),
+    *("oak", "ocean", "olive", "opal", "orchard", "pebble", "pine", "prairie", "quartz", "raven", "reed"),
+    *("ridge", "river", "saffron", "shore", "silver", "slate", "spruce", "thistle", "tide", "valley"),
+)
+
+
+@dataclass(frozen=True)
+class Token:
+    """One generated token; `finish` (stop, length) and `stop` (the matched string) are set on the last one."""
+
+    text: str
+    number: int
+    finish: str | None = None
+    stop: str | None = None
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What bounds an answer; lengths are in tokens, the end mark included."""
+
+    max_tokens: int
+    min_tokens: int = 0
+    ignore_end: bool = False
+    stop: tuple[str, ...] = ()
+    keep_stop: bool = False
+
+
+def words(text: str) -> list[str]:
+    """The tokens of a text."""
+    return text.split()
+
+
+def count(text: str) -> int:
+    """How many tokens a text is."""
+    return len(text.split())
+
+
+def numbers(text: str) -> list[int]:
+    """The token ids of a text; the same word always has the same id."""
+    return [_number(word) for word in text.split()]
+
+
+def rendered(messages: Iterable[tuple[str, str]]) -> str:
+    """The prompt that a chat of (role, text) becomes."""
+    blocks = [f"<|im_start|>{role}\n{said}<|im_end|>\n" for role, said in messages]
+    return "".join(blocks) + "<|im_start|>assistant\n"
+
+
+def answer(model: str, prompt: str, wish: Wish, index: int = 0) -> tuple[Token, ...]:
+    """The whole answer that `model` gives; its first word is the model's name, so a reader sees who spoke."""
+    said = _SAY.findall(prompt)
+    script = [model, *_endless(model, prompt, index, wish.max_tokens)] if not said else words(said[-1])
+    natural = _natural_length(prompt, script, said=bool(said))
+    if wish.ignore_end:
+        natural = wish.max_tokens + 1
+    natural = max(natural, wish.min_tokens + 1)
+    ends = natural <= wish.max_tokens
+    spoken = natural - 1 if ends else wish.max_tokens
+    pieces = [(" " if place else "") + script[place % len(script)] for place in range(spoken)]
+    tokens = [Token(piece, _number(piece.strip())) for piece in pieces]
+    if ends:
+        tokens.append(Token("", END_ID, "stop"))
+    else:
+        tokens[-1] = Token(tokens[-1].text, tokens[-1].number, "length")
+    return _stopped(tokens, wish)
+
+
+def _natural_length(prompt: str, script: list[str], *, said: bool) -> int:
+    if said:
+        return len(script) + 1
+    asked = _LENGTH.findall(prompt)
+    return max(1, int(asked[-1])) if asked else DEFAULT_TOKENS
+
+
+def _endless(model: str, prompt: str, index: int, length: int) -> list[str]:
+    seed = hashlib.blake2b(f"{model}\0{prompt}\0{index}".encode(), digest_size=64).digest()
+    return [_WORDS[(seed[place % 64] + place // 64) % len(_WORDS)] for place in range(min(length, 4096))]
+
+
+def _stopped(tokens: list[Token], wish: Wish) -> tuple[Token, ...]:
+    """Cut at the first stop string; the token that completes it is generated and counted, as in vLLM."""
+    if not wish.stop:
+        return tuple(tokens)
+    spoken = ""
+    for place, token in enumerate(tokens):
+        spoken += token.text
+        found = [(spoken.find(stop), stop) for stop in wish.stop if stop in spoken]
+        if found and place >= wish.min_tokens:
+            start, stop = min(found)
+            kept = _clipped(tokens[: place + 1], start + len(stop) if wish.keep_stop else start)
+            return (*kept[:-1], Token(kept[-1].text, token.number, "stop", stop))
+    return tuple(tokens)
+
+
+def _clipped(tokens: list[Token], end: int) -> list[Token]:
+    kept, begin = [], 0
+    for token in tokens:
+        kept.append(replace(token, text=token.text[: max(0, end - begin)]))
+        begin += len(token.text)
+    return kept
+
+
+def _number(word: str) -> int:
+    return zlib.crc32(word.encode()) % (VOCABULARY - 100) + 100
