@@ -1,0 +1,104 @@
+"""`up`: make a cluster, or find that it is there; whatever goes wrong on the way is taken down again."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from typing import TYPE_CHECKING, NoReturn
+
+from cluster import binaries, components, control_plane, health, journal, lock, ports, progress, teardown
+from cluster.errors import ClusterError, StoppedError, UnmetError
+from cluster.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from types import FrameType
+
+    from cluster.paths import Home
+
+_ATTEMPTS = 3
+
+
+def control_plane_only(home: Home) -> None:
+    """etcd, API server and controllers on free loopback ports; any number side by side, no root needed."""
+    program_folder = binaries.build(binaries.CONTROL_PLANE)
+    with interruptible(), lock.hold(home) as held:
+        if not fresh(home, full=False):
+            return
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                _control_plane_once(home, program_folder, held)
+            except ClusterError as error:
+                # A port found free may be taken before its component binds it; anything else is final.
+                if attempt == _ATTEMPTS or "address already in use" not in str(error):
+                    raise
+            else:
+                return
+
+
+def _control_plane_once(home: Home, program_folder: Path, held: int) -> None:
+    api_port, etcd_port, peer_port = ports.free(3)
+    plan = components.Plan(
+        home=home,
+        bin=program_folder,
+        network=components.Network(),
+        api_port=api_port,
+        etcd_port=etcd_port,
+        etcd_peer_port=peer_port,
+        full=False,
+    )
+    written = journal.Journal(home.journal)
+    with undone_on_failure(home):
+        supervisor = Supervisor(home, written.begin(full=False), held)
+        control_plane.prepare(plan)
+        control_plane.start(plan, supervisor)
+        written.ready()
+    progress.say(f"ready: {plan.server}, kubeconfig {home.kubeconfig}")
+
+
+def fresh(home: Home, *, full: bool) -> bool:
+    """Clean the folder of a dead cluster; False when a healthy one lives there already."""
+    record = journal.read(home.journal)
+    if record is not None and health.healthy(home, record):
+        if record.full != full:
+            raise UnmetError(
+                f"{home.root} holds a running {'full cluster' if record.full else 'control plane'}",
+                "take it down first, or name another folder with --dir",
+            )
+        progress.say(f"already up: kubeconfig {home.kubeconfig}")
+        return False
+    if record is not None:
+        progress.say(f"clean the leftovers of a dead cluster in {home.root}")
+    teardown.run(home)
+    if foreign := sorted(path.name for path in home.root.iterdir() if path != home.lock):
+        raise UnmetError(f"{home.root} is not empty and not ours ({foreign[0]})", "name another folder with --dir")
+    return True
+
+
+@contextlib.contextmanager
+def undone_on_failure(home: Home) -> Iterator[None]:
+    """Take down what was made if the body does not finish; its logs stay for the reader."""
+    try:
+        yield
+    except BaseException:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        teardown.run(home, keep=True)
+        raise
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Make SIGINT and SIGTERM an ordinary error, so that everything on the way is undone."""
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        del frame
+        raise StoppedError(f"stopped by {signal.Signals(number).name}; what was made is removed")
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
