@@ -1,0 +1,58 @@
+# Everything that people and CI run. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+UV := uv run --frozen --no-sync
+PYTEST := $(UV) pytest
+ROOMS := crds operator wrapper proxy sidecar gate simulator
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+.PHONY: setup
+setup: ## Install uv if it is missing, and the locked dependencies
+	@command -v uv >/dev/null || python3 -m pip install --quiet uv==0.13.8
+	@uv sync --frozen --quiet
+
+.PHONY: generate
+generate: setup ## Write CRDs, the chart's copies and the reference page from the models
+	@$(UV) python -m agenttype_api.generate .
+
+.PHONY: check
+check: setup ## Lint, types, import contracts, dependencies, fresh generated files
+	$(UV) ruff check .
+	$(UV) ruff format --check --quiet .
+	$(UV) mypy
+	$(UV) lint-imports --no-cache
+	@for room in $(ROOMS); do (cd $$room && $(UV) deptry --no-ansi src) || exit 1; done
+	$(UV) python -m agenttype_api.generate --check .
+
+.PHONY: unit contract wire integration e2e
+unit: setup ## Pure modules, tables, properties
+	$(PYTEST) tests/unit
+contract: setup ## What one room writes another can read
+	$(PYTEST) tests/contract
+wire: setup ## Sidecar, gate and agents as processes on loopback
+	$(PYTEST) tests/wire
+integration: setup ## The operator on a real API server
+	$(PYTEST) tests/integration
+e2e: setup ## Real pods on a real node, with the real engine
+	$(PYTEST) tests/e2e
+
+.PHONY: test
+test: check ## Everything that CI runs
+	$(PYTEST) tests/unit tests/contract tests/wire tests/integration tests/e2e
+
+.PHONY: demo
+demo: setup ## Two agents, two adapters, one engine, on a cluster of their own
+	@$(UV) python examples/demo
+
+.PHONY: cluster-up cluster-down
+cluster-up: ## A real Kubernetes without Docker
+	@python3 cluster up
+cluster-down: ## End it and leave nothing behind
+	@python3 cluster down
+
+.PHONY: bench
+bench: setup ## Figures, side by side in one run
+	@for script in bench/*.py; do $(UV) python $$script || exit 1; done
