@@ -1,6 +1,6 @@
 """What can go wrong when the wrapper is put beside the agent.
 
-    InstallError    the init container ends with 1 and its message tells the fix
+InstallError    the init container ends with 1 and its message tells the fix
 """
 
 import errno
@@ -25,5 +25,5 @@ class InstallError(Exception):
 
 def of_system(error: OSError, target: str) -> InstallError:
     """Return the error that tells the user what a failed system call on the target means."""
-    fix = FIXES.get(error.errno or 0, "see the error")
-    return InstallError(f"cannot write {target}: {error.strerror or error}: {fix}")
+    fix = FIXES.get(error.errno or 0)
+    return InstallError(f"cannot write {target}: {error.strerror or error}" + (f": {fix}" if fix else ""))

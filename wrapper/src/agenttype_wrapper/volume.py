@@ -1,162 +1,97 @@
-"""Puts the payload on the volume: stage beside, compile, close, swap in, verify; the only module here that writes.
+"""Puts a tree on the volume: stage beside, close, swap in, verify; the only module here that writes.
 
-A part (`python`) becomes visible whole or not at all. What a killed run left behind is removed by the next one.
+A part becomes visible whole or not at all, and what a killed run left behind is removed by the next one.
 """
 
-import hashlib
-import importlib.util
-import marshal
+from __future__ import annotations
+
 import os
-import py_compile
 import shutil
-import sys
 
 from agenttype_wrapper import errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Iterator
+    from agenttype_wrapper import tree
 
-FILE_MODE = 0o444
+FILE_MODE = 0o444  # any user of any agent may read it, none may change it
 DIRECTORY_MODE = 0o555
 STAGED = ".agenttype-new-"
 RETIRED = ".agenttype-old-"
 
-PYC_HEADER = 16  # bytes: magic, flags, source hash (PEP 552)
-PYC_UNCHECKED_HASH = b"\x01\x00\x00\x00"
 
-
-class Tree:
-    """A payload read into memory: what is to be on the volume."""
-
-    def __init__(self, root: str) -> None:
-        self.files: "Dict[str, bytes]" = {path: _read(os.path.join(root, path)) for path in sorted(_walk(root))}
-        if not self.files:
-            raise errors.InstallError(f"no payload at {root}: the image was built without it")
-
-    @property
-    def parts(self) -> "list[str]":
-        """The top directories, each swapped in on its own."""
-        return sorted({path.split(os.sep)[0] for path in self.files})
-
-    @property
-    def digest(self) -> str:
-        """One digest over all names and contents, as `sha256:…`."""
-        total = hashlib.sha256()
-        for path, data in self.files.items():
-            total.update(f"{path}\0{len(data)}\0".encode())
-            total.update(data)
-        return "sha256:" + total.hexdigest()
-
-
-def install(tree: Tree, target: str) -> None:
-    """Make the target hold the tree, and prove it by reading it back.
+def install(wanted: tree.Tree) -> None:
+    """Make the tree's root hold the tree, and prove it by reading it back.
 
     Raises:
-        InstallError: the target cannot be written, or what is read back differs.
+        InstallError: the root cannot be written, or what is read back differs.
     """
     try:
-        os.makedirs(target, exist_ok=True)
-        _remove_leftovers(target)
-        for part in tree.parts:
-            staged = _stage(tree, part, target)
-            _swap(staged, os.path.join(target, part))
-        _remove_leftovers(target)
-        verify(tree, target)
+        os.makedirs(wanted.root, exist_ok=True)
+        _remove_leftovers(wanted.root)
+        for part in wanted.parts:
+            _stage(wanted, part)
+        for part in wanted.parts:
+            _swap(wanted.root, part)
+        _remove_leftovers(wanted.root)
+        verify(wanted)
     except OSError as error:
-        raise errors.of_system(error, target) from error
+        raise errors.of_system(error, wanted.root) from error
 
 
-def verify(tree: Tree, target: str) -> None:
-    """Compare the target with the tree: contents, bytecode, modes, and nothing besides.
+def verify(wanted: tree.Tree) -> None:
+    """Compare the volume with the tree: every content, every mode, and nothing besides.
 
     Raises:
         InstallError: they differ.
     """
-    wanted = dict(tree.files)
-    for part in tree.parts:
-        for path in _walk(os.path.join(target, part)):
-            name = os.path.join(part, path)
-            place = os.path.join(target, name)
-            data = _read(place)
-            if os.stat(place).st_mode & 0o777 != FILE_MODE:
-                raise errors.InstallError(f"{place} has other modes than it was given")
-            if name.endswith(".pyc"):
-                _verify_bytecode(place, data, tree)
-            elif wanted.pop(name, None) != data:
-                raise errors.InstallError(f"{place} is not what was copied; the volume may be failing")
-    if wanted:
-        raise errors.InstallError(f"{target} lacks {', '.join(wanted)}; the volume may be failing")
+    missing = dict(wanted.files)
+    for part in wanted.parts:
+        for directory, _, names in os.walk(os.path.join(wanted.root, part)):
+            _verify_mode(directory, DIRECTORY_MODE)
+            for name in names:
+                place = os.path.join(directory, name)
+                _verify_mode(place, FILE_MODE)
+                with open(place, "rb") as file:
+                    if missing.pop(os.path.relpath(place, wanted.root), None) != file.read():
+                        raise errors.InstallError(f"{place} is not what was copied: the volume may be failing")
+    if missing:
+        raise errors.InstallError(f"{wanted.root} lacks {', '.join(missing)}: the volume may be failing")
 
 
-def _stage(tree: Tree, part: str, target: str) -> str:
-    staged = os.path.join(target, STAGED + part)
-    for path, data in tree.files.items():
-        if path.split(os.sep)[0] == part:
-            _write(os.path.join(staged, os.path.relpath(path, part)), data)
-    for path in sorted(_walk(staged)):
-        if path.endswith(".py"):
-            _compile(os.path.join(staged, path), os.path.join(target, part, path))
-    for directory, _, names in os.walk(staged, topdown=False):
-        for name in names:
-            os.chmod(os.path.join(directory, name), FILE_MODE)
+def _verify_mode(place: str, mode: int) -> None:
+    found = os.stat(place).st_mode & 0o777
+    if found != mode:
+        raise errors.InstallError(f"{place} has mode {found:o}, not {mode:o}: use a volume that keeps modes")
+
+
+def _stage(wanted: tree.Tree, part: str) -> None:
+    staged = os.path.join(wanted.root, STAGED + part)
+    for name, data in wanted.files.items():
+        if name.split(os.sep)[0] == part:
+            place = os.path.join(staged, os.path.relpath(name, part))
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            with open(place, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())  # an error of the disk shows here, not after the agent has started
+            os.chmod(place, FILE_MODE)
+    for directory, _, _ in os.walk(staged, topdown=False):
         os.chmod(directory, DIRECTORY_MODE)
-    return staged
 
 
-def _compile(source: str, shown: str) -> None:
-    """Write bytecode that Python takes without looking at the source: this saves a third of the start-up cost."""
-    py_compile.compile(
-        source, dfile=shown, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
-    )
-
-
-def _verify_bytecode(place: str, data: bytes, tree: Tree) -> None:
-    cache, name = os.path.split(place)
-    module = os.path.join(os.path.dirname(cache), name.split(".")[0] + ".py")
-    source = next(content for path, content in tree.files.items() if module.endswith(os.sep + path))
-    header = importlib.util.MAGIC_NUMBER + PYC_UNCHECKED_HASH + importlib.util.source_hash(source)
-    if data[:PYC_HEADER] != header:
-        raise errors.InstallError(f"{place} is not the bytecode of its source; the volume may be failing")
-    marshal.loads(data[PYC_HEADER:])  # noqa: S302 — our own bytecode, written a moment ago
-
-
-def _swap(staged: str, place: str) -> None:
+def _swap(root: str, part: str) -> None:
     """Two renames: between them the part is missing, which Python takes in silence; no half of it is ever seen."""
+    place = os.path.join(root, part)
     if os.path.lexists(place):
-        os.rename(place, os.path.join(os.path.dirname(place), RETIRED + os.path.basename(place)))
-    os.rename(staged, place)
+        os.rename(place, os.path.join(root, RETIRED + part))
+    os.rename(os.path.join(root, STAGED + part), place)
 
 
-def _remove_leftovers(target: str) -> None:
-    for name in os.listdir(target):
+def _remove_leftovers(root: str) -> None:
+    for name in os.listdir(root):
         if name.startswith((STAGED, RETIRED)):
-            place = os.path.join(target, name)
+            place = os.path.join(root, name)
             for directory, _, _ in os.walk(place):
-                os.chmod(directory, 0o755)
+                os.chmod(directory, 0o700)
             shutil.rmtree(place)
-
-
-def _walk(root: str) -> "Iterator[str]":
-    """Yield the files below a directory, relative to it; bytecode that lies beside the sources is not payload."""
-    for directory, directories, names in os.walk(root):
-        if directory.startswith(os.path.join(PAYLOAD, "")) and "__pycache__" in directories:
-            directories.remove("__pycache__")
-        for name in names:
-            yield os.path.relpath(os.path.join(directory, name), root)
-
-
-PAYLOAD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "payload")
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
-
-
-def _write(path: str, data: bytes) -> None:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

@@ -10,7 +10,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any  # noqa: F401 -- used by type comments
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
