@@ -82,9 +82,7 @@ class Red:
             try:
                 urlopen(self.green_url + "/healthz", timeout=5).close()
             except OSError as error:
-                print(
-                    f"red: green is not up yet ({error}), next try in {delay} s", file=sys.stderr, flush=True
-                )
+                print(f"red: green is not up yet ({error}), next try in {delay} s", file=sys.stderr, flush=True)
                 if stop.wait(delay):
                     return
             else:
