@@ -1,0 +1,23 @@
+{{- define "agenttype.labels" -}}
+app.kubernetes.io/name: agenttype
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- define "agenttype.operatorSelector" -}}
+app.kubernetes.io/name: agenttype
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end }}
+
+{{- define "agenttype.operatorName" -}}
+{{ printf "%s-operator" .Release.Name | trunc 52 | trimSuffix "-" }}
+{{- end }}
+
+{{/* Image of one of our rooms: include "agenttype.image" (list . "sidecar") */}}
+{{- define "agenttype.image" -}}
+{{- $root := index . 0 -}}
+{{- $name := get $root.Values.images (index . 1) -}}
+{{ $root.Values.images.prefix }}{{ $name }}:{{ $root.Values.images.tag | default $root.Chart.AppVersion }}
+{{- end }}
