@@ -39,7 +39,10 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _up(options: argparse.Namespace) -> int:
-    bring_up.control_plane_only(options.dir)
+    if options.control_plane_only:
+        bring_up.control_plane_only(options.dir)
+    else:
+        bring_up.full(options.dir)
     return 0
 
 

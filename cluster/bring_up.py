@@ -6,7 +6,23 @@ import contextlib
 import signal
 from typing import TYPE_CHECKING, NoReturn
 
-from cluster import binaries, components, control_plane, health, journal, lock, ports, progress, teardown
+from cluster import (
+    base_images,
+    binaries,
+    claim,
+    components,
+    control_plane,
+    health,
+    journal,
+    links,
+    lock,
+    node,
+    packages,
+    packet_filter,
+    ports,
+    progress,
+    teardown,
+)
 from cluster.errors import ClusterError, StoppedError, UnmetError
 from cluster.supervisor import Supervisor
 
@@ -55,6 +71,45 @@ def _control_plane_once(home: Home, program_folder: Path, held: int) -> None:
         control_plane.start(plan, supervisor)
         written.ready()
     progress.say(f"ready: {plan.server}, kubeconfig {home.kubeconfig}")
+
+
+def full(home: Home) -> None:
+    """A whole cluster of one node; one per machine."""
+    packages.require_root("a full cluster")
+    with interruptible():
+        packages.ensure(packages.NODE)
+        program_folder = binaries.build()
+        pause = base_images.pause(program_folder)
+        with lock.hold(home) as held:
+            if not fresh(home, full=True):
+                return
+            written = journal.Journal(home.journal)
+            with undone_on_failure(home):
+                mark = written.begin(full=True)
+                claim.take(home, written, teardown.run)
+                plan = _full_plan(home, program_folder)
+                links.check(plan.network)
+                packet_filter.check()
+                ports.check()
+                control_plane.prepare(plan)
+                node.prepare(plan)
+                node.make_host(plan, written)
+                node.start(plan, Supervisor(home, mark, held), pause)
+                written.ready()
+            progress.say(f"ready: {plan.server}, kubeconfig {home.kubeconfig}")
+
+
+def _full_plan(home: Home, program_folder: Path) -> components.Plan:
+    etcd_port, peer_port = ports.free(2)
+    return components.Plan(
+        home=home,
+        bin=program_folder,
+        network=components.Network(address="172.30.0.1", link="agenttype0"),
+        api_port=6443,
+        etcd_port=etcd_port,
+        etcd_peer_port=peer_port,
+        full=True,
+    )
 
 
 def fresh(home: Home, *, full: bool) -> bool:

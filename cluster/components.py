@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 from pathlib import Path  # noqa: TC003 — a dataclass field's type
 
 from cluster.paths import Home  # noqa: TC001 — a dataclass field's type
@@ -21,6 +22,11 @@ class Network:
     services: str = "10.96.0.0/16"
     api_service: str = "10.96.0.1"
     dns_service: str = "10.96.0.10"
+
+    @property
+    def ranges(self) -> tuple[str, ...]:
+        """Every IPv4 range inside the cluster."""
+        return (str(ipaddress.ip_interface(f"{self.address}/{self.prefix}").network), self.pods, self.services)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ def prepare(plan: Plan) -> None:
     for folder in ("config", "log"):
         (plan.home / folder).mkdir()
     identities.create(plan)
-    for name, text in configs.control_plane(plan).items():
+    for name, text in configs.control_plane().items():
         plan.home.config(name).write_text(text)
 
 

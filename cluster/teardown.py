@@ -3,28 +3,79 @@
 from __future__ import annotations
 
 import shutil
+import time
 from typing import TYPE_CHECKING
 
-from cluster import journal, processes, progress
+from cluster import api, cgroups, claim, journal, kernel, links, mounts, packet_filter, processes, progress, traces
 from cluster.errors import BrokenError
 
 if TYPE_CHECKING:
     from cluster.paths import Home
 
 _GRACE_SECONDS = 12.0  # the API server finishes open watches for up to ten
+_POD_GRACE_SECONDS = 1
+_PODS_GONE_SECONDS = 30.0
 _SWEEPS = 5
+_MAKERS_OF_PODS = {"kube-scheduler", "kube-controller-manager"}
 
 
 def run(home: Home, *, keep: bool = False) -> bool:
     """Leave nothing of the cluster but the lock, or also its files when asked; False when there was none."""
     record = journal.read(home.journal)
     if record is not None:
+        if record.full:
+            _delete_pods(home, record)
         with progress.step("stop the components") as shown:
             _stop_processes(record, shown)
+        with progress.step("remove what was made on the host"):
+            mounts.unmount_below(home.root)
+            packet_filter.undo(record)
+            links.undo(record)
+            cgroups.undo(record)
+            kernel.undo(record)
+            traces.undo(home, record)
+        claim.undo(home, record)
         home.journal.rename(home.last_journal)
     if home.last_journal.exists() and not keep:
         _empty(home)
     return record is not None
+
+
+def _delete_pods(home: Home, record: journal.Record) -> None:
+    """Let the kubelet end the pods, so that the CNI plugin gives back their links; by force what stays."""
+    alive = [process for process in record.processes if processes.alive(process)]
+    if not {"kube-apiserver", "kubelet"} <= {process.name for process in alive} or not home.kubeconfig.exists():
+        return
+    client = api.Client.of(home)
+    if not client.ready():
+        return
+    processes.stop([process for process in alive if process.name in _MAKERS_OF_PODS], _GRACE_SECONDS)
+    with progress.step("delete the pods") as shown:
+        try:
+            for pod in client.get("/api/v1/pods")["items"]:
+                where = pod["metadata"]
+                path = f"/api/v1/namespaces/{where['namespace']}/pods/{where['name']}"
+                client.delete(path, _POD_GRACE_SECONDS)
+            while client.get("/api/v1/pods")["items"] and shown.elapsed < _PODS_GONE_SECONDS:
+                shown.tick()
+                time.sleep(0.1)
+        except api.UnreachableError as error:
+            progress.say(f"the API server failed meanwhile; pods are ended by force ({error})")
+
+
+def _stop_processes(record: journal.Record, shown: progress.Step) -> None:
+    for process in reversed(record.processes):
+        if processes.alive(process):
+            processes.stop([process], _GRACE_SECONDS, shown.tick)
+    cgroups.kill(record, shown.tick)
+    for _ in range(_SWEEPS):
+        left = processes.marked(record.mark)
+        if not left:
+            return
+        processes.stop(left, 1.0, shown.tick)
+    names = ", ".join(f"{process.name} ({process.pid})" for process in processes.marked(record.mark))
+    if names:
+        raise BrokenError(f"processes do not end: {names}", "run `down` again")
 
 
 def _empty(home: Home) -> None:
@@ -34,17 +85,3 @@ def _empty(home: Home) -> None:
             shutil.rmtree(path)
         elif path != home.lock:
             path.unlink()
-
-
-def _stop_processes(record: journal.Record, shown: progress.Step) -> None:
-    for process in reversed(record.processes):
-        if processes.alive(process):
-            processes.stop([process], _GRACE_SECONDS, shown.tick)
-    for _ in range(_SWEEPS):
-        left = processes.marked(record.mark)
-        if not left:
-            return
-        processes.stop(left, 1.0, shown.tick)
-    names = ", ".join(f"{process.name} ({process.pid})" for process in processes.marked(record.mark))
-    if names:
-        raise BrokenError(f"processes do not end: {names}", "run `down` again")

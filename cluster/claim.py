@@ -1,0 +1,72 @@
+"""Only one full node fits on a machine; this says whose it is."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cluster import journal, lock, processes, progress
+from cluster.errors import UnmetError
+from cluster.paths import Home
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cluster.journal import Record
+
+KIND = "claim"
+_FILE = Path("/run/agenttype-cluster")
+
+
+def take(home: Home, written: journal.Journal, clean: Callable[[Home], object]) -> None:
+    """Claim the machine for a cluster, after `clean` of a dead one; another live one is an error that names it."""
+    written.effect(KIND, str(_FILE))
+    while not _write_new(home):
+        holder = _holder()
+        if holder is None or holder.root == home.root:
+            _FILE.unlink(missing_ok=True)
+            continue
+        progress.say(f"another cluster was made in {holder.root}")
+        if holder.root.exists():
+            with lock.hold(holder):
+                record = journal.read(holder.journal)
+                if record is not None and _lives(record):
+                    raise UnmetError(
+                        f"another full cluster is up in {holder.root}",
+                        f"python3 cluster down --dir {holder.root}, or use that one",
+                    )
+                clean(holder)
+        if _holder() == holder:
+            _FILE.unlink()
+
+
+def undo(home: Home, record: Record) -> None:
+    """Give the machine back, if it is still ours."""
+    if record.names(KIND) and _holder() == home:
+        _FILE.unlink(missing_ok=True)
+
+
+def _lives(record: Record) -> bool:
+    return any(processes.alive(process) for process in record.processes) or bool(processes.marked(record.mark))
+
+
+def _holder() -> Home | None:
+    with contextlib.suppress(FileNotFoundError):
+        if text := _FILE.read_text():
+            return Home(Path(text))
+    return None
+
+
+def _write_new(home: Home) -> bool:
+    """Write the claim in one step that fails when another did: a link to a file that is complete."""
+    draft = _FILE.with_name(f"{_FILE.name}.{os.getpid()}")
+    draft.write_text(str(home.root))
+    try:
+        os.link(draft, _FILE)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink()
+    return True
