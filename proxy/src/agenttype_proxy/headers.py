@@ -1,0 +1,45 @@
+"""What of a header list goes on to the next hop, and the few edits that a proxy makes."""
+
+from agenttype_proxy.messages import Headers
+
+HOP_BY_HOP = frozenset({
+    b"connection", b"http2-settings", b"keep-alive", b"proxy-authenticate", b"proxy-authorization",
+    b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade",
+})  # fmt: skip
+"""Fields that speak to the neighbour alone (RFC 9110 section 7.6.1, and those of RFC 7540's upgrade)."""
+
+OF_ONE_REQUEST = frozenset({b"host", b"content-length", b"expect"})
+"""Fields of a request that the client writes anew, or answers itself."""
+
+
+def forwardable(headers: Headers) -> Headers:
+    """Return the fields that may go on, either way: no hop-by-hop ones and none that ``Connection`` names."""
+    named = _named_by_connection(headers)
+    if named:
+        return [field for field in headers if field[0] not in HOP_BY_HOP and field[0] not in named]
+    return [field for field in headers if field[0] not in HOP_BY_HOP]
+
+
+def get(headers: Headers, name: bytes) -> bytes | None:
+    """Return the first value of ``name`` (lower case), or None."""
+    for key, value in headers:
+        if key == name:
+            return value
+    return None
+
+
+def without(headers: Headers, *names: bytes) -> Headers:
+    """Return the fields that have none of ``names`` (lower case)."""
+    return [field for field in headers if field[0] not in names]
+
+
+def replaced(headers: Headers, name: bytes, value: bytes) -> Headers:
+    """Return the fields with exactly one ``name`` (lower case), the last."""
+    return [*without(headers, name), (name, value)]
+
+
+def _named_by_connection(headers: Headers) -> frozenset[bytes]:
+    tokens = [value for key, value in headers if key == b"connection"]
+    if not tokens:
+        return frozenset()
+    return frozenset(token.strip().lower() for token in b",".join(tokens).split(b","))

@@ -1,0 +1,17 @@
+"""The event loop that this room is measured on."""
+
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import uvloop
+
+_T = TypeVar("_T")
+
+
+def run(main: Coroutine[Any, Any, _T]) -> _T:
+    """Run an entry point's ``main`` on uvloop until it returns.
+
+    Everything here runs on asyncio's own loop too; uvloop joins the small writes of one turn into one system
+    call, and carries about twice the requests.
+    """
+    return uvloop.run(main)

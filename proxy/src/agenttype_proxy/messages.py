@@ -1,0 +1,96 @@
+"""The values that cross this room: where a call goes, what is sent, and how long it may take."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Self
+from urllib.parse import urlsplit
+
+Headers = list[tuple[bytes, bytes]]
+"""Header fields in wire order, names in lower case."""
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
+_BASE = re.compile(r"[A-Za-z0-9/._~!$&'()*+,;=:@%-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A server that a connection can be opened to; two URLs of one server are equal and share connections.
+
+    Attributes:
+        scheme: ``http`` or ``https``.
+        host: A name or an address, without the brackets of IPv6.
+        port: 1 to 65535.
+        base: The path that every target below this origin starts with, without a trailing slash.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    base: str = field(default="", compare=False)
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """Read ``scheme://host[:port][/base]``.
+
+        Raises:
+            ValueError: The URL has another scheme, user information, a query, a fragment, or no plain host.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in _DEFAULT_PORTS:
+            raise ValueError("the URL must start with http:// or https://")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("the URL must not carry user information; use a credential reference")
+        if "?" in url or "#" in url:
+            raise ValueError("the URL must not have a query or a fragment")
+        if not parts.hostname or not _HOST.fullmatch(parts.hostname):
+            raise ValueError("the URL must name a host in ASCII letters, digits, dots and hyphens")
+        if not _BASE.fullmatch(parts.path) or any(step in (".", "..") for step in parts.path.split("/")):
+            raise ValueError("the URL's path must be plain, without spaces and without dot segments")
+        try:
+            port = parts.port
+        except ValueError as error:
+            raise ValueError("the URL's port must be a number from 1 to 65535") from error
+        if port == 0:
+            raise ValueError("the URL's port must be a number from 1 to 65535")
+        return cls(parts.scheme, parts.hostname, port or _DEFAULT_PORTS[parts.scheme], parts.path.rstrip("/"))
+
+    @property
+    def authority(self) -> str:
+        """The value of ``Host``: the default port left out, IPv6 in brackets."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+    def target(self, path: bytes) -> bytes:
+        """Put ``path`` (with its query, starting with a slash) below the base."""
+        return self.base.encode() + path
+
+
+@dataclass(slots=True)
+class Request:
+    """A request to send: origin-form target, whole body in memory.
+
+    The client writes ``Host``, ``Content-Length`` and every hop-by-hop field itself; they are ignored here.
+    """
+
+    method: bytes
+    target: bytes
+    headers: Headers
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long a call may take, in seconds.
+
+    Attributes:
+        connect: To a usable connection, waiting for a free one included.
+        first_byte: From the request's dispatch to the whole response head.
+        idle: Between two arrivals of response bytes while somebody waits for them.
+        total: From ``send`` to the last byte; None means for ever.
+    """
+
+    connect: float
+    first_byte: float
+    idle: float
+    total: float | None

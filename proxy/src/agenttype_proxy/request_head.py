@@ -1,0 +1,32 @@
+"""Which request heads are refused before any app sees them.
+
+The parser has already refused malformed lines, folded fields, doubled or malformed lengths and a length beside
+an encoding. What is left is well-formed and still dangerous: two servers in a row could read it differently.
+"""
+
+import re
+
+from agenttype_proxy.messages import Headers
+
+_TARGET = re.compile(rb"/[!-\"$-~]*")  # origin-form: a path and a query in visible ASCII; no '#', no authority
+
+
+def acceptable(method: bytes, target: bytes, version: str, headers: Headers) -> bool:
+    """Return whether everybody reads this head the same way.
+
+    Refused: CONNECT, absolute-form, authority-form and asterisk-form targets, fragments, versions other than
+    1.0 and 1.1, no or several ``Host`` (1.1), an encoding other than ``chunked``, any encoding in 1.0.
+    """
+    if method == b"CONNECT" or not _TARGET.fullmatch(target):
+        return False
+    hosts = codings = 0
+    for name, value in headers:
+        if name == b"host":
+            hosts += 1
+        elif name == b"transfer-encoding":
+            codings += 1
+            if value.strip().lower() != b"chunked":
+                return False
+    if version == "1.1":
+        return hosts == 1 and codings <= 1
+    return version == "1.0" and hosts <= 1 and codings == 0

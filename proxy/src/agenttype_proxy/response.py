@@ -1,0 +1,162 @@
+"""The reader's end of an exchange with an upstream."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from math import inf
+from typing import Protocol, Self
+
+from agenttype_proxy.errors import ResponseTooLarge, UpstreamError, UpstreamReset
+from agenttype_proxy.messages import Headers
+
+
+class Wire(Protocol):
+    """What a response asks of the connection that feeds it."""
+
+    def expect(self, seconds: float) -> None:
+        """Fail the exchange unless bytes arrive within ``seconds``; ``inf`` leaves only the total deadline."""
+
+    def resume(self) -> None:
+        """Read on, after the reader has taken what was waiting."""
+
+    def abandon(self) -> None:
+        """Close the connection at once; nobody reads this exchange any more."""
+
+
+class Response:
+    """A response whose head has arrived and whose body is arriving.
+
+    Read it within ``async with``: leaving the block before the body's end closes the connection, reading to the
+    end gives it back to the pool. Cancelling a task that waits here closes it too.
+
+    Attributes:
+        status: 200 to 999.
+        headers: In wire order, names in lower case, all of them; ``headers.forwardable`` picks what may go on.
+    """
+
+    __slots__ = ("_chunks", "_error", "_idle", "_size", "_waiter", "_whole", "_wire", "headers", "status")
+
+    headers: Headers
+
+    def __init__(self, wire: Wire, idle: float) -> None:
+        self.status = 0
+        self.headers = []
+        self._wire: Wire | None = wire
+        self._idle = idle
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._whole = False
+        self._error: UpstreamError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    # The reader's side.
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Iterate over the body as it arrives, without its chunk framing; never yields an empty chunk.
+
+        Raises:
+            UpstreamError: While iterating, once everything that had arrived before the failure was given out.
+        """
+        return self
+
+    async def read(self, limit: int) -> bytes:
+        """Return the whole body, at most ``limit`` bytes.
+
+        Raises:
+            ResponseTooLarge: There is more; the connection is closed.
+            UpstreamError: The body did not arrive whole.
+        """
+        parts, size = [], 0
+        async for chunk in self:
+            size += len(chunk)
+            if size > limit:
+                self.abort()
+                raise ResponseTooLarge(f"the response body is larger than {limit} bytes")
+            parts.append(chunk)
+        return b"".join(parts)
+
+    def abort(self) -> None:
+        """Give the exchange up: the connection closes at once, unless the response was whole already."""
+        if self._wire is not None:
+            self._wire.abandon()
+            self.fail(UpstreamReset("the response was given up by its reader"))
+        self._chunks.clear()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.abort()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._chunks and not self._whole and self._error is None:
+            await self.arrival(self._idle)
+        if self._chunks:
+            return self._take()
+        if self._error is not None:
+            raise self._error
+        raise StopAsyncIteration
+
+    async def begun(self, first_byte: float) -> Self:
+        """Wait for the head."""
+        await self.arrival(first_byte)
+        if not self.status and self._error is not None:
+            raise self._error
+        return self
+
+    async def arrival(self, within: float) -> None:
+        """Wait until something has changed: a head, bytes, the end or a failure."""
+        wire = self._wire
+        if wire is None:
+            return
+        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        wire.expect(within)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+        finally:
+            self._waiter = None
+        if self._wire is not None:
+            self._wire.expect(inf)
+
+    def _take(self) -> bytes:
+        chunks = self._chunks
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        self._size = 0
+        if self._wire is not None:
+            self._wire.resume()
+        return data
+
+    # The connection's side.
+
+    def feed(self, data: bytes) -> None:
+        """Add body bytes."""
+        self._chunks.append(data)
+        self._size += len(data)
+
+    @property
+    def waiting(self) -> int:
+        """How many body bytes the reader has not taken yet."""
+        return self._size
+
+    def wake(self) -> None:
+        """Let the reader look: called once per arrival, not once per chunk."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def end(self) -> None:
+        """Mark the body as whole; the connection is no longer ours."""
+        self._wire = None
+        self._whole = True
+        self.wake()
+
+    def fail(self, error: UpstreamError) -> None:
+        """Mark the exchange as failed; the connection is no longer ours."""
+        self._wire = None
+        self._error = error
+        self.wake()

@@ -1,0 +1,299 @@
+"""One connection to an upstream: one exchange at a time, and nothing left over between two."""
+
+import asyncio
+import enum
+import select
+from dataclasses import dataclass
+from math import inf
+from typing import NoReturn, Protocol, cast
+
+import httptools
+
+from agenttype_proxy.errors import (
+    FirstByteTimeout,
+    IdleTimeout,
+    InvalidResponse,
+    ResponseTooLarge,
+    TotalTimeout,
+    UpstreamError,
+    UpstreamReset,
+)
+from agenttype_proxy.framing import BodyEnd, body_end
+from agenttype_proxy.messages import Headers
+from agenttype_proxy.response import Response
+from agenttype_proxy.watchdog import Watchdog
+
+_INTERIM_RESPONSES = 16  # 1xx in a row before we stop believing that an answer will follow
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLimits:
+    """What one client keeps and accepts.
+
+    Attributes:
+        connections: At most so many per origin; further calls wait within their connect deadline.
+        idle_seconds: How long an unused connection is kept. Below the 5 s after which uvicorn, and with it vLLM,
+            closes: so we close first, and no request races with their closing.
+        head_bytes: Response head or trailers, in all.
+        head_fields: Fields in a response head.
+        buffer_bytes: Body bytes that wait for a slow reader before we stop reading.
+    """
+
+    connections: int = 512
+    idle_seconds: float = 4.0
+    head_bytes: int = 65_536
+    head_fields: int = 256
+    buffer_bytes: int = 65_536
+
+
+class Owner(Protocol):
+    """Whoever lends connections out."""
+
+    def opened(self, connection: "Connection") -> None:
+        """A connection exists."""
+
+    def ended(self, connection: "Connection", *, reusable: bool) -> None:
+        """An exchange is over; the connection is idle if ``reusable``, otherwise closing."""
+
+    def lost(self, connection: "Connection") -> None:
+        """A connection is gone."""
+
+
+class _Phase(enum.IntEnum):
+    IDLE = 0
+    HEAD = 1
+    BODY = 2
+    DONE = 3
+
+
+class Connection(asyncio.Protocol):
+    """The protocol of one upstream connection.
+
+    Every exchange gets a fresh parser (0.7 us), so nothing of one response can colour the next; bytes beyond a
+    response, or without any request, close the connection before anybody else can be handed them.
+    """
+
+    __slots__ = (
+        "_end", "_fields", "_head_bytes", "_interim", "_keep_alive", "_limits", "_loop", "_method", "_owner",
+        "_parser", "_paused", "_phase", "_poll", "_problem", "_response", "_silent", "_total_due", "_transport",
+        "_watchdog", "heard",
+    )  # fmt: skip
+
+    _transport: asyncio.Transport
+    _parser: httptools.HttpResponseParser
+    _fields: Headers
+    _poll: select.poll
+
+    def __init__(self, owner: Owner, limits: ClientLimits, loop: asyncio.AbstractEventLoop) -> None:
+        self._owner = owner
+        self._limits = limits
+        self._loop = loop
+        self._watchdog = Watchdog(loop, self._expired)
+        self._phase = _Phase.IDLE
+        self._response: Response | None = None
+        self._paused = False
+        self.heard = False
+
+    # What a client does with it.
+
+    def usable(self) -> bool:
+        """Whether the peer has neither closed nor said anything since the last exchange.
+
+        Asks the kernel, because the loop may not yet have told us what has already arrived.
+        """
+        return self._phase is _Phase.IDLE and not self._transport.is_closing() and not self._poll.poll(0)
+
+    def begin(self, method: bytes, message: tuple[bytes, bytes], idle: float, total_due: float) -> Response:
+        """Write a request and return the response that its answer will feed."""
+        self._method = method
+        self._total_due = total_due
+        self._parser = httptools.HttpResponseParser(self)
+        self._phase = _Phase.HEAD
+        self._problem: UpstreamError | None = None
+        self._fields = []
+        self._head_bytes = self._silent = self._interim = 0
+        self.heard = False
+        response = self._response = Response(self, idle)
+        head, body = message
+        if body:
+            self._transport.writelines(message)
+        else:
+            self._transport.write(head)
+        return response
+
+    def close(self) -> None:
+        """Close at once; a running exchange fails."""
+        if self._response is not None:
+            self._fail(UpstreamReset("the client was closed"))
+        self._transport.abort()
+
+    # What a response asks of it.
+
+    def expect(self, seconds: float) -> None:
+        """See ``Wire``."""
+        self._watchdog.watch(min(self._loop.time() + seconds, self._total_due))
+
+    def resume(self) -> None:
+        """See ``Wire``."""
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def abandon(self) -> None:
+        """See ``Wire``."""
+        self._release(reusable=False)
+
+    # What the loop tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start idle."""
+        self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's are none by class
+        self._poll = select.poll()
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        self._owner.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what belongs to the running exchange; hang up on anything else."""
+        response = self._response
+        if response is None:
+            self._transport.abort()
+            return
+        self.heard = True
+        self._silent += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if self._phase is not _Phase.DONE:
+                problem = self._problem or InvalidResponse("the upstream's bytes are no HTTP/1.1 response")
+                problem.__cause__ = error
+                self._fail(problem)
+                return
+            self._keep_alive = False  # whole, but more came than was asked for
+        if self._phase is _Phase.DONE:
+            self._finish()
+        elif self._silent > self._limits.head_bytes:
+            self._fail(ResponseTooLarge("the response's framing is larger than its limit"))
+        else:
+            if response.waiting > self._limits.buffer_bytes and not self._paused:
+                self._paused = True
+                self._transport.pause_reading()
+            if self._phase is _Phase.BODY:
+                response.wake()
+
+    def eof_received(self) -> None:
+        """Take the end of the connection as the end of a body that has no other."""
+        if self._phase is _Phase.BODY and self._end is BodyEnd.CLOSE:
+            self._keep_alive = False
+            self._phase = _Phase.DONE
+            self._finish()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fail what was running."""
+        if self._response is not None:
+            error = UpstreamReset("the upstream closed the connection before its response was whole")
+            error.__cause__ = exc
+            self._fail(error)
+        self._watchdog.stop()
+        self._owner.lost(self)
+
+    # What the parser tells.
+
+    def on_message_begin(self) -> None:
+        """Refuse a second response."""
+        if self._phase is not _Phase.HEAD:
+            raise InvalidResponse("a response that nobody asked for")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Collect the head; count trailers and drop them."""
+        self._silent = 0
+        self._head_bytes += len(name) + len(value) + 4
+        if self._head_bytes > self._limits.head_bytes or len(self._fields) >= self._limits.head_fields:
+            self._stop(ResponseTooLarge("the response head is larger than its limit"))
+        if self._phase is _Phase.HEAD:
+            self._fields.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """Skip interim responses; decide how the body of the final one ends."""
+        parser = self._parser
+        status = parser.get_status_code()
+        if parser.get_http_version() not in ("1.1", "1.0"):
+            self._stop(InvalidResponse("the response is of another version of HTTP"))
+        if status < 200:  # noqa: PLR2004 — the class of interim responses
+            self._skip_interim(status)
+            return
+        try:
+            self._end = body_end(self._method, status, self._fields)
+        except InvalidResponse as error:
+            self._stop(error)
+        self._keep_alive = parser.should_keep_alive() and self._end is not BodyEnd.CLOSE
+        self._phase = _Phase.DONE if self._end is BodyEnd.HEAD else _Phase.BODY
+        self._head_bytes = 0
+        response = self._response
+        if response is not None:
+            response.status = status
+            response.headers = self._fields
+
+    def on_body(self, data: bytes) -> None:
+        """Pass body bytes on."""
+        self._silent = 0
+        if self._phase is not _Phase.BODY or self._response is None:
+            raise InvalidResponse("body bytes where none belong")
+        self._response.feed(data)
+
+    def on_message_complete(self) -> None:
+        """Be done, unless this was an interim response."""
+        if self._phase is _Phase.BODY:
+            self._phase = _Phase.DONE
+
+    def _skip_interim(self, status: int) -> None:
+        self._interim += 1
+        switching = 101
+        if status == switching or self._interim > _INTERIM_RESPONSES:
+            self._stop(InvalidResponse("the upstream switches protocols or never comes to an answer"))
+        if any(name in (b"content-length", b"transfer-encoding") for name, _ in self._fields):
+            self._stop(InvalidResponse("an interim response announces a body"))
+        self._fields = []
+
+    def _stop(self, problem: UpstreamError) -> NoReturn:
+        # The parser swallows what a callback raises into an error of its own, so keep ours beside it.
+        self._problem = problem
+        raise problem
+
+    # How an exchange ends.
+
+    def _finish(self) -> None:
+        response = self._response
+        # An answer that overtook its request leaves request bytes in the buffer: they belong to nobody now.
+        sent = self._transport.get_write_buffer_size() == 0
+        self._release(reusable=self._keep_alive and sent and not self._transport.is_closing())
+        if response is not None:
+            response.end()
+
+    def _fail(self, error: UpstreamError) -> None:
+        response = self._response
+        self._release(reusable=False)
+        if response is not None:
+            response.fail(error)
+
+    def _release(self, *, reusable: bool) -> None:
+        self._response = None
+        if reusable:
+            self._phase = _Phase.IDLE
+            self._total_due = inf
+            self.resume()
+            self._watchdog.watch(self._loop.time() + self._limits.idle_seconds)
+        else:
+            self._phase = _Phase.DONE
+            self._watchdog.stop()
+            self._transport.abort()
+        self._owner.ended(self, reusable=reusable)
+
+    def _expired(self) -> None:
+        if self._response is None:
+            self._transport.abort()  # idle for long enough
+        elif self._loop.time() + 0.001 >= self._total_due:
+            self._fail(TotalTimeout("the call has used up its time"))
+        elif self._phase is _Phase.HEAD:
+            self._fail(FirstByteTimeout("no response head in time"))
+        else:
+            self._fail(IdleTimeout("the response stopped arriving"))
