@@ -1,0 +1,24 @@
+import interpreters
+import pytest
+import wrapped_agents
+
+VERSIONS = ("3.8", "3.11", "3.13")  # the oldest that is supported, the one of our images, a new one
+
+
+@pytest.fixture(scope="session", params=VERSIONS)
+def installed(request, tmp_path_factory):
+    """A volume per supported Python, for tests that only read it."""
+    root = tmp_path_factory.mktemp("volume")
+    return wrapped_agents.Volume(root, interpreters.find(request.param)).install()
+
+
+@pytest.fixture(params=VERSIONS)
+def damaged(request, tmp_path):
+    """A volume of the test's own, to damage."""
+    return wrapped_agents.Volume(tmp_path / "volume", interpreters.find(request.param)).install()
+
+
+@pytest.fixture
+def volume(tmp_path):
+    """A volume of the test's own, under the Python of the tests."""
+    return wrapped_agents.Volume(tmp_path / "volume").install()
