@@ -19,6 +19,9 @@ ANNOTATION_DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
 #: instead of within about a minute. It stands on pods only, never in a template: it restarts nothing.
 ANNOTATION_POLICY_HASH: Final = PREFIX + "policy-hash"
 
+#: On every object we make: digest of what was applied, so that a restarted operator need not apply it again.
+ANNOTATION_APPLIED: Final = PREFIX + "applied"
+
 # Containers and volumes of the pod; the prefix is reserved in templates.
 RESERVED_PREFIX: Final = "agenttype-"
 CONTAINER_AGENT: Final = "agent"
@@ -31,6 +34,8 @@ VOLUME_LIB: Final = "agenttype-lib"
 VOLUME_LEDGER: Final = "agenttype-ledger"
 VOLUME_POLICY: Final = "agenttype-policy"
 VOLUME_TOKEN: Final = "agenttype-token"  # noqa: S105 — a volume's name
+#: The gate's own token for the API server; no other container of its pod has one.
+VOLUME_API_TOKEN: Final = "agenttype-api-token"  # noqa: S105 — a volume's name
 VOLUME_CREDENTIALS: Final = "agenttype-credentials"
 VOLUME_ADAPTERS: Final = "agenttype-adapters"
 VOLUME_SHM: Final = "agenttype-shm"
