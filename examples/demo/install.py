@@ -1,0 +1,106 @@
+"""What the demo installs: images, the chart with a backend on CPU, the tool server, the adapters, the two agents."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kubectl import Kubectl, run
+from places import ROOT, Place
+from stages import say
+
+EXAMPLES = ROOT / "examples"
+MANIFESTS = EXAMPLES / "demo/manifests"
+CHART = ROOT / "charts/agenttype"
+TAG = "0.1.0"
+PREFIX = "localhost/"
+
+#: Our own images: built from the repository's root.
+ROOMS = ("operator", "sidecar", "wrapper", "gate")
+#: Images that know nothing of us: each folder is a build context of its own.
+OTHERS = {
+    "green:1": EXAMPLES / "agents/green",
+    "red:1": EXAMPLES / "agents/red",
+    "norms:1": EXAMPLES / "tools/norms",
+    "adapters:1": EXAMPLES / "adapters",
+}
+
+
+def images(place: Place) -> None:
+    """Build every image and put it on the node."""
+    for room in ROOMS:
+        say(f"  image agenttype-{room}")
+        place.build(f"{PREFIX}agenttype-{room}:{TAG}", ROOT / room / "Dockerfile", ROOT)
+    for name, folder in OTHERS.items():
+        say(f"  image {name}")
+        place.build(f"{PREFIX}{name}", folder / "Dockerfile", folder)
+
+
+def chart(place: Place, kubectl: Kubectl, engine: dict[str, Any]) -> None:
+    """Install or upgrade the chart with the backend that the demo shares."""
+    values = {
+        "images": {"prefix": PREFIX, "tag": TAG, "pullPolicy": "IfNotPresent"},
+        "backend": {
+            "namespace": "demo",
+            **engine,
+            "env": _environment(),
+            "lora": {"enabled": True, "maxAdapters": 4, "maxRank": 8, "volume": {"emptyDir": {}}},
+            "initContainers": [_adapters()],
+        },
+    }
+    run(
+        place.helm(),
+        "--kubeconfig",
+        kubectl.kubeconfig,
+        *("upgrade", "--install", "agenttype", CHART, "--namespace", "agenttype-system", "--create-namespace"),
+        *("--values", CHART / "values-cpu.yaml", "--values", "-", "--wait", "--timeout", "5m"),
+        stdin=json.dumps(values),
+    )
+
+
+def _environment() -> list[dict[str, str]]:
+    """What the CPU build of vLLM needs; examples/engine says why."""
+    settings = json.loads((EXAMPLES / "engine/settings.json").read_text())
+    return [{"name": name, "value": value} for name, value in sorted(settings["env"].items())]
+
+
+def _adapters() -> dict[str, Any]:
+    """The init container that puts the trained adapters into the backend's adapter volume."""
+    return {
+        "name": "adapters",
+        "image": f"{PREFIX}adapters:1",
+        "args": ["/target"],
+        "volumeMounts": [{"name": "adapters", "mountPath": "/target"}],
+        "securityContext": {
+            "runAsNonRoot": True,
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+
+
+def adapters() -> Iterator[dict[str, Any]]:
+    """Yield the LoraAdapter of each trained adapter, under the digest that was committed with it."""
+    digests = json.loads((EXAMPLES / "adapters/digests.json").read_text())
+    for name, digest in sorted(digests.items()):
+        yield {
+            "apiVersion": "agenttype.dev/v1alpha1",
+            "kind": "LoraAdapter",
+            "metadata": {"name": name, "namespace": "demo"},
+            "spec": {"backendRef": {"name": "shared"}, "source": {"path": name, "digest": digest}},
+        }
+
+
+def everything(place: Place, kubectl: Kubectl, engine: dict[str, Any]) -> None:
+    """Install the platform, then what a user would apply."""
+    kubectl.apply(*_files("namespace.yaml"))
+    chart(place, kubectl, engine)
+    kubectl.apply(*_files("norms.yaml"))
+    for adapter in adapters():
+        kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(adapter))
+    kubectl.apply(MANIFESTS / "agents.yaml")
+
+
+def _files(*names: str) -> list[Path]:
+    return [EXAMPLES / "kubernetes" / name for name in names]
