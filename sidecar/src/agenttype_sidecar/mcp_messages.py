@@ -1,0 +1,137 @@
+"""The Model Context Protocol as far as policy reads it: one JSON-RPC message in, one or many out. Pure.
+
+Both eras are read the same way, for both say it in the body: 2025-11-25 with sessions, 2026-07-28 without. The body
+decides; a header that says otherwise is refused, so that a server behind cannot read another tool than we did.
+"""
+
+import base64
+import binascii
+import json
+import re
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+_ENCODED: Final = "=?base64?"
+#: JSON-RPC's own codes, and one of the server's range for what policy refuses.
+PARSE_ERROR: Final = -32700
+INVALID_REQUEST: Final = -32600
+REFUSED: Final = -32000
+
+MessageId = str | int | None
+
+
+class McpRefusal(Exception):  # noqa: N818 — it is an answer, not a fault
+    """A JSON-RPC error of ours; `message` is for people and never repeats what the caller sent."""
+
+    def __init__(self, code: int, reason: str, message: str, identity: MessageId = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.message = message
+        self.identity = identity
+
+    def body(self) -> bytes:
+        """Return the JSON-RPC error object."""
+        error = {"code": self.code, "message": self.message, "data": {"code": self.reason}}
+        return orjson.dumps({"jsonrpc": "2.0", "id": self.identity, "error": error})
+
+
+class Call(NamedTuple):
+    """What a message asks for: `tool` is set for `tools/call` alone."""
+
+    method: str
+    identity: MessageId
+    tool: str | None
+
+
+def read(body: bytes, named: bytes | None) -> Call:
+    """Read a message that the agent sends.
+
+    Args:
+        body: the request's body.
+        named: value of the header `mcp-name`, where there is one.
+
+    Raises:
+        McpRefusal: the body is not one unambiguous message, or the header names another tool than the body.
+    """
+    try:
+        message = json.loads(body, object_pairs_hook=_unambiguous, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise McpRefusal(PARSE_ERROR, "parse_error", "the body is not one unambiguous JSON message") from error
+    if not isinstance(message, dict):
+        raise McpRefusal(INVALID_REQUEST, "invalid_request", "send one JSON-RPC message, not a batch")
+    identity = message.get("id")
+    if not isinstance(identity, str | int | None) or isinstance(identity, bool):
+        raise McpRefusal(INVALID_REQUEST, "invalid_request", "the id must be a string or a number")
+    method = message.get("method", "")
+    if not isinstance(method, str):
+        raise McpRefusal(INVALID_REQUEST, "invalid_request", "the method must be a string", identity)
+    if method != "tools/call":
+        return Call(method, identity, None)
+    params = message.get("params")
+    tool = params.get("name") if isinstance(params, dict) else None
+    if not isinstance(tool, str):
+        raise McpRefusal(INVALID_REQUEST, "invalid_request", "params.name must be the name of a tool", identity)
+    if named is not None and _decoded(named) != tool:
+        raise McpRefusal(INVALID_REQUEST, "invalid_request", "the header mcp-name names another tool", identity)
+    return Call(method, identity, tool)
+
+
+def filtered(message: bytes, allowed: re.Pattern[str]) -> bytes:
+    """Return a server's message with the tools left out that the agent may not see; all others pass as they are.
+
+    Whatever lists tools is filtered, not only the answer to a request of ours: an old server can repeat an answer
+    on another stream.
+    """
+    if b'"tools"' not in message and b"\\u" not in message:
+        return message
+    try:
+        found = orjson.loads(message)
+    except orjson.JSONDecodeError:
+        return b""  # what no one can read, no one needs; a list must not slip by as broken JSON
+    result = found.get("result") if isinstance(found, dict) else None
+    if not isinstance(result, dict) or not isinstance(result.get("tools"), list):
+        return message
+    result["tools"] = [tool for tool in result["tools"] if _visible(tool, allowed)]
+    return orjson.dumps(found)
+
+
+def failed(message: bytes) -> bool:
+    """Return whether a server's answer to `tools/call` says that the tool did not do it."""
+    if b'"error"' not in message and b'"isError"' not in message:
+        return False
+    try:
+        found = orjson.loads(message)
+    except orjson.JSONDecodeError:
+        return False
+    if not isinstance(found, dict):
+        return False
+    result = found.get("result")
+    return "error" in found or (isinstance(result, dict) and result.get("isError") is True)
+
+
+def _visible(tool: Any, allowed: re.Pattern[str]) -> bool:
+    name = tool.get("name") if isinstance(tool, dict) else None
+    return isinstance(name, str) and allowed.fullmatch(name) is not None
+
+
+def _decoded(header: bytes) -> str | None:
+    text = header.decode("latin-1")
+    if not text.startswith(_ENCODED):
+        return text
+    try:
+        return base64.b64decode(text.removeprefix(_ENCODED).removesuffix("?="), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+
+
+def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("the same member twice")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
