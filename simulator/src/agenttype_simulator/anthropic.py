@@ -6,27 +6,35 @@ from typing import Any
 
 import orjson
 
-from agenttype_simulator import chat, checks, text
-from agenttype_simulator.errors import InvalidRequest, Refusal
+from agenttype_simulator import chat, checks, conversation, text
+from agenttype_simulator.checks import Field
+from agenttype_simulator.errors import Refusal
 from agenttype_simulator.exchange import Exchange
 from agenttype_simulator.service import Call, Service
 
-_COMMON = {"model": checks.STRING, "messages": checks.LIST}
-MESSAGES = checks.Schema(
-    _COMMON | {"max_tokens": checks.INTEGER},
-    {"stream": checks.BOOLEAN, "temperature": checks.NUMBER, "stop_sequences": checks.LIST},
-)
-COUNT = checks.Schema(_COMMON, {})
+_COUNT = {
+    "model": Field(checks.string, required=True, nullable=False),
+    "messages": Field(checks.array, required=True, nullable=False),
+}
+_MESSAGES = _COUNT | {
+    "max_tokens": Field(checks.integer, required=True, nullable=False),
+    "stop_sequences": Field(checks.array),
+    "stream": Field(checks.boolean),
+    "temperature": Field(checks.number),
+    "top_p": Field(checks.number),
+}
 _REASONS = {"stop": "end_turn", "length": "max_tokens"}
 
 
 async def messages(service: Service, exchange: Exchange, raw: bytes) -> None:
     """Serve one Messages call."""
-    body = checks.body_of(raw, exchange.headers.get("content-type", ""), MESSAGES)
+    body = checks.body_of(raw, exchange.headers.get("content-type", ""), _MESSAGES)
+    if not body["model"]:
+        raise checks.value_refusal("model", "Model is required", body["model"])
+    if body["max_tokens"] <= 0:
+        raise checks.value_refusal("max_tokens", "max_tokens must be positive", body["max_tokens"])
     try:
         call = chat.prepared(service, exchange, _as_chat(body))
-    except InvalidRequest:
-        raise
     except Refusal as refusal:
         await exchange.json(refusal.anthropic_body(), refusal.status)
         return
@@ -38,13 +46,13 @@ async def messages(service: Service, exchange: Exchange, raw: bytes) -> None:
 
 async def count_tokens(service: Service, exchange: Exchange, raw: bytes) -> None:
     """Count a prompt without running it."""
-    body = checks.body_of(raw, exchange.headers.get("content-type", ""), COUNT)
+    body = checks.body_of(raw, exchange.headers.get("content-type", ""), _COUNT)
     try:
-        call = chat.prepared(service, exchange, _as_chat(body))
+        service.target(body["model"])
+        spent = text.count(conversation.prompt(_as_chat(body)["messages"]))
     except Refusal as refusal:
         await exchange.json(refusal.anthropic_body(), refusal.status)
         return
-    spent = call.prompt_tokens
     await exchange.json({"input_tokens": spent, "context_management": {"original_input_tokens": spent}})
 
 
@@ -55,10 +63,11 @@ def _as_chat(body: dict[str, Any]) -> dict[str, Any]:
     return {
         "model": body["model"],
         "messages": [*opening, *body["messages"]],
-        "max_tokens": body.get("max_tokens"),
+        "max_completion_tokens": body.get("max_tokens"),
         "temperature": body.get("temperature"),
         "top_p": body.get("top_p"),
         "stop": body.get("stop_sequences"),
+        "tools": body.get("tools"),
         "stream": stream,
         "stream_options": {"include_usage": True, "continuous_usage_stats": True} if stream else None,
     }

@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
-from agenttype_simulator import anthropic, chat, completions, models, tokens
-from agenttype_simulator.errors import Refusal
+from agenttype_simulator import anthropic, chat, completions, models, responses, tokens
+from agenttype_simulator.errors import NoRoute, Refusal
 from agenttype_simulator.exchange import Exchange, Message, Receive, Send
 from agenttype_simulator.faults import Fault
 from agenttype_simulator.service import VERSION, Service
@@ -37,6 +37,7 @@ ROUTES: dict[str, dict[str, Route]] = {
     "/v1/models": {"GET": models.listed},
     "/v1/chat/completions": {"POST": chat.complete},
     "/v1/completions": {"POST": completions.complete},
+    "/v1/responses": {"POST": responses.create},
     "/v1/messages": {"POST": anthropic.messages},
     "/v1/messages/count_tokens": {"POST": anthropic.count_tokens},
     "/v1/load_lora_adapter": {"POST": models.load},
@@ -74,7 +75,7 @@ class App:
         try:
             await _route(exchange)(self.service, exchange, raw)
         except Refusal as refusal:
-            await exchange.json(refusal.body(), refusal.status)
+            await exchange.json(refusal.body(), refusal.status, refusal.headers)
         if exchange.arrival.outcome == "running":
             exchange.arrival.outcome = "answered"
 
@@ -102,11 +103,18 @@ class App:
 
 def _route(exchange: Exchange) -> Route:
     methods = ROUTES.get(exchange.path)
+    if methods is None and exchange.path.rstrip("/") in ROUTES:
+        return _redirected
     if methods is None:
-        raise Refusal("Not Found", HTTPStatus.NOT_FOUND, "Not Found")
+        raise NoRoute(HTTPStatus.NOT_FOUND)
     if exchange.method not in methods:
-        raise Refusal("Method Not Allowed", HTTPStatus.METHOD_NOT_ALLOWED, "Method Not Allowed")
+        raise NoRoute(HTTPStatus.METHOD_NOT_ALLOWED, ", ".join(methods))
     return methods[exchange.method]
+
+
+async def _redirected(_service: Service, exchange: Exchange, _raw: bytes) -> None:
+    where = f"http://{exchange.headers.get('host', '')}{exchange.path.rstrip('/')}"
+    await exchange.reply(b"", HTTPStatus.TEMPORARY_REDIRECT, {"location": where})
 
 
 async def _faulted(exchange: Exchange, fault: Fault) -> bool:

@@ -1,7 +1,7 @@
-"""Does a body fit its route? The mistakes are worded as vLLM's validation words them."""
+"""Does a body fit its route? Values are read as leniently as pydantic reads them, mistakes worded as it words them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,95 +10,161 @@ import orjson
 from agenttype_simulator.errors import InvalidRequest
 
 _SHOWN = 200
+_REPORTED = 10
+_TRUTHS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
+
+class Mistake(Exception):  # noqa: N818 — a finding about a value, collected into one refusal
+    """One value does not fit; `kind` is pydantic's name for how."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What a field may hold, and how pydantic names the mistake."""
+class Field:
+    """How a field is read; a nullable one may be null, which then means its default."""
 
-    types: tuple[type, ...]
-    mistake: str
-    message: str
-
-
-INTEGER = Kind((int,), "int_type", "Input should be a valid integer")
-NUMBER = Kind((int, float), "float_type", "Input should be a valid number")
-STRING = Kind((str,), "string_type", "Input should be a valid string")
-BOOLEAN = Kind((bool,), "bool_type", "Input should be a valid boolean")
-LIST = Kind((list,), "list_type", "Input should be a valid list")
-OBJECT = Kind((dict,), "dict_type", "Input should be a valid dictionary")
-ANY = Kind((object,), "", "")
+    read: Callable[[Any], Any]
+    required: bool = False
+    nullable: bool = True
 
 
-@dataclass(frozen=True)
-class Schema:
-    """The fields of a route that vLLM checks before its own code runs."""
+Schema = Mapping[str, Field]
 
-    required: Mapping[str, Kind]
-    optional: Mapping[str, Kind]
+
+def integer(value: Any) -> int:
+    """Read a whole number, also from text or a float without fraction."""
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        if not value.is_integer():
+            raise Mistake("int_from_float", "Input should be a valid integer, got a number with a fractional part")
+        return int(value)
+    if isinstance(value, str):
+        try:
+            return int(value)
+        except ValueError:
+            raise Mistake(
+                "int_parsing", "Input should be a valid integer, unable to parse string as an integer"
+            ) from None
+    raise Mistake("int_type", "Input should be a valid integer")
+
+
+def number(value: Any) -> float:
+    """Read a number, also from text."""
+    if isinstance(value, int | float):
+        return float(value)
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            raise Mistake(
+                "float_parsing", "Input should be a valid number, unable to parse string as a number"
+            ) from None
+    raise Mistake("float_type", "Input should be a valid number")
+
+
+def boolean(value: Any) -> bool:
+    """Read a truth value, also from 0, 1 and words."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | str):
+        found = _TRUTHS.get(str(value).lower())
+        if found is None:
+            raise Mistake("bool_parsing", "Input should be a valid boolean, unable to interpret input")
+        return found
+    raise Mistake("bool_type", "Input should be a valid boolean")
+
+
+def string(value: Any) -> str:
+    """Read text."""
+    if isinstance(value, str):
+        return value
+    raise Mistake("string_type", "Input should be a valid string")
+
+
+def array(value: Any) -> list[Any]:
+    """Read a list."""
+    if isinstance(value, list):
+        return value
+    raise Mistake("list_type", "Input should be a valid list")
+
+
+def structure(value: Any) -> dict[str, Any]:
+    """Read an object."""
+    if isinstance(value, dict):
+        return value
+    raise Mistake("model_attributes_type", "Input should be a valid dictionary or object to extract fields from")
 
 
 def body_of(raw: bytes, content_type: str, schema: Schema) -> dict[str, Any]:
-    """The JSON object of a request, or the refusal that vLLM gives."""
+    """The JSON object of a request with its fields read, or the refusal that vLLM gives."""
     if content_type.lower().split(";", 1)[0] != "application/json":
-        raise InvalidRequest(
-            "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed", param=None
-        )
+        raise InvalidRequest("1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed")
     if not raw:
-        raise _refusal([_mistake("missing", "body", "Field required", None)], "body")
+        raise refusal([described("missing", "body", "Field required", None)], "body")
     try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        body = _strict(raw)
-    if not isinstance(body, dict):
-        message = "Input should be a valid dictionary or object to extract fields from"
-        raise _refusal([_mistake("model_attributes_type", "body", message, body)], "body")
-    mistakes = [(f"body.{name}", _mistake_of(body, name, kind)) for name, kind in schema.required.items()]
-    mistakes += [
-        (f"body.{name}", _mistake_of(body, name, kind))
-        for name, kind in schema.optional.items()
-        if body.get(name) is not None
-    ]
-    found = [(name, mistake) for name, mistake in mistakes if mistake]
+        body = structure(_parsed(raw))
+    except Mistake as mistake:
+        shown = described(mistake.kind, "body", str(mistake), orjson.loads(raw))
+        raise refusal([shown], "body") from mistake
+    found = {}
+    for name, field in schema.items():
+        try:
+            _read(body, name, field)
+        except Mistake as mistake:
+            value = body if mistake.kind == "missing" else body[name]
+            found[name] = described(mistake.kind, f"body.{name}", str(mistake), value)
     if found:
-        raise _refusal([mistake for _, mistake in found], found[0][0])
+        raise refusal(list(found.values()), f"body.{next(iter(found))}")
     return body
 
 
-def _strict(raw: bytes) -> Any:
+def _read(body: dict[str, Any], name: str, field: Field) -> None:
+    if name not in body:
+        if field.required:
+            raise Mistake("missing", "Field required")
+    elif body[name] is not None or not field.nullable:
+        body[name] = field.read(body[name])
+
+
+def value_refusal(name: str, message: str, value: Any) -> InvalidRequest:
+    """The refusal of a value that a route's own validator rejects."""
+    shown = described("value_error", f"body.{name}", f"Value error, {message}", value)
+    return refusal([f"{shown[:-1]}, 'ctx': {{'error': ValueError({message!r})}}}}"], f"body.{name}")
+
+
+def _parsed(raw: bytes) -> Any:
     try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        pass
+    try:  # the standard library's wording is what vLLM passes on
         return json.loads(raw)
     except ValueError as error:
-        place = getattr(error, "pos", 0)
-        reason = getattr(error, "msg", str(error))
-        shown = (
-            "{'type': 'json_invalid', 'loc': 'body.%d', 'msg': 'JSON decode error', 'input': %r, 'ctx': {'error': %r}}"
-        )
-        raise _refusal([shown % (place, "<dict of 0 items>", reason)], f"body.{place}") from error
+        place, reason = getattr(error, "pos", 0), getattr(error, "msg", str(error))
+        shown = described("json_invalid", f"body.{place}", "JSON decode error", {})
+        raise refusal([f"{shown[:-1]}, 'ctx': {{'error': {reason!r}}}}}"], f"body.{place}") from error
 
 
-def _mistake_of(body: dict[str, Any], name: str, kind: Kind) -> str:
-    if name not in body:
-        return _mistake("missing", f"body.{name}", "Field required", body)
-    value = body[name]
-    if isinstance(value, kind.types) and (kind is BOOLEAN or kind is ANY or not isinstance(value, bool)):
-        return ""
-    return _mistake(kind.mistake, f"body.{name}", kind.message, value)
-
-
-def _mistake(kind: str, place: str, message: str, value: Any) -> str:
+def described(kind: str, place: str, message: str, value: Any) -> str:
+    """One mistake as vLLM prints it."""
     return str({"type": kind, "loc": place, "msg": message, "input": _summary(value)})
 
 
 def _summary(value: Any) -> Any:
     if isinstance(value, list | dict):
         return f"<{type(value).__name__} of {len(value)} items>"
-    if isinstance(value, str):
-        return value if len(value) <= _SHOWN else value[:_SHOWN] + "...[truncated]"
-    return str(value)
+    text = value if isinstance(value, str) else str(value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "...[truncated]"
 
 
-def _refusal(mistakes: list[str], param: str | None) -> InvalidRequest:
+def refusal(mistakes: list[str], param: str) -> InvalidRequest:
+    """All mistakes of a body in one message, the first ten in full."""
     label = "error" if len(mistakes) == 1 else "errors"
-    lines = "\n".join(f"  {mistake}" for mistake in mistakes)
-    return InvalidRequest(f"{len(mistakes)} validation {label}:\n{lines}", param)
+    lines = [f"  {mistake}" for mistake in mistakes[:_REPORTED]]
+    if len(mistakes) > _REPORTED:
+        lines.append(f"  ...and {len(mistakes) - _REPORTED} more {label}")
+    return InvalidRequest(f"{len(mistakes)} validation {label}:\n" + "\n".join(lines), param)

@@ -1,4 +1,4 @@
-"""`POST /v1/completions`: plain prompts, one or several, in one piece and in chunks."""
+"""`POST /v1/completions`: plain prompts, one or several, as text or token ids, in one piece and in chunks."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -6,31 +6,34 @@ from typing import Any
 
 import orjson
 
-from agenttype_simulator import checks, text
-from agenttype_simulator.errors import Refusal
+from agenttype_simulator import checks, logprobs, text
+from agenttype_simulator.checks import Field
+from agenttype_simulator.errors import BadParameter
 from agenttype_simulator.exchange import Exchange
-from agenttype_simulator.sampling import FIELDS, Budget, sampling
+from agenttype_simulator.sampling import FIELDS, Budget, check_stream, sampling
 from agenttype_simulator.service import Call, Service, usage
 
-SCHEMA = checks.Schema({}, FIELDS)
-DEFAULT_MAX_TOKENS = 16
+SCHEMA = FIELDS | {"n": Field(checks.integer, nullable=False), "logprobs": Field(checks.integer)}
+_DEFAULT_MAX_TOKENS = 16
 
 
 async def complete(service: Service, exchange: Exchange, raw: bytes) -> None:
     """Serve one completion call."""
     body = checks.body_of(raw, exchange.headers.get("content-type", ""), SCHEMA)
+    check_stream(body)
     if not body.get("prompt"):
-        raise Refusal("Either prompt or prompt_embeds must be provided and non-empty.", param="prompt")
+        raise BadParameter("Either prompt or prompt_embeds must be provided and non-empty.", "prompt")
     target = service.target(body.get("model"))
-    prompt = _one_prompt(body["prompt"])
+    prompts = _prompts(body["prompt"])
     budget = Budget(
-        prompt=text.count(prompt),
+        prompt=max(map(text.count, prompts)),
         context=service.options.max_model_len,
-        asked=DEFAULT_MAX_TOKENS if body.get("max_tokens") is None else body["max_tokens"],
+        asked=_DEFAULT_MAX_TOKENS if body.get("max_tokens") is None else body["max_tokens"],
         param="max_tokens",
     )
-    call = service.call(exchange, "cmpl", target, prompt, sampling(body, budget))
-    if call.sampling.stream:
+    wants = sampling(body | {"top_logprobs": body.get("logprobs")}, budget)
+    call = service.call(exchange, "cmpl-", target, prompts, wants)
+    if wants.stream:
         await exchange.events(_frames(service, call))
     else:
         await exchange.json(await _full(service, call))
@@ -54,6 +57,21 @@ async def _full(service: Service, call: Call) -> dict[str, Any]:
     }
 
 
+def _choice(call: Call, index: int, answer: tuple[text.Token, ...]) -> dict[str, Any]:
+    wants = call.sampling
+    return {
+        "index": index,
+        "text": "".join(token.text for token in answer),
+        "logprobs": None if wants.top_logprobs is None else logprobs.completion(answer, wants.top_logprobs),
+        "finish_reason": answer[-1].finish,
+        "stop_reason": answer[-1].stop,
+        "token_ids": [token.number for token in answer] if wants.token_ids else None,
+        "prompt_logprobs": None,
+        "prompt_token_ids": _prompt_ids(call, index),
+        "routed_experts": None,
+    }
+
+
 async def _frames(service: Service, call: Call) -> AsyncGenerator[bytes, None]:
     async with aclosing(_chunks(service, call)) as parts:
         async for chunk in parts:
@@ -62,54 +80,46 @@ async def _frames(service: Service, call: Call) -> AsyncGenerator[bytes, None]:
 
 
 async def _chunks(service: Service, call: Call) -> AsyncGenerator[dict[str, Any], None]:
-    wants, spent = call.sampling, [0] * call.sampling.n
+    wants, spent = call.sampling, [0] * len(call.job.answers)
     head = {"id": call.number, "object": "text_completion", "created": call.created, "model": call.model}
     async with aclosing(service.tokens(call)) as steps:
         async for index, token in steps:
+            chunk = head | {"choices": [_part(call, index, token, spent[index])]}
             spent[index] += 1
-            chunk = head | {"choices": [_part(call, index, token, first=spent[index] == 1)]}
             if wants.continuous_usage:
-                chunk["usage"] = usage(call.prompt_tokens, spent[index])
+                chunk["usage"] = usage(call.job.prompts[index // wants.n], spent[index])
             if token.finish and not wants.include_usage:
                 chunk["system_fingerprint"] = service.fingerprint
             yield chunk
     if wants.include_usage:
-        yield head | {
-            "choices": [],
-            "usage": usage(call.prompt_tokens, sum(spent)),
-            "system_fingerprint": service.fingerprint,
-        }
+        final = {"choices": [], "usage": usage(call.prompt_tokens, sum(spent))}
+        yield head | final | {"system_fingerprint": service.fingerprint}
 
 
-def _part(call: Call, index: int, token: text.Token, *, first: bool) -> dict[str, Any]:
-    ids = call.sampling.token_ids
+def _part(call: Call, index: int, token: text.Token, place: int) -> dict[str, Any]:
+    wants, chances = call.sampling, None
+    if wants.top_logprobs is not None:
+        before = sum(len(earlier.text) for earlier in call.job.answers[index][:place])
+        chances = logprobs.completion((token,), wants.top_logprobs, before)
     return {
         "index": index,
         "text": token.text,
-        "logprobs": None,
+        "logprobs": chances,
         "finish_reason": token.finish,
         "stop_reason": token.stop,
-        "prompt_token_ids": text.numbers(call.prompt) if ids and first else None,
-        "token_ids": [token.number] if ids else None,
+        "prompt_token_ids": _prompt_ids(call, index) if place == 0 else None,
+        "token_ids": [token.number] if wants.token_ids else None,
     }
 
 
-def _choice(call: Call, index: int, answer: tuple[text.Token, ...]) -> dict[str, Any]:
-    ids = call.sampling.token_ids
-    return {
-        "index": index,
-        "text": "".join(token.text for token in answer),
-        "logprobs": None,
-        "finish_reason": answer[-1].finish,
-        "stop_reason": answer[-1].stop,
-        "token_ids": [token.number for token in answer] if ids else None,
-        "prompt_logprobs": None,
-        "prompt_token_ids": text.numbers(call.prompt) if ids else None,
-        "routed_experts": None,
-    }
+def _prompt_ids(call: Call, index: int) -> list[int] | None:
+    return text.numbers(call.prompts[index // call.sampling.n]) if call.sampling.token_ids else None
 
 
-def _one_prompt(prompt: Any) -> str:
+def _prompts(prompt: Any) -> list[str]:
+    """A prompt is text or a list of token ids; several are a list of such."""
     if isinstance(prompt, str):
-        return prompt
-    raise Refusal("the simulator takes one prompt as a string", 501)
+        return [prompt]
+    if isinstance(prompt, list) and all(isinstance(part, int) for part in prompt):
+        return [text.of_numbers(prompt)]
+    return [part if isinstance(part, str) else text.of_numbers(part) for part in prompt]

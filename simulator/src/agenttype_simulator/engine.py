@@ -1,7 +1,8 @@
 """The made-up engine: admits, paces and counts the answers that `text` makes up.
 
 Like vLLM it runs at most `max_num_seqs` sequences at once and at most `max_loras` different adapters among them;
-the rest waits. An answer that nobody reads any more ends at once and stays counted as far as it came.
+the rest waits. An answer that nobody reads any more ends at once; it stays counted as far as it came, and in
+`request_success` not at all.
 """
 
 import asyncio
@@ -16,11 +17,19 @@ from agenttype_simulator.text import Token
 
 @dataclass(frozen=True)
 class Job:
-    """A prompt and the answers to it, already made up; `adapter` is None on the base model."""
+    """Prompts and the answers to them, already made up; `adapter` is None on the base model.
+
+    Each prompt has equally many answers, and each answer is a sequence of its own in the engine.
+    """
 
     adapter: str | None
-    prompt_tokens: int
+    prompts: tuple[int, ...]
     answers: tuple[tuple[Token, ...], ...]
+
+    @property
+    def prefilled(self) -> int:
+        """The prompt tokens that the engine reads: each sequence reads its own prompt."""
+        return sum(self.prompts) * len(self.answers) // len(self.prompts)
 
 
 class Engine:
@@ -30,28 +39,32 @@ class Engine:
         self.metrics = metrics
         self._options = options
         self._active: Counter[str] = Counter()
+        self._deferred: Counter[str] = Counter()
         self._freed = asyncio.Condition()
 
     async def run(self, job: Job) -> AsyncGenerator[tuple[int, Token], None]:
         """Yield (choice, token) step by step; closing the generator aborts the job."""
+        began = asyncio.get_running_loop().time()
         await self._admit(job)
-        open_answers = set(range(len(job.answers)))
         try:
-            steps = 0
-            async for step in self._steps(max(len(answer) for answer in job.answers)):
+            async for step in self._steps(max(map(len, job.answers))):
                 if step == 0:
-                    self.metrics.prompt_tokens += job.prompt_tokens * len(job.answers)
-                for index in sorted(open_answers):
-                    token = job.answers[index][step]
-                    self.metrics.generation_tokens += 1
-                    if token.finish:
-                        open_answers.discard(index)
-                        self.metrics.finished[token.finish] += 1
-                    yield index, token
-                steps += 1
+                    self.metrics.prompt_tokens += job.prefilled
+                for index, answer in enumerate(job.answers):
+                    if step < len(answer):
+                        self._count(answer[step], step, began)
+                        yield index, answer[step]
         finally:
-            self.metrics.finished["abort"] += len(open_answers)
             await asyncio.shield(self._release(job))
+
+    def _count(self, token: Token, step: int, began: float) -> None:
+        took = asyncio.get_running_loop().time() - began
+        self.metrics.generation_tokens += 1
+        if step == 0:
+            self.metrics.first_token.observe(took)
+        if token.finish:
+            self.metrics.finished[token.finish] += 1
+            self.metrics.latency.observe(took)
 
     async def _steps(self, length: int) -> AsyncGenerator[int, None]:
         loop = asyncio.get_running_loop()
@@ -62,43 +75,45 @@ class Engine:
             yield step
 
     async def _admit(self, job: Job) -> None:
-        amount = len(job.answers)
-        if self._has_room(amount) and self._has_slot(job.adapter):
-            self._enter(job)
-            return
-        deferred = self._has_room(amount)
-        self._wait(deferred=deferred, amount=amount)
-        try:
-            async with self._freed:
-                await self._freed.wait_for(lambda: self._has_room(amount) and self._has_slot(job.adapter))
-                self._enter(job)
-        except asyncio.CancelledError:
-            self.metrics.finished["abort"] += amount
-            raise
-        finally:
-            self._wait(deferred=deferred, amount=-amount)
-
-    def _wait(self, *, deferred: bool, amount: int) -> None:
-        if deferred:
-            self.metrics.waiting_for_adapter += amount
-        else:
-            self.metrics.waiting_for_room += amount
-
-    def _has_room(self, amount: int) -> bool:
-        return self.metrics.running == 0 or self.metrics.running + amount <= self._options.max_num_seqs
-
-    def _has_slot(self, adapter: str | None) -> bool:
-        return adapter is None or adapter in self._active or len(self._active) < self._options.max_loras
-
-    def _enter(self, job: Job) -> None:
+        if not self._fits(job):
+            await self._queue(job)
         self.metrics.running += len(job.answers)
         if job.adapter is not None:
             self._active[job.adapter] += 1
+            self.metrics.adapters_now(self._active, self._deferred)
+
+    async def _queue(self, job: Job) -> None:
+        deferred = self._has_room(job)
+        self._wait(job, len(job.answers), deferred=deferred)
+        try:
+            async with self._freed:
+                await self._freed.wait_for(lambda: self._fits(job))
+        finally:
+            self._wait(job, -len(job.answers), deferred=deferred)
+
+    def _wait(self, job: Job, amount: int, *, deferred: bool) -> None:
+        if deferred and job.adapter is not None:
+            self.metrics.waiting_for_adapter += amount
+            self._deferred[job.adapter] += amount
+            self._deferred += Counter()  # drops what reached zero
+            self.metrics.adapters_now(self._active, self._deferred)
+        else:
+            self.metrics.waiting_for_room += amount
+
+    def _fits(self, job: Job) -> bool:
+        has_slot = job.adapter in self._active or len(self._active) < self._options.max_loras
+        return self._has_room(job) and (job.adapter is None or has_slot)
+
+    def _has_room(self, job: Job) -> bool:
+        """A job larger than the whole engine runs alone."""
+        running = self.metrics.running
+        return running == 0 or running + len(job.answers) <= self._options.max_num_seqs
 
     async def _release(self, job: Job) -> None:
         self.metrics.running -= len(job.answers)
         if job.adapter is not None:
             self._active[job.adapter] -= 1
-            self._active += Counter()  # drops what reached zero
+            self._active += Counter()
+            self.metrics.adapters_now(self._active, self._deferred)
         async with self._freed:
             self._freed.notify_all()

@@ -1,29 +1,34 @@
 """Refusals, each mapped to the status and body that vLLM gives.
 
-Refusal                the handler refuses: code and type as given
-└── InvalidRequest     the body does not fit the route's schema: 400 `Bad Request`, in the OpenAI shape on
-                       every route, because vLLM refuses it before the route's own code runs
+Refusal                the route refuses: code, type and param as given
+├── BadParameter       400, one parameter is out of bounds; the message ends with its name and value
+├── InvalidRequest     400 `Bad Request`, the body does not fit the schema; in the OpenAI shape on every route,
+│                      because vLLM refuses it before the route's own code runs
+└── NoRoute            404 or 405 of the web framework below vLLM, in that framework's shape
 """
 
 import re
 from http import HTTPStatus
 from typing import Any
 
+# As vLLM does, so that replies do not tell the server's layout.
 _PATHS = re.compile(r"/(?:home|usr|opt|var|tmp|root|lib|mnt|srv)(?:/[\w.\-]+)+")
 _FILES = re.compile(r"(?:/[\w\-]+)+/[\w\-]+\.\w+")
+_KINDS = {400: "BadRequestError", 404: "NotFoundError", 500: "InternalServerError", 501: "NotImplementedError"}
 
 
 class Refusal(Exception):  # noqa: N818 — it is a reply, not a fault of ours
-    """A reply with an error body; `type` defaults to what vLLM calls the caller's mistakes."""
+    """A reply with an error body; `kind` defaults to vLLM's name for the status."""
 
     def __init__(
         self, message: str, status: int = HTTPStatus.BAD_REQUEST, kind: str = "", param: str | None = None
     ) -> None:
         super().__init__(message)
-        self.message = _redacted(message)
+        self.message = _FILES.sub("<path>", _PATHS.sub("<path>", message)).strip()
         self.status = int(status)
-        self.kind = kind or _KINDS[self.status]
+        self.kind = kind or _KINDS.get(self.status, "InternalServerError")
         self.param = param
+        self.headers: dict[str, str] = {}
 
     def body(self) -> dict[str, Any]:
         """The OpenAI shape: `{"error": {"message", "type", "param", "code"}}`."""
@@ -34,6 +39,14 @@ class Refusal(Exception):  # noqa: N818 — it is a reply, not a fault of ours
         return {"type": "error", "error": {"type": self.kind, "message": self.message}}
 
 
+class BadParameter(Refusal):
+    """One parameter is out of bounds; `value` is shown when there is one."""
+
+    def __init__(self, message: str, param: str, value: float | None = None) -> None:
+        shown = f"parameter={param}" if value is None else f"parameter={param}, value={value}"
+        super().__init__(f"{message} ({shown})", param=param)
+
+
 class InvalidRequest(Refusal):
     """The body does not fit the schema; the message lists the mistakes as pydantic words them."""
 
@@ -41,15 +54,14 @@ class InvalidRequest(Refusal):
         super().__init__(message, HTTPStatus.BAD_REQUEST, "Bad Request", param)
 
 
-_KINDS = {
-    400: "BadRequestError",
-    404: "NotFoundError",
-    500: "InternalServerError",
-    501: "NotImplementedError",
-    503: "ServiceUnavailableError",
-}
+class NoRoute(Refusal):
+    """No such path, or not with this method; `allowed` goes into the Allow header."""
 
+    def __init__(self, status: HTTPStatus, allowed: str | None = None) -> None:
+        super().__init__(status.phrase, status)
+        if allowed:
+            self.headers = {"allow": allowed}
 
-def _redacted(message: str) -> str:
-    """Paths are cut out of messages, as vLLM does, so that replies do not tell the server's layout."""
-    return _FILES.sub("<path>", _PATHS.sub("<path>", message)).strip()
+    def body(self) -> dict[str, Any]:
+        """The framework's shape: `{"detail"}`."""
+        return {"detail": self.message}

@@ -4,11 +4,13 @@ import secrets
 from typing import Any
 
 from agenttype_simulator import checks
+from agenttype_simulator.checks import Field
 from agenttype_simulator.exchange import Exchange
 from agenttype_simulator.service import Service
 
-_LOAD = checks.Schema({"lora_name": checks.STRING, "lora_path": checks.STRING}, {"load_inplace": checks.BOOLEAN})
-_UNLOAD = checks.Schema({"lora_name": checks.STRING}, {"lora_int_id": checks.INTEGER})
+_NAME = Field(checks.string, required=True, nullable=False)
+_LOAD = {"lora_name": _NAME, "lora_path": _NAME, "load_inplace": Field(checks.boolean, nullable=False)}
+_UNLOAD = {"lora_name": _NAME, "lora_int_id": Field(checks.integer)}
 
 
 async def listed(service: Service, exchange: Exchange, raw: bytes) -> None:  # noqa: ARG001 — every route takes the same

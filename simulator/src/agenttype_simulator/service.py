@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -37,15 +37,15 @@ class Call:
     number: str
     created: int
     model: str
-    prompt: str
+    prompts: tuple[str, ...]
     sampling: Sampling
     job: Job
     arrival: Arrival
 
     @property
     def prompt_tokens(self) -> int:
-        """The prompt's length, as usage reports it."""
-        return self.job.prompt_tokens
+        """The length of all prompts, as usage reports it: each counts once, however many answers it gets."""
+        return sum(self.job.prompts)
 
 
 class Service:
@@ -74,19 +74,19 @@ class Service:
             param="model",
         )
 
-    def call(self, exchange: Exchange, kind: str, target: Target, prompt: str, sampling: Sampling) -> Call:
+    def call(self, exchange: Exchange, prefix: str, target: Target, prompts: Sequence[str], sampling: Sampling) -> Call:
         """Make up the answers of one call and give it an id, the caller's own where it sent one."""
-        given = exchange.headers.get("x-request-id")
+        name, wish = target.served, sampling.wish
         return Call(
-            number=f"{kind}-{given or secrets.token_hex(8)}",
+            number=f"{prefix}{exchange.headers.get('x-request-id') or secrets.token_hex(8)}",
             created=int(time.time()),
-            model=target.served,
-            prompt=prompt,
+            model=name,
+            prompts=tuple(prompts),
             sampling=sampling,
             job=Job(
                 adapter=target.adapter,
-                prompt_tokens=text.count(prompt),
-                answers=tuple(text.answer(target.served, prompt, sampling.wish, index) for index in range(sampling.n)),
+                prompts=tuple(map(text.count, prompts)),
+                answers=tuple(text.answer(name, prompt, wish, n) for prompt in prompts for n in range(sampling.n)),
             ),
             arrival=exchange.arrival,
         )

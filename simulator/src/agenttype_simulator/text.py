@@ -24,6 +24,7 @@ END_ID = 2
 DEFAULT_TOKENS = 16
 _LENGTH = re.compile(r"\[\[tokens=(\d{1,7})\]\]")
 _SAY = re.compile(r"\[\[say=(.*?)\]\]", re.DOTALL)
+_NUMBER = re.compile(r"#\d{1,9}")
 _WORDS = (
     *("amber", "anchor", "autumn", "basin", "birch", "bridge", "candle", "canyon", "cedar", "cinder", "cloud"),
     *("comet", "copper", "coral", "dawn", "delta", "ember", "fable", "falcon", "fern", "field", "flint"),
@@ -130,5 +131,12 @@ def _clipped(tokens: list[Token], end: int) -> list[Token]:
     return kept
 
 
+def of_numbers(ids: Iterable[int]) -> str:
+    """The text that stands for a prompt given as token ids: one word each, whose id is the same again."""
+    return " ".join(f"#{number}" for number in ids)
+
+
 def _number(word: str) -> int:
+    if _NUMBER.fullmatch(word):
+        return int(word[1:])
     return zlib.crc32(word.encode()) % (VOCABULARY - 100) + 100

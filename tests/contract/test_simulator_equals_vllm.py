@@ -1,0 +1,35 @@
+"""The stand-in answers as the recorded engine did, exchange by exchange."""
+
+import pytest
+from exchanges import GROUPS
+from lora_files import a_shelf_of_adapters
+from recordings import recorded
+from replay import Replay
+from shapes import comparable
+from simulators import simulator
+
+NAMES = [(group, exchange.name) for group in GROUPS if group != "metrics" for exchange in GROUPS[group]]
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    adapters = a_shelf_of_adapters(tmp_path_factory.mktemp("lora") / "adapters")
+    with simulator(max_model_len=2048, max_lora_rank=8, max_loras=4, tokens_per_second=400) as vllm:
+        replay = Replay(vllm.url, adapters)
+        return {group: {one["name"]: one for one in replay.group(GROUPS[group])} for group in GROUPS}
+
+
+@pytest.mark.parametrize(("group", "name"), NAMES)
+def test_the_simulator_answers_as_the_recorded_engine_did(simulated, group, name):
+    assert comparable(simulated[group][name]) == comparable(recorded(group)[name])
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_exchange_is_recorded(group):
+    assert list(recorded(group)) == [exchange.name for exchange in GROUPS[group]]
+
+
+def test_every_metric_of_the_simulator_is_one_of_the_engine(simulated):
+    ours = simulated["metrics"]["metrics"]["reply"]["families"]
+    theirs = recorded("metrics")["metrics"]["reply"]["families"]
+    assert ours == {name: theirs.get(name) for name in ours}

@@ -1,0 +1,222 @@
+"""The requests that the real engine and its stand-in must answer alike, in the order in which they are sent."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+FRANCE = [{"role": "user", "content": "What is the capital of France?"}]
+CHAT, TEXT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/responses"
+LOAD, UNLOAD = "/v1/load_lora_adapter", "/v1/unload_lora_adapter"
+# Makes the real engine say these words; the stand-in reads them from the mark in the prompt.
+SCRIPTED = {"structured_outputs": {"choice": ["one two three"]}}
+SAY = [{"role": "user", "content": "Count. [[say=one two three]]"}]
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One request. `raw` is sent as it is; `leave_after` hangs up after so many events, 0 before any."""
+
+    name: str
+    path: str
+    body: Any = None
+    method: str = "POST"
+    raw: bytes | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    leave_after: int | None = None
+
+
+def _chat(name: str, **body: Any) -> Exchange:
+    return Exchange(name, CHAT, {"model": "base", "messages": FRANCE, "temperature": 0} | body)
+
+
+def _text(name: str, **body: Any) -> Exchange:
+    return Exchange(name, TEXT, {"model": "base", "prompt": "Once upon a time", "temperature": 0} | body)
+
+
+def _messages(name: str, **body: Any) -> Exchange:
+    return Exchange(name, MESSAGES, {"model": "base", "max_tokens": 40, "messages": FRANCE, "temperature": 0} | body)
+
+
+def _responses(name: str, **body: Any) -> Exchange:
+    return Exchange(name, RESPONSES, {"model": "base", "input": FRANCE[0]["content"], "temperature": 0} | body)
+
+
+def _load(name: str, lora: str, folder: str, **body: Any) -> Exchange:
+    return Exchange(name, LOAD, {"lora_name": lora, "lora_path": "{adapters}/" + folder} | body)
+
+
+USAGE = {"include_usage": True}
+CONTINUOUS = USAGE | {"continuous_usage_stats": True}
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {}}}
+SHORT = {"max_tokens": 3, "ignore_eos": True}
+
+GROUPS: dict[str, list[Exchange]] = {
+    "server": [
+        Exchange("health", "/health", method="GET"),
+        Exchange("version", "/version", method="GET"),
+        Exchange("models", "/v1/models", method="GET"),
+        Exchange("an unknown path", "/v1/nothing", method="GET"),
+        Exchange("a wrong method", CHAT, method="GET"),
+        Exchange("a trailing slash", "/v1/models/", method="GET"),
+    ],
+    "chat": [
+        _chat("a natural end"),
+        _chat("a bounded answer", **SHORT),
+        _chat("max_completion_tokens wins", max_tokens=9, max_completion_tokens=3, ignore_eos=True),
+        _chat("two answers", n=2, temperature=1, **SHORT),
+        _chat("a stop string", messages=SAY, stop=["two"], **SCRIPTED),
+        _chat("a kept stop string", messages=SAY, stop="two", include_stop_str_in_output=True, **SCRIPTED),
+        _chat("content parts", messages=[{"role": "user", "content": [{"type": "text", "text": "Hi"}]}], **SHORT),
+        _chat("token ids", return_token_ids=True, **SHORT),
+        _chat("logprobs", logprobs=True, top_logprobs=2, **SHORT),
+        _chat("no model", model="", **SHORT),
+        _chat("tools that may not be used", tools=[TOOL], tool_choice="none", **SHORT),
+        _chat("an unknown field", colour="green", **SHORT),
+        _chat("numbers as text", max_tokens="3", ignore_eos=True),
+        Exchange(
+            "an id from the caller",
+            CHAT,
+            {"model": "base", "messages": FRANCE} | SHORT,
+            headers={"x-request-id": "mine-1"},
+        ),
+    ],
+    "chat-stream": [
+        _chat("a natural end", stream=True),
+        _chat("a bounded answer", stream=True, **SHORT),
+        _chat("usage at the end", stream=True, stream_options=USAGE, **SHORT),
+        _chat("usage in every chunk", stream=True, stream_options=CONTINUOUS, **SHORT),
+        _chat("usage at a natural end", stream=True, stream_options=CONTINUOUS),
+        _chat("continuous without include", stream=True, stream_options={"continuous_usage_stats": True}, **SHORT),
+        _chat("two answers", stream=True, stream_options=USAGE, n=2, temperature=1, **SHORT),
+        _chat("a stop string", stream=True, messages=SAY, stop=["two"], **SCRIPTED),
+        _chat("token ids", stream=True, return_token_ids=True, **SHORT),
+        _chat("logprobs", stream=True, logprobs=True, top_logprobs=1, **SHORT),
+    ],
+    "completions": [
+        _text("the default bound", ignore_eos=True),
+        _text("two answers", n=2, temperature=1, **SHORT),
+        _text("two prompts", prompt=["Once", "Twice"], **SHORT),
+        _text("a prompt of ids", prompt=[504, 3575], **SHORT),
+        _text("token ids", return_token_ids=True, **SHORT),
+        _text("logprobs", logprobs=2, **SHORT),
+        _text("logprobs in a stream", logprobs=2, stream=True, **SHORT),
+        _text("stream", stream=True, **SHORT),
+        _text("stream with usage", stream=True, stream_options=USAGE, **SHORT),
+        _text("stream with continuous usage", stream=True, stream_options=CONTINUOUS, **SHORT),
+        _text("stream of two prompts", prompt=["Once", "Twice"], stream=True, stream_options=USAGE, **SHORT),
+        _text("no prompt", prompt=""),
+    ],
+    "anthropic": [
+        _messages("a natural end"),
+        _messages("a bounded answer", max_tokens=2),
+        _messages("a system prompt", system="Be short.", max_tokens=2),
+        _messages("stream", stream=True),
+        _messages("a bounded stream", stream=True, max_tokens=2),
+        _messages("a stop sequence", stop_sequences=["e"]),
+        _messages("a stop sequence in a stream", stop_sequences=["e"], stream=True),
+        _messages("tools", tools=[{"name": "f", "input_schema": {"type": "object"}}]),
+        _messages("an unknown model", model="nope"),
+        _messages("no bound", max_tokens=None),
+        _messages("a zero bound", max_tokens=0),
+        _messages("a bound above the context", max_tokens=999_999),
+        _messages("an empty model", model=""),
+        Exchange("no messages", MESSAGES, {"model": "base", "max_tokens": 3}),
+        Exchange("count tokens", MESSAGES + "/count_tokens", {"model": "base", "messages": FRANCE}),
+        Exchange("count for an unknown model", MESSAGES + "/count_tokens", {"model": "nope", "messages": FRANCE}),
+    ],
+    "responses": [
+        _responses("a bounded answer", max_output_tokens=2),
+        _responses("a natural end"),
+        _responses("items", input=FRANCE),
+        _responses("stream", stream=True),
+        _responses("a bounded stream", stream=True, max_output_tokens=2),
+        _responses("an unknown model", model="nope"),
+    ],
+    "tokens": [
+        Exchange("tokenize a prompt", "/tokenize", {"model": "base", "prompt": "Hello there"}),
+        Exchange("tokenize a chat", "/tokenize", {"model": "base", "messages": FRANCE}),
+        Exchange("token strings", "/tokenize", {"prompt": "Hello", "return_token_strs": True}),
+        Exchange("tokenize for an unknown model", "/tokenize", {"model": "nope", "prompt": "Hello"}),
+        Exchange("embeddings", "/v1/embeddings", {"model": "base", "input": "Hello"}),
+    ],
+    "errors": [
+        _chat("an unknown model", model="nope"),
+        _text("an unknown model of text", model="nope"),
+        Exchange("bad json", CHAT, raw=b'{"model": '),
+        Exchange("an empty body", CHAT, raw=b""),
+        Exchange("a list as body", CHAT, body=[1]),
+        Exchange("another content type", CHAT, raw=b"{}", headers={"content-type": "text/plain"}),
+        Exchange("no messages", CHAT, {"model": "base"}),
+        _chat("messages as text", messages="hello"),
+        _chat("no message at all", messages=[]),
+        _chat("a message without role", messages=[{"content": "hi"}]),
+        _chat("a model that is no text", model=7),
+        _chat("max_tokens that is no number", max_tokens="many"),
+        _chat("two mistakes", max_tokens="many", n="few"),
+        _chat("max_tokens of zero", max_tokens=0),
+        _chat("max_tokens below zero", max_tokens=-1),
+        _chat("max_completion_tokens of zero", max_completion_tokens=0),
+        _chat("max_tokens above the context", max_tokens=999_999),
+        _chat("max_completion_tokens above the context", max_completion_tokens=999_999),
+        _chat("a prompt above the context", messages=[{"role": "user", "content": "word " * 2100}]),
+        _chat("prompt and bound above the context", max_tokens=2040, messages=[{"role": "user", "content": "w " * 40}]),
+        _chat("no answers", n=0),
+        _chat("two greedy answers", n=2, **SHORT),
+        _chat("a hot temperature", temperature=3),
+        _chat("a cold temperature", temperature=-1),
+        _chat("top_p of zero", top_p=0),
+        _chat("usage without stream", stream_options=USAGE),
+        _chat("min above max", min_tokens=9, max_tokens=3),
+        _chat("a stream that is no truth", stream="maybe"),
+        _chat("a fraction of a token", max_tokens=1.5),
+        _chat("automatic tools", tools=[TOOL]),
+        _text("text above the context", prompt="word " * 2100),
+        _text("text with a zero bound", max_tokens=0),
+    ],
+    "adapters": [
+        _load("load", "green", "green"),
+        Exchange("models with an adapter", "/v1/models", method="GET"),
+        _chat("chat with an adapter", model="green", **SHORT),
+        _chat("stream with an adapter", model="green", stream=True, stream_options=USAGE, **SHORT),
+        _messages("anthropic with an adapter", model="green", max_tokens=2),
+        _load("load again", "green", "green"),
+        _load("load in place", "green", "green", load_inplace=True),
+        _load("load with unknown fields", "extra", "green", colour="green"),
+        _load("load as the base", "base", "green"),
+        _load("load without a name", "", "green"),
+        Exchange("load without a path", LOAD, {"lora_name": "x", "lora_path": ""}),
+        Exchange("load with a missing field", LOAD, {"lora_name": "x"}),
+        Exchange("load with another content type", LOAD, raw=b"{}", headers={"content-type": "text/plain"}),
+        _load("load nothing", "nothing", "nothing"),
+        _load("load without config", "without-config", "without-config"),
+        _load("load without weights", "without-weights", "without-weights"),
+        _load("load a bad config", "bad-config", "bad-config"),
+        _load("load a truncated file", "truncated", "truncated"),
+        _load("load a rank too big", "rank-too-big", "rank-too-big"),
+        _load("load dora", "dora", "dora"),
+        _load("load pissa", "pissa", "pissa"),
+        _load("load a bias", "with-bias", "with-bias"),
+        _load("load an unknown module", "unknown-module", "unknown-module"),
+        Exchange("unload the extra", UNLOAD, {"lora_name": "extra"}),
+        Exchange("unload", UNLOAD, {"lora_name": "green"}),
+        Exchange("unload again", UNLOAD, {"lora_name": "green"}),
+        Exchange("unload without a name", UNLOAD, {"lora_name": ""}),
+        Exchange("unload with a missing field", UNLOAD, {}),
+        _chat("chat after unloading", model="green", **SHORT),
+        Exchange("models at the end", "/v1/models", method="GET"),
+    ],
+    "leaving": [
+        Exchange(
+            "leave a stream",
+            CHAT,
+            {"model": "base", "messages": FRANCE, "stream": True, "max_tokens": 500, "ignore_eos": True},
+            leave_after=3,
+        ),
+        Exchange(
+            "leave before the answer",
+            CHAT,
+            {"model": "base", "messages": FRANCE, "max_tokens": 500, "ignore_eos": True},
+            leave_after=0,
+        ),
+    ],
+    "metrics": [Exchange("metrics", "/metrics", method="GET")],
+}

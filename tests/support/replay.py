@@ -1,0 +1,132 @@
+"""Send exchanges to an engine, real or stand-in, and keep what came back and what it counted meanwhile."""
+
+import http.client
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import engine_metrics
+from exchanges import Exchange
+
+KEPT_HEADERS = ("content-type", "transfer-encoding", "allow", "location")
+PATIENCE = 60.0
+TICK = 0.005
+LEGIBLE = 200
+
+
+class Replay:
+    """One engine at `url`, with the folder in which its adapters lie."""
+
+    def __init__(self, url: str, adapters: Path) -> None:
+        self._host = urlsplit(url).netloc
+        self._adapters = str(adapters)
+
+    def group(self, exchanges: list[Exchange]) -> list[dict[str, Any]]:
+        """Send them one after the other; adapters that they left behind are forgotten afterwards."""
+        return [self.one(exchange) for exchange in exchanges]
+
+    def one(self, exchange: Exchange) -> dict[str, Any]:
+        """Send one; the result is plain JSON: name, request, reply and books."""
+        before = engine_metrics.look(self._host).counters
+        reply = self._send(exchange) if exchange.leave_after is None else self._leave(exchange)
+        after = self._settled()
+        books = {name: after.get(name, 0) - before.get(name, 0) for name in after}
+        request = {"method": exchange.method, "path": exchange.path}
+        if exchange.raw is not None:
+            request["raw"] = exchange.raw.decode()
+        elif exchange.body is not None:
+            request["body"] = _short(exchange.body)
+        return {
+            "name": exchange.name,
+            "request": request,
+            "reply": reply,
+            "books": {name: amount for name, amount in books.items() if amount},
+        }
+
+    def _open(self, exchange: Exchange) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection(self._host, timeout=PATIENCE)
+        data = exchange.raw
+        if data is None and exchange.body is not None:
+            data = json.dumps(exchange.body).replace("{adapters}", self._adapters).encode()
+        headers = {"content-type": "application/json"} | exchange.headers
+        connection.request(exchange.method, exchange.path, data, headers)
+        return connection
+
+    def _send(self, exchange: Exchange) -> dict[str, Any]:
+        connection = self._open(exchange)
+        answer = connection.getresponse()
+        kept = {name: self._general(answer.headers[name]) for name in KEPT_HEADERS if name in answer.headers}
+        text = self._general(answer.read().decode())
+        connection.close()
+        reply = {"status": answer.status, "headers": kept}
+        kind = kept.get("content-type", "")
+        if kind.startswith("text/event-stream"):
+            return reply | {"events": _events(text)}
+        if exchange.path == "/metrics":
+            return reply | {"families": engine_metrics.families(text)}
+        if kind.startswith("application/json"):
+            return reply | {"json": json.loads(text)}
+        return reply | {"text": text}
+
+    def _general(self, text: str) -> str:
+        """Take out what belongs to this machine and this run."""
+        text = text.replace(self._host, "{host}").replace(self._adapters, "{adapters}")
+        return re.sub(r'"root":"[^"{][^"]*"', '"root":"{model}"', text)
+
+    def _leave(self, exchange: Exchange) -> dict[str, Any]:
+        """Hang up once the answer has begun."""
+        connection = self._open(exchange)
+        if exchange.leave_after:
+            answer = connection.getresponse()
+            for _ in range(exchange.leave_after):
+                while not answer.readline().startswith(b"data:"):
+                    pass
+        else:
+            self._until(lambda: engine_metrics.look(self._host).busy)
+        connection.sock.close()
+        connection.close()
+        return {"left after": exchange.leave_after}
+
+    def _settled(self) -> dict[str, float]:
+        """The counters once nothing runs and two looks agree; the engine counts a little after it replies."""
+        looks = [engine_metrics.look(self._host)]
+
+        def calm() -> bool:
+            looks.append(engine_metrics.look(self._host))
+            return not looks[-1].busy and looks[-1] == looks[-2]
+
+        self._until(calm)
+        return looks[-1].counters
+
+    def _until(self, condition: Any) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError("the engine did not come to rest")
+            time.sleep(TICK)
+
+
+def _short(value: Any) -> Any:
+    """A request as it is recorded: text beyond reading size is cut."""
+    if isinstance(value, dict):
+        return {key: _short(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_short(part) for part in value]
+    if isinstance(value, str) and len(value) > LEGIBLE:
+        return f"{value[:LEGIBLE]}… ({len(value)} characters)"
+    return value
+
+
+def _events(text: str) -> list[dict[str, Any]]:
+    """The frames of an event stream; data is JSON, or the text of a mark such as [DONE]."""
+    events = []
+    for frame in text.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in frame.splitlines() if ": " in line)
+        if "data" in fields:
+            data = fields["data"]
+            content = json.loads(data) if data.startswith("{") else data
+            events.append({"event": fields.get("event"), "data": content})
+    return events
