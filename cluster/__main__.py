@@ -11,7 +11,7 @@ from pathlib import Path
 if __package__ in {None, ""}:  # run as a folder: the folder itself is on the path, its parent must be
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from cluster import binaries, bring_up, health, journal, lock, paths, progress, teardown
+from cluster import binaries, bring_up, health, images, journal, lock, paths, progress, teardown
 from cluster.errors import ClusterError, UnmetError
 
 
@@ -82,6 +82,17 @@ def _exec_env(options: argparse.Namespace) -> int:
     return 0
 
 
+def _image_build(options: argparse.Namespace) -> int:
+    arguments = dict(pair.partition("=")[::2] for pair in options.build_arg)
+    print(images.build(images.Build(options.tag, options.file.absolute(), options.context.absolute(), arguments)))
+    return 0
+
+
+def _image_load(options: argparse.Namespace) -> int:
+    images.load(options.dir, options.names)
+    return 0
+
+
 def _home(text: str) -> paths.Home:
     return paths.Home(Path(text).absolute())
 
@@ -109,6 +120,17 @@ def _parser() -> argparse.ArgumentParser:
 
     status = commands.add_parser("status", parents=[where], help="each component, and whether it lives")
     status.set_defaults(command=_status)
+
+    image = commands.add_parser("image", help="build and load images").add_subparsers(required=True, metavar="ACTION")
+    make = image.add_parser("build", help="build a Dockerfile, unless nothing changed; BASE is our base image")
+    make.add_argument("-t", "--tag", required=True, help="the image's name")
+    make.add_argument("-f", "--file", type=Path, required=True, help="the Dockerfile")
+    make.add_argument("--build-arg", action="append", default=[], metavar="NAME=VALUE", help="for the Dockerfile's ARG")
+    make.add_argument("context", type=Path, help="the folder that COPY reads from")
+    make.set_defaults(command=_image_build)
+    load = image.add_parser("load", parents=[where], help="put built images, `base` or `pause` into the node")
+    load.add_argument("names", nargs="+", help="names as given to `image build`")
+    load.set_defaults(command=_image_load)
 
     environment = commands.add_parser("exec-env", parents=[where], help="print exports for kubectl and helm")
     environment.set_defaults(command=_exec_env)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import os
 import re
@@ -12,11 +10,11 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-from cluster import paths, progress
+from cluster import lock, paths, progress
 from cluster.errors import UnmetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
 _KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
@@ -99,7 +97,7 @@ def build(names: Iterable[str] | None = None) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     if not any(target.iterdir()):
         _check_disk(target)
-    with _alone(target.parent / "build.lock"):
+    with lock.alone(target.parent / "build.lock", "wait for another build of the same binaries"):
         missing = [binary for binary in wanted if not (target / binary.name).exists()]
         for position, binary in enumerate(missing, 1):
             with progress.step(f"build {binary.name} ({position} of {len(missing)})") as shown:
@@ -123,17 +121,6 @@ def _build(binary: Binary, target: Path, shown: progress.Step) -> None:
         env={**os.environ, "CGO_ENABLED": "0"},
     )
     fresh.rename(target / binary.name)  # whole or absent: an interrupted build leaves no half binary
-
-
-@contextlib.contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            with progress.step("wait for another build of the same binaries"):
-                fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _check_go() -> None:

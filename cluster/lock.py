@@ -1,4 +1,4 @@
-"""One `up` or `down` at a time per cluster folder."""
+"""One `up` or `down` at a time per cluster folder, one build at a time of the same thing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def hold(home: Home) -> Iterator[int]:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            _acquire(descriptor, path)
+            _acquire(descriptor, f"wait for another command on {path.parent}")
             if _is_current(descriptor, path):
                 yield descriptor
                 return
@@ -32,11 +32,19 @@ def hold(home: Home) -> Iterator[int]:
             os.close(descriptor)
 
 
-def _acquire(descriptor: int, path: Path) -> None:
+@contextlib.contextmanager
+def alone(path: Path, waiting: str) -> Iterator[None]:
+    """Hold a lock file that stays; `waiting` is what the user reads when another has it."""
+    with path.open("w") as file:
+        _acquire(file.fileno(), waiting)
+        yield
+
+
+def _acquire(descriptor: int, waiting: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        with progress.step(f"wait for another command on {path.parent}"):
+        with progress.step(waiting):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 

@@ -1,0 +1,142 @@
+"""Build images from plain Dockerfiles without Docker, cache them by content, and load them into the node."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+from cluster import base_images, binaries, commands, configs, content_key, lock, mounts, node, packages, paths, progress
+from cluster.errors import UnmetError
+
+_BUILTIN = {"base": base_images.BASE_IMAGE, "pause": configs.PAUSE_IMAGE}
+_CERTIFICATES = Path("/etc/ssl/certs")
+
+
+@dataclasses.dataclass(frozen=True)
+class Build:
+    """What to build: a name, a Dockerfile, its context and the user's build arguments."""
+
+    name: str
+    dockerfile: Path
+    context: Path
+    arguments: dict[str, str]
+
+
+def full_name(name: str) -> str:
+    """Pure: the name that the kubelet will look for, as Docker completes it."""
+    first, slash, _ = name.partition("/")
+    has_host = bool(slash) and ("." in first or ":" in first or first == "localhost")
+    path = name if has_host else f"docker.io/{name}" if slash else f"docker.io/library/{name}"
+    return path if ":" in path.rpartition("/")[2] else f"{path}:latest"
+
+
+def declared(dockerfile: str) -> set[str]:
+    """Pure: the build arguments that a Dockerfile's text declares."""
+    return set(re.findall(r"^\s*ARG\s+([A-Za-z_][A-Za-z0-9_]*)", dockerfile, re.MULTILINE | re.IGNORECASE))
+
+
+def build(wanted: Build) -> Path:
+    """Build an image unless its archive is there; return the archive."""
+    for path, what in ((wanted.dockerfile, "Dockerfile"), (wanted.context, "context")):
+        if not path.exists():
+            raise UnmetError(f"the {what} {path} does not exist", "check the path")
+    name, base = full_name(wanted.name), base_images.base()
+    known = declared(wanted.dockerfile.read_text())
+    ours = {"BASE": base_images.BASE_IMAGE, "UV_SYSTEM_CERTS": "1"}
+    arguments = {key: value for key, value in ours.items() if key in known} | wanted.arguments
+    key = content_key.of(wanted.dockerfile, wanted.context, arguments | {"": base.name, " name": name})
+    target = _store(name)
+    archive = target / f"{key}.tar"
+    if archive.exists():
+        progress.say(f"unchanged: {name}")
+    else:
+        packages.require_root("building images")
+        packages.ensure(packages.IMAGES)
+        target.mkdir(parents=True, exist_ok=True)
+        with lock.alone(base_images.folder() / "build.lock", "wait for another image build"):
+            _build(wanted, name, arguments, archive, base)
+    _point(target, archive)
+    return archive
+
+
+def load(home: paths.Home, names: list[str]) -> None:
+    """Put images into the node's container runtime, where pods find them without a registry."""
+    if not home.containerd_socket.exists():
+        raise UnmetError(f"no full cluster in {home.root}", f"python3 cluster up --dir {home.root}")
+    for name in names:
+        archive = _archive(name)
+        with progress.step(f"load {name}"):
+            commands.output(*node.import_command(home.containerd_socket, archive))
+
+
+def _archive(name: str) -> Path:
+    if name in {"base", _BUILTIN["base"]}:
+        return base_images.base()
+    if name in {"pause", _BUILTIN["pause"]}:
+        return base_images.pause(binaries.folder())
+    current = _store(full_name(name)) / "current"
+    if not current.exists():
+        raise UnmetError(
+            f"the image {name} is not built", f"python3 cluster image build -t {name} -f DOCKERFILE CONTEXT"
+        )
+    return current.resolve()
+
+
+def _build(wanted: Build, name: str, arguments: dict[str, str], archive: Path, base: Path) -> None:
+    storage = paths.cache() / "buildah"
+    buildah = [
+        "buildah",
+        "--root",
+        str(storage / "storage"),
+        "--runroot",
+        str(storage / "run"),
+        "--storage-driver=overlay",
+    ]
+    log = archive.with_suffix(".log")
+    fresh = archive.with_suffix(".writing")
+    fresh.unlink(missing_ok=True)
+    tag = f"localhost/agenttype-base:{hashlib.sha256(base.name.encode()).hexdigest()[:12]}"
+    try:
+        with progress.step(f"build {name}") as shown:
+            if not commands.succeeds(*buildah, "inspect", "--type=image", tag):
+                progress.run([*buildah, "pull", f"docker-archive:{base}"], shown=shown, log=log)
+                commands.output(*buildah, "tag", base_images.BASE_IMAGE, tag)
+            commands.output(*buildah, "tag", tag, base_images.BASE_IMAGE)
+            progress.run(
+                [*buildah, *_arguments(wanted, name, arguments)], shown=shown, log=log, env=commands.environment()
+            )
+        with progress.step(f"save {name}") as shown:
+            progress.run([*buildah, "push", name, f"docker-archive:{fresh}:{name}"], shown=shown, log=log)
+        fresh.rename(archive)
+    finally:
+        fresh.unlink(missing_ok=True)
+        mounts.unmount_below(storage)
+
+
+def _arguments(wanted: Build, name: str, arguments: dict[str, str]) -> list[str]:
+    ignore = content_key.ignore_file(wanted.dockerfile, wanted.context)
+    certificates = ["--volume", f"{_CERTIFICATES}:{_CERTIFICATES}:ro"] if _CERTIFICATES.is_dir() else []
+    return [
+        "build", "--isolation=chroot", "--format=docker", "--layers", "--pull-never", f"--tag={name}", *certificates,
+        *(f"--build-arg={key}={value}" for key, value in sorted(arguments.items())),
+        *([f"--ignorefile={ignore}"] if ignore else []),
+        f"--file={wanted.dockerfile}", str(wanted.context),
+    ]  # fmt: skip
+
+
+def _store(name: str) -> Path:
+    return base_images.folder() / quote(name, safe="")
+
+
+def _point(target: Path, archive: Path) -> None:
+    """Make this archive the image's current one; older ones are only waste of space."""
+    draft = target / "current.new"
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(archive.name)
+    draft.rename(target / "current")
+    for old in target.glob("*.tar"):
+        if old != archive:
+            old.unlink()
