@@ -1,0 +1,132 @@
+"""Puts the parts together and runs them: the only place that knows them all."""
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+from agenttype_proxy import asgi
+from agenttype_proxy.client import Client
+from agenttype_proxy.server import Listener, ServerLimits, serve
+
+from agenttype_sidecar import ledger as ledgers
+from agenttype_sidecar import policies as policy_files
+from agenttype_sidecar.activity import Activity
+from agenttype_sidecar.control_port import ControlPort
+from agenttype_sidecar.credentials import Credentials
+from agenttype_sidecar.data import DataPort, ToolGateway, no_tools
+from agenttype_sidecar.health import HealthPort
+from agenttype_sidecar.ledger import Ledger
+from agenttype_sidecar.llm import Parts
+from agenttype_sidecar.metrics import Metrics
+from agenttype_sidecar.observations import Life, Observations
+from agenttype_sidecar.options import Options
+from agenttype_sidecar.policies import Policies
+from agenttype_sidecar.upstream import Upstream
+
+_QUIET_POLL = 0.05
+
+
+class Sidecar:
+    """All parts of one sidecar; made whole or not at all.
+
+    Attributes:
+        observations: What the control API reads.
+        metrics: What is counted.
+        parts: What calls use.
+    """
+
+    def __init__(self, options: Options) -> None:
+        """Load the policy, open and replay the ledger.
+
+        Raises:
+            StartError: See its subclasses.
+        """
+        self.options = options
+        self.life = Life()
+        self.metrics = Metrics()
+        self.policies = Policies(options.policy, self.metrics)
+        self.ledger = Ledger(options.ledger)
+        self.metrics.orphans.inc(self.ledger.orphans.calls)
+        self.activity = Activity(time.monotonic())
+        self.client = Client()
+        self.observations = Observations(self.policies, self.ledger, self.activity, self.life)
+        self.metrics.observe(self.observations.gauges)
+        self.parts = Parts(
+            policies=self.policies,
+            ledger=self.ledger,
+            upstream=Upstream(self.client, Credentials(options.token, options.credentials), self.ledger),
+            metrics=self.metrics,
+            activity=self.activity,
+            observations=self.observations,
+        )
+
+    def tools(self) -> ToolGateway:
+        """Return what answers below `/mcp/`."""
+        return no_tools
+
+    def control_api(self) -> asgi.ASGIApp:
+        """Return the control API; called once, when it is first asked for."""
+        return no_tools
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, let running calls end, and leave the ledger complete."""
+        loop = asyncio.get_running_loop()
+        told, stop = asyncio.Event(), asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, told.set)
+        loop.add_signal_handler(signal.SIGHUP, self.policies.reload)
+        chores = [
+            asyncio.create_task(_every(policy_files.POLL_SECONDS, self.policies.look)),
+            asyncio.create_task(_every(ledgers.FLUSH_SECONDS, self._flush)),
+            asyncio.create_task(self._ending(told, stop)),
+        ]
+        try:
+            await serve(
+                self._listeners(),
+                limits=ServerLimits(),
+                stop=stop,
+                drain_seconds=self.options.drain_seconds,
+                on_ready=self._ready,
+            )
+        finally:
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
+            await self.client.close()
+            self.ledger.close()
+
+    def _listeners(self) -> list[Listener]:
+        options = self.options
+        return [
+            Listener(DataPort(self.parts, self.tools()), options.data_host, options.data_port),
+            Listener(HealthPort(self.life), options.host, options.health_port),
+            Listener(ControlPort(self.metrics, self.control_api), options.host, options.control_port),
+        ]
+
+    def _ready(self, ports: list[int]) -> None:
+        self.life.ready = True
+        names = ("data_port", "health_port", "control_port")
+        sys.stdout.write(json.dumps(dict(zip(names, ports, strict=True))) + "\n")
+        sys.stdout.flush()
+
+    async def _ending(self, told: asyncio.Event, stop: asyncio.Event) -> None:
+        """Go on serving after the signal while calls are running: an agent may need several to end well."""
+        await told.wait()
+        self.life.draining = True
+        due = time.monotonic() + self.options.drain_seconds
+        while self.activity.running and time.monotonic() < due:  # noqa: ASYNC110 — once in a life; calls pay nothing
+            await asyncio.sleep(_QUIET_POLL)
+        stop.set()
+
+    def _flush(self) -> None:
+        if not self.ledger.flush():
+            self.metrics.ledger_errors.inc()
+
+
+async def _every(seconds: float, chore: Callable[[], object]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        chore()

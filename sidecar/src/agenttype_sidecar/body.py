@@ -1,0 +1,152 @@
+"""A caller's JSON body: read once, changed by splicing, all other bytes untouched.
+
+One scan yields both the values that policy reads and the places where they stand, so what was judged is what is sent.
+A body that two readers could understand differently is refused: duplicate members, a member that differs from one of
+ours only in case (some servers ignore case), numbers that are no JSON.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from agenttype_sidecar.errors import MalformedBody
+
+MAX_DEPTH: Final = 100
+#: Members that policy reads or writes.
+GOVERNED: Final = frozenset(
+    {"model", "max_tokens", "max_completion_tokens", "n", "best_of", "stream", "stream_options", "prompt", "messages"}
+)
+
+_BLANK: Final = re.compile(r"[ \t\n\r]*")
+_Members = dict[str, "Member"]
+
+
+class Member(NamedTuple):
+    """One member of the top-level object: its value, and where the value's text starts and ends."""
+
+    value: Any
+    start: int
+    end: int
+
+
+def _not_json(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+_scan: Final = json.JSONDecoder(parse_constant=_not_json).raw_decode
+
+
+class Body:
+    """A parsed body. `members` maps the top-level names to their values and places."""
+
+    __slots__ = ("_first", "_text", "members", "size")
+
+    def __init__(self, raw: bytes) -> None:
+        """Parse `raw`.
+
+        Raises:
+            MalformedBody: It is not one JSON object, is nested too deep, or is ambiguous.
+        """
+        self.size = len(raw)
+        if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
+            _check_brackets(raw)
+        try:
+            self._text = raw.decode()
+            self._first, self.members = _members(self._text)
+        except (ValueError, RecursionError) as error:
+            raise MalformedBody("the body is not valid JSON") from error
+
+    def get(self, name: str) -> Any:
+        """Return the value of a top-level member, None where there is none."""
+        member = self.members.get(name)
+        return None if member is None else member.value
+
+    def spliced(self, changes: Mapping[str, Any]) -> bytes:
+        """Return the body with the members of `changes` set; every byte of other members stays as it came."""
+        text = self._text
+        if not changes:
+            return text.encode()
+        parts: list[str] = []
+        done = self._first
+        added = [name for name in changes if name not in self.members]
+        for name in sorted(
+            (name for name in changes if name in self.members), key=lambda name: self.members[name].start
+        ):
+            member = self.members[name]
+            parts += (text[done : member.start], orjson.dumps(changes[name]).decode())
+            done = member.end
+        parts.append(text[done:])
+        inserted = ",".join(f"{orjson.dumps(name).decode()}:{orjson.dumps(changes[name]).decode()}" for name in added)
+        comma = "," if added and self.members else ""
+        return "".join((text[: self._first], inserted, comma, *parts)).encode()
+
+
+def _members(text: str) -> tuple[int, _Members]:
+    """Return the place after the opening brace, and the members in their order."""
+    at = _skip(text, 0)
+    if text[at : at + 1] != "{":
+        raise MalformedBody("the body must be a JSON object")
+    first = at + 1
+    found: _Members = {}
+    at = _skip(text, first)
+    if text[at : at + 1] != "}":
+        at = _read(text, at, found)
+    if _skip(text, at + 1) != len(text):
+        raise MalformedBody("the body must be one JSON object")
+    return first, found
+
+
+def _read(text: str, at: int, found: _Members) -> int:
+    """Read members from `at` on into `found`; return the place of the closing brace."""
+    while True:
+        name, at = _scan(text, at)
+        if not isinstance(name, str):
+            raise MalformedBody("the body is not valid JSON")
+        start = _skip(text, _after(text, at, ":"))
+        value, end = _scan(text, start)
+        _check_name(name, found)
+        found[name] = Member(value, start, end)
+        at = _skip(text, end)
+        if text[at : at + 1] == "}":
+            return at
+        at = _skip(text, _after(text, at, ","))
+
+
+def _after(text: str, at: int, sign: str) -> int:
+    """Return the place after the sign that must stand here, perhaps after blanks."""
+    at = _skip(text, at)
+    if text[at : at + 1] != sign:
+        raise MalformedBody("the body is not valid JSON")
+    return at + 1
+
+
+def _skip(text: str, at: int) -> int:
+    """Return the place of the next sign that is no blank."""
+    blanks = _BLANK.match(text, at)
+    return blanks.end() if blanks else at
+
+
+def _check_name(name: str, found: _Members) -> None:
+    if name in found:
+        raise MalformedBody("the body has the same member twice; which one counts would be a guess")
+    if name not in GOVERNED and name.lower() in GOVERNED:
+        raise MalformedBody(f"write the member {name.lower()} in lower case; other spellings are ambiguous")
+
+
+def _check_brackets(raw: bytes) -> None:
+    """Refuse deep nesting before a recursive parser meets it; strings are skipped, the rest need not be valid."""
+    depth = 0
+    for match in _BRACKETS.finditer(raw):
+        token = match.group()
+        if token in b"[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise MalformedBody(f"the body is nested deeper than {MAX_DEPTH} levels")
+        elif token in b"]}":
+            depth -= 1
+
+
+_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)

@@ -1,0 +1,233 @@
+"""One call, as policy sees it: read from the body once, strictly, for a guess would be a way around the budget."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from agenttype_api.policy import Credential
+
+from agenttype_sidecar import budget
+from agenttype_sidecar.body import Body
+from agenttype_sidecar.budget import Ask, Grant
+from agenttype_sidecar.errors import MalformedBody
+from agenttype_sidecar.paths import Endpoint, Operation
+from agenttype_sidecar.routes import Routes, Target
+
+#: What `/v1/completions` makes where nobody says how much, in every implementation.
+_COMPLETION_TOKENS: Final = 16
+_TEXT_PARTS: Final = frozenset({"text", "refusal", "thinking", "redacted_thinking", "tool_use", "tool_result"})
+#: Members that shape a chat's prompt; `/tokenize` understands the same ones.
+_PROMPT_MEMBERS: Final = (
+    "messages",
+    "tools",
+    "add_generation_prompt",
+    "continue_final_message",
+    "chat_template_kwargs",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that has a route.
+
+    Attributes:
+        answers: How many answers it asks for.
+        prompts: How many prompts it carries.
+        output: Tokens per answer, as the caller bounds them; None where it does not.
+        bounded: Whether its bytes bound its prompt's tokens; not so with images, files, or a template of its own.
+        keeps_usage: Whether the caller asked for the usage chunk of a stream.
+        keeps_count: Whether it asked for the running count too.
+    """
+
+    endpoint: Endpoint
+    body: Body
+    target: Target
+    stream: bool
+    answers: int
+    prompts: int
+    output: int | None
+    bounded: bool
+    keeps_usage: bool
+    keeps_count: bool
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the backend is an engine behind our gate, whose ways we know."""
+        return self.target.backend.credential is Credential.POD_TOKEN
+
+
+def read(endpoint: Endpoint, body: Body, routes: Routes) -> Call:
+    """Return what a body asks for.
+
+    Raises:
+        MalformedBody: A member that policy reads is not what the protocol says.
+        UnknownModel: No route matches.
+        WrongProtocol: The backend does not speak the protocol.
+    """
+    model = body.get("model")
+    if not isinstance(model, str) or not model:
+        raise MalformedBody("the body must name a model, as a string")
+    target = routes.find(model, endpoint.protocol)
+    options = body.get("stream_options") or {}
+    if not isinstance(options, dict):
+        raise MalformedBody("stream_options must be an object")
+    prompts = _prompts(body) if endpoint.operation is Operation.COMPLETIONS else 1
+    return Call(
+        endpoint=endpoint,
+        body=body,
+        target=target,
+        stream=_flag(body, "stream"),
+        answers=_answers(body, endpoint) * prompts,
+        prompts=prompts,
+        output=_output(body, endpoint),
+        bounded=target.backend.counts_bytes and "chat_template" not in body.members and _is_text(body.get("messages")),
+        keeps_usage=options.get("include_usage") is True,
+        keeps_count=options.get("continuous_usage_stats") is True,
+    )
+
+
+def ask(call: Call, exact: int | None = None) -> Ask | None:
+    """Return what a call wants of the budget, None where nothing bounds its prompt.
+
+    Args:
+        call: the call.
+        exact: tokens of the prompt, where they were counted.
+    """
+    context = call.target.backend.max_model_len
+    if exact is not None:
+        prompt = exact
+    elif call.bounded:
+        prompt = budget.prompt_bound(call.body.size, context, call.prompts)
+    elif context is not None:
+        prompt = context * call.prompts
+    else:
+        return None
+    return Ask(prompt, call.output, call.answers, context)
+
+
+def rewritten(call: Call, grant: Grant) -> bytes:
+    """Return the body that goes upstream: model, bound and usage are ours, every other byte is the caller's."""
+    changes: dict[str, Any] = {}
+    model = call.target.route.model
+    if model is not None and model != call.body.get("model"):
+        changes["model"] = model
+    if grant.output is not None:
+        _bound(call, grant.output, changes)
+    if call.stream and call.endpoint.operation is not Operation.MESSAGES:
+        options = call.body.get("stream_options") or {}
+        wanted = {**options, "include_usage": True}
+        if counts_running(call, grant):
+            wanted["continuous_usage_stats"] = True
+        if wanted != options:
+            changes["stream_options"] = wanted
+    return call.body.spliced(changes)
+
+
+def counts_running(call: Call, grant: Grant) -> bool:
+    """Return whether to ask for a running count, so that a stream that is cut short is charged for what it gave."""
+    return (
+        grant.output is not None and call.is_ours and call.stream and call.endpoint.operation is not Operation.MESSAGES
+    )
+
+
+def tokenize_body(call: Call) -> bytes | None:
+    """Return the body for the engine's `/tokenize`, None where it cannot render what the call would."""
+    get = call.body.get
+    content: dict[str, Any]
+    if call.endpoint.operation is Operation.CHAT:
+        content = {name: get(name) for name in _PROMPT_MEMBERS if get(name) is not None}
+    elif call.endpoint.operation is Operation.COMPLETIONS:
+        if not isinstance(get("prompt"), str):
+            return None
+        content = {"prompt": get("prompt")}
+    else:
+        messages = _as_chat(call.body)
+        if messages is None:
+            return None
+        content = {"messages": messages}
+    return orjson.dumps({"model": call.target.route.model or get("model"), **content})
+
+
+def _as_chat(body: Body) -> list[Any] | None:
+    """Return a Messages conversation as chat messages, None where it has more than plain text."""
+    system, messages = body.get("system"), body.get("messages")
+    if body.get("tools") or not isinstance(messages, list) or not (system is None or isinstance(system, str)):
+        return None
+    if not all(isinstance(message, dict) and isinstance(message.get("content"), str) for message in messages):
+        return None
+    return [{"role": "system", "content": system}, *messages] if system else messages
+
+
+def _bound(call: Call, output: int, changes: dict[str, Any]) -> None:
+    named = [name for name in _bounds(call.endpoint) if call.body.get(name) is not None]
+    for name in named:
+        if call.body.get(name) > output:
+            changes[name] = output
+    if not named:
+        # Chat models that think refuse max_tokens; our engines know both.
+        modern = call.endpoint.operation is Operation.CHAT and not call.is_ours
+        changes["max_completion_tokens" if modern else "max_tokens"] = output
+
+
+def _bounds(endpoint: Endpoint) -> tuple[str, ...]:
+    return ("max_tokens", "max_completion_tokens") if endpoint.operation is Operation.CHAT else ("max_tokens",)
+
+
+def _output(body: Body, endpoint: Endpoint) -> int | None:
+    bounds = [_whole(body, name, least=0) for name in _bounds(endpoint)]
+    # Which of two wins differs between servers, so the larger is what the call can cost.
+    found = max((bound for bound in bounds if bound is not None), default=None)
+    if found is None and endpoint.operation is Operation.COMPLETIONS:
+        return _COMPLETION_TOKENS
+    return found
+
+
+def _answers(body: Body, endpoint: Endpoint) -> int:
+    if endpoint.operation is Operation.MESSAGES:
+        return 1
+    return max(_whole(body, "n", least=1) or 1, _whole(body, "best_of", least=1) or 1)
+
+
+def _prompts(body: Body) -> int:
+    prompt = body.get("prompt")
+    if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int):
+        return len(prompt)
+    return 1
+
+
+def _whole(body: Body, name: str, *, least: int) -> int | None:
+    value = body.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise MalformedBody(f"{name} must be a whole number of {least} or more")
+    return value
+
+
+def _flag(body: Body, name: str) -> bool:
+    value = body.get(name)
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise MalformedBody(f"{name} must be true or false")
+    return value
+
+
+def _is_text(messages: Any) -> bool:
+    """Return whether all of a conversation is text; whatever is not known to be counts as more."""
+    if not isinstance(messages, list):
+        return True
+    for message in messages:
+        content = message.get("content") if isinstance(message, dict) else None
+        if isinstance(content, list) and not all(_is_text_part(part) for part in content):
+            return False
+    return True
+
+
+def _is_text_part(part: Any) -> bool:
+    if isinstance(part, str):
+        return True
+    if not isinstance(part, dict) or part.get("type", "text") not in _TEXT_PARTS:
+        return False
+    inner = part.get("content")
+    return not isinstance(inner, list) or all(_is_text_part(each) for each in inner)

@@ -1,0 +1,69 @@
+"""The data port: which call goes where. Bare ASGI, because a framework costs more than all of our own work."""
+
+from typing import Final, Protocol
+
+from agenttype_api import keys
+from agenttype_api.policy import WireProtocol
+from agenttype_proxy import asgi
+from agenttype_proxy import headers as fields
+
+from agenttype_sidecar import answers, models, paths
+from agenttype_sidecar.errors import Refusal, UnknownPath, WrongMethod
+from agenttype_sidecar.llm import Parts, Visit
+from agenttype_sidecar.metrics import Lane
+from agenttype_sidecar.paths import Operation
+
+_JSON: Final = [(b"content-type", b"application/json")]
+_TOOLS: Final = keys.MCP_PATH + "/"
+
+
+class ToolGateway(Protocol):
+    """What answers below `/mcp/`; it reads the policy in use itself, so that a reload needs no call."""
+
+    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        """Answer one HTTP exchange."""
+
+
+class DataPort:
+    """The ASGI app that the agent talks to."""
+
+    def __init__(self, parts: Parts, tools: ToolGateway) -> None:
+        self._parts = parts
+        self._tools = tools
+
+    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        """Answer one HTTP exchange."""
+        path: str = scope["path"]
+        endpoint = paths.endpoint(path)
+        if endpoint is not None:
+            if scope["method"] != endpoint.method:
+                await self._refuse(WrongMethod(f"use {endpoint.method}"), endpoint.protocol, send)
+            elif endpoint.operation is Operation.MODELS:
+                await self._list(path, scope, send)
+            else:
+                await Visit(self._parts, scope, receive, send).answer(endpoint)
+        elif path.startswith(_TOOLS):
+            await self._tools(scope, receive, send)
+        else:
+            await self._refuse(UnknownPath("there is nothing at this path"), _protocol(path, scope), send)
+
+    async def _list(self, path: str, scope: asgi.Scope, send: asgi.Send) -> None:
+        body = models.listing(self._parts.policies.active.routes, _protocol(path, scope))
+        await asgi.respond(send, 200, list(_JSON), body)
+
+    async def _refuse(self, refusal: Refusal, protocol: WireProtocol, send: asgi.Send) -> None:
+        status, headers, body = answers.refusal(refusal, protocol)
+        self._parts.metrics.answered(Lane(protocol=protocol), "refused", status)
+        self._parts.metrics.refused(refusal.reason)
+        await asgi.respond(send, status, headers, body)
+
+
+def _protocol(path: str, scope: asgi.Scope) -> WireProtocol:
+    anthropic = fields.get(scope["headers"], b"anthropic-version") is not None
+    return paths.protocol(path, anthropic_header=anthropic)
+
+
+async def no_tools(scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+    """Answer for a sidecar without tools: nothing is there."""
+    del scope, receive
+    await asgi.respond(send, 404, list(_JSON), b'{"error":{"message":"this agent has no tools"}}')

@@ -1,0 +1,338 @@
+"""One LLM call, from its first byte to its last: admit, rewrite, forward, meter, settle."""
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from agenttype_api import keys
+from agenttype_api.policy import WireProtocol
+from agenttype_proxy import asgi, errors
+from agenttype_proxy import headers as fields
+from agenttype_proxy.messages import Headers
+from agenttype_proxy.response import Response
+from agenttype_proxy.sse import EventReader
+
+from agenttype_sidecar import answers, budget, usage
+from agenttype_sidecar import call as calls
+from agenttype_sidecar.activity import Activity
+from agenttype_sidecar.body import Body
+from agenttype_sidecar.book import Hold, State
+from agenttype_sidecar.budget import Ask, Denial, Grant
+from agenttype_sidecar.call import Call
+from agenttype_sidecar.errors import (
+    BodyTimedOut,
+    BodyTooLarge,
+    BudgetSpent,
+    MalformedBody,
+    NeverFits,
+    Refusal,
+    UpstreamFailed,
+    UpstreamTimedOut,
+)
+from agenttype_sidecar.ledger import Ledger
+from agenttype_sidecar.metrics import Lane, Metrics
+from agenttype_sidecar.observations import CallRecord, Observations, lines
+from agenttype_sidecar.paths import Endpoint
+from agenttype_sidecar.policies import Active, Policies
+from agenttype_sidecar.upstream import Upstream, request
+from agenttype_sidecar.usage import Cost, Meter, Source, Usage
+
+MAX_BODY: Final = 8 * 1024 * 1024
+BODY_SECONDS: Final = 30.0
+MAX_ANSWER: Final = 64 * 1024 * 1024
+MAX_EVENT: Final = 8 * 1024 * 1024
+#: Above this share of the context, a bound by bytes would cost the answer too much room: then we count.
+_COARSE: Final = 4
+
+_REMAINING: Final = keys.HEADER_REMAINING.encode()
+_LIMIT: Final = keys.HEADER_LIMIT.encode()
+_CLAMPED: Final = (keys.HEADER_CLAMPED.encode(), b"max_tokens")
+_REASON: Final = keys.HEADER_REASON.encode()
+_OK: Final = 200
+_SERVER_ERROR: Final = 500
+_GONE: Final = 499
+_EVENTS: Final = b"text/event-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every call uses."""
+
+    policies: Policies
+    ledger: Ledger
+    upstream: Upstream
+    metrics: Metrics
+    activity: Activity
+    observations: Observations
+
+
+class Visit:
+    """One call on its way; `answer` is the way.
+
+    Whatever happens, the call is settled once: before its answer ends, so that whoever has read an answer finds it
+    in the books, and at the latest when the visit ends.
+    """
+
+    def __init__(self, parts: Parts, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        self._parts = parts
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._began = time.monotonic()
+        self._first_byte: float | None = None
+        self._active: Active = parts.policies.active
+        self._lane = Lane()
+        self._hold: Hold | None = None
+        self._call: Call | None = None
+        self._grant: Grant | None = None
+        self._meter: Meter | None = None
+        self._known: Cost | None = None
+        self._cost: Cost | None = None
+        self._outcome, self._status, self._reason = "ok", _OK, ""
+
+    async def answer(self, endpoint: Endpoint) -> None:
+        """Answer the call."""
+        self._lane = Lane(protocol=endpoint.protocol)
+        self._parts.activity.begin(self._began)
+        try:
+            call = self._call = await self._admit(endpoint)
+            async with asgi.attended(self._receive):
+                grant = self._grant = await self._reserve(call)
+                await self._forward(call, grant)
+        except Refusal as refusal:
+            await self._refuse(refusal, endpoint.protocol)
+        except errors.CallerGone:
+            self._ended("caller_gone", _GONE, "caller_gone")
+        finally:
+            self._settle()
+            self._note(endpoint)
+
+    # admit
+
+    async def _admit(self, endpoint: Endpoint) -> Call:
+        try:
+            raw = await asgi.read_body(self._receive, limit=MAX_BODY, timeout=BODY_SECONDS)
+        except errors.BodyTooLarge as error:
+            raise BodyTooLarge(f"the body is larger than {MAX_BODY} bytes") from error
+        except errors.BodyTimeout as error:
+            raise BodyTimedOut("the body did not arrive in time") from error
+        if fields.get(self._scope["headers"], b"content-encoding") not in (None, b"identity"):
+            raise MalformedBody("the body must not be compressed")
+        call = calls.read(endpoint, Body(raw), self._active.routes)
+        self._lane = Lane(call.target.model, call.target.adapter, endpoint.protocol)
+        return call
+
+    async def _reserve(self, call: Call) -> Grant:
+        """Hold what the call can cost at most; what does not fit by its size is counted before it is denied."""
+        ask = calls.ask(call)
+        decision = self._decide(ask)
+        if call.is_ours and self._active.counts_tokens and _is_coarse(call, ask, decision):
+            exact = await self._parts.upstream.count(call, self._active)
+            if exact is not None:
+                decision = self._decide(calls.ask(call, exact))
+        if isinstance(decision, Denial):
+            raise self._denied(decision)
+        # Nothing was awaited since the decision, so no other call has taken what it found.
+        self._hold = self._parts.ledger.reserve(decision.amounts)
+        if decision.clamped:
+            self._parts.metrics.clamped.inc()
+        return decision
+
+    def _decide(self, ask: Ask | None) -> Grant | Denial:
+        active = self._active
+        if ask is None:
+            if active.counts_tokens:
+                raise NeverFits(
+                    "images, files and templates of one's own cannot be bounded for this model, "
+                    "and the agent's tokens are limited",
+                    active.limits[0].name,
+                )
+            ask = Ask(0, None)
+        return budget.decide(active.limits, self._parts.ledger.book.used, ask, active.on_limit)
+
+    def _denied(self, denial: Denial) -> Refusal:
+        name, resource = denial.limit.name, denial.limit.resource
+        self._parts.metrics.rejected(name, "never_fits" if denial.never else "spent")
+        if denial.never:
+            return NeverFits(f"the call needs more {resource} than the whole limit {name!r} of this agent has", name)
+        return BudgetSpent(
+            f"the limit {name!r} of this agent has {denial.remaining} {resource} left, and the call needs more",
+            name,
+            denial.remaining,
+        )
+
+    # forward
+
+    async def _forward(self, call: Call, grant: Grant) -> None:
+        hold = self._hold
+        if hold is None:
+            raise ValueError("a call is reserved before it is forwarded")
+        caller, query = self._scope["headers"], self._scope["query_string"]
+        outgoing = request(call, self._active, calls.rewritten(call, grant), caller, query)
+        begun = False
+        try:
+            response = await self._parts.upstream.send(call, self._active, hold, outgoing)
+            async with response:
+                if response.status == _OK and (fields.get(response.headers, b"content-type") or b"").startswith(
+                    _EVENTS
+                ):
+                    begun = True
+                    await self._stream(call, grant, response)
+                else:
+                    await self._whole(call, response)
+        except errors.UpstreamError as error:
+            if begun:
+                # A clean end would pass for a whole answer; SDKs notice a broken connection only.
+                self._ended("cut", _OK, _name(error))
+                self._settle()
+                asgi.abort(self._scope)
+                return
+            raise _refusal_of(error) from error
+
+    async def _whole(self, call: Call, response: Response) -> None:
+        body = await response.read(MAX_ANSWER)
+        status = response.status
+        if status == _OK:
+            reported = usage.of_body(body, call.endpoint.protocol)
+            self._know(call, reported, final=True)
+        else:
+            self._ended("upstream_error", status, f"upstream_{status}")
+            self._know_failure(response)
+        self._settle()
+        self._first_byte = time.monotonic() - self._began
+        await asgi.respond(self._send, status, self._headers(response), body)
+
+    async def _stream(self, call: Call, grant: Grant, response: Response) -> None:
+        running = calls.counts_running(call, grant) and not call.keeps_count
+        meter = self._meter = Meter(call.endpoint.protocol, keep_usage=call.keeps_usage, running=running)
+        reader = EventReader(MAX_EVENT)
+        passed, send = meter.passed, self._send
+        await asgi.start(send, _OK, self._headers(response))
+        async for chunk in response.chunks():
+            out = b"".join([passed(event) for event in reader.feed(chunk)])
+            if out:
+                if self._first_byte is None:
+                    self._first_byte = time.monotonic() - self._began
+                await asgi.write(send, out)
+        rest = b"".join([passed(event) for event in reader.flush()])
+        if rest:
+            await asgi.write(send, rest)
+        self._settle()
+        await asgi.finish(send)
+
+    def _headers(self, response: Response) -> Headers:
+        kept = fields.without(fields.forwardable(response.headers), b"content-length", b"set-cookie")
+        tightest = _tightest(self._active, self._parts.ledger)
+        if tightest is not None:
+            kept += ((_LIMIT, tightest.limit.name.encode()), (_REMAINING, b"%d" % tightest.remaining))
+        if self._grant is not None and self._grant.clamped:
+            kept.append(_CLAMPED)
+        return kept
+
+    # meter
+
+    def _know(self, call: Call, reported: Usage, *, final: bool, pieces: int = 0) -> None:
+        """Work out what the call costs from what is known of it."""
+        hold = self._hold
+        if hold is not None and self._active.counts_tokens:
+            self._known = usage.cost(reported, hold.amounts, final=final)
+        else:
+            self._known = usage.estimate(reported, call.body.size, pieces, final=final)
+
+    def _know_failure(self, response: Response) -> None:
+        """Charge the prompt where the engine broke while it worked; nothing where the call was turned down."""
+        turned_down = response.status < _SERVER_ERROR or fields.get(response.headers, _REASON) is not None
+        if turned_down:
+            self._known = Cost(budget.NOTHING, Source.PROVIDER)
+        elif self._hold is not None:
+            self._known = Cost(self._hold.amounts._replace(output=0), Source.RESERVED)
+
+    # settle
+
+    def _settle(self) -> None:
+        hold, call = self._hold, self._call
+        if hold is None or call is None or hold.state is State.CLOSED:
+            return
+        ledger, metrics = self._parts.ledger, self._parts.metrics
+        if hold.state is State.RESERVED:
+            ledger.release(hold)
+            return
+        if self._known is None:
+            meter = self._meter
+            if meter is None:
+                self._know(call, Usage(), final=False)
+            else:
+                self._know(call, meter.usage, final=meter.final, pieces=meter.pieces)
+        cost = self._known
+        if cost is not None and ledger.settle(hold, cost.amounts):
+            self._cost = cost
+            metrics.charged(self._lane, cost)
+            if cost.amounts.input > hold.amounts.input or cost.amounts.output > hold.amounts.output:
+                metrics.overspent(lines(self._active.limits, ledger))
+
+    async def _refuse(self, refusal: Refusal, protocol: WireProtocol) -> None:
+        self._settle()
+        status, headers, body = answers.refusal(refusal, protocol)
+        outcome = "upstream_error" if isinstance(refusal, UpstreamFailed | UpstreamTimedOut) else "refused"
+        self._ended(outcome, status, refusal.reason)
+        if outcome == "refused":
+            self._parts.metrics.refused(refusal.reason)
+        await asgi.respond(self._send, status, headers, body)
+
+    def _ended(self, outcome: str, status: int, reason: str) -> None:
+        self._outcome, self._status, self._reason = outcome, status, reason
+
+    def _note(self, endpoint: Endpoint) -> None:
+        now = time.monotonic()
+        parts, cost, hold = self._parts, self._cost, self._hold
+        parts.activity.end(now)
+        parts.metrics.answered(self._lane, self._outcome, self._status)
+        if hold is not None:
+            parts.metrics.timed(self._lane, now - self._began, self._first_byte)
+        parts.observations.noted(
+            CallRecord(
+                at=time.time(),
+                path=endpoint.path.decode(),
+                model=self._lane.model,
+                adapter=self._lane.adapter,
+                protocol=endpoint.protocol.value,
+                outcome=self._outcome,
+                status=self._status,
+                reason=self._reason,
+                input=cost.amounts.input if cost else 0,
+                output=cost.amounts.output if cost else 0,
+                usage_source=cost.source.value if cost else "",
+                seconds=now - self._began,
+                first_byte=self._first_byte,
+                clamped=self._grant is not None and self._grant.clamped,
+                attempts=hold.attempt if hold else 0,
+            )
+        )
+
+
+def _is_coarse(call: Call, ask: Ask | None, decision: Grant | Denial) -> bool:
+    """Return whether it is worth a question to the engine to know the prompt's tokens exactly."""
+    if isinstance(decision, Denial) or decision.clamped:
+        return True
+    context = call.target.backend.max_model_len
+    return call.output is None and ask is not None and context is not None and ask.prompt * _COARSE > context
+
+
+def _tightest(active: Active, ledger: Ledger) -> budget.Line | None:
+    """Return the line of the budget that has the smallest share left."""
+    return min(
+        lines(active.limits, ledger),
+        key=lambda line: line.remaining / line.limit.max if line.limit.max else 0,
+        default=None,
+    )
+
+
+def _refusal_of(error: errors.UpstreamError) -> Refusal:
+    if isinstance(error, errors.FirstByteTimeout | errors.IdleTimeout | errors.TotalTimeout):
+        return UpstreamTimedOut("the model's backend did not answer in time")
+    return UpstreamFailed("the model's backend broke off before it had answered")
+
+
+def _name(error: errors.UpstreamError) -> str:
+    """Name an error of the wire: upstream_reset, idle_timeout and so on."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in type(error).__name__).lstrip("_")

@@ -1,0 +1,230 @@
+"""Everything that Prometheus gets from a sidecar, declared once.
+
+Labels come from closed lists: models, adapters and tools of the policy, outcomes and sources of ours; what is not on a
+list counts as "other". Children are kept, for looking one up costs more than counting. Gauges are read when somebody
+asks. Metrics never fail a call.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from agenttype_api.policy import WireProtocol
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from agenttype_sidecar.budget import Line
+from agenttype_sidecar.usage import Cost
+
+OTHER: Final = "other"
+#: The format of `Metrics.text`.
+CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
+
+_DURATIONS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
+_FIRST_TOKENS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_TOOL_DURATIONS: Final = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Whom a call is counted for: served model, adapter and protocol, all from the policy."""
+
+    model: str = OTHER
+    adapter: str = ""
+    protocol: WireProtocol = WireProtocol.OPENAI
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """What is read when somebody asks."""
+
+    lines: tuple[Line, ...]
+    policy_hash: str
+    policy_current: bool
+    wall_seconds: float
+    busy_seconds: float
+    utilization: float
+    draining: bool
+
+
+class Metrics:
+    """The sidecar's metrics; `text` is what `/metrics` answers."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        lane = ("model", "adapter", "protocol")
+        self._requests = Counter(
+            "agenttype_llm_requests",
+            "LLM calls of the agent by outcome.",
+            (*lane, "outcome", "code"),
+            registry=registry,
+        )
+        self._tokens = Counter(
+            "agenttype_llm_tokens",
+            "Tokens charged, by direction and by how well the number is known.",
+            ("model", "adapter", "direction", "usage_source"),
+            registry=registry,
+        )
+        self._durations = Histogram(
+            "agenttype_llm_duration_seconds",
+            "From a call's arrival to its last byte.",
+            lane,
+            buckets=_DURATIONS,
+            registry=registry,
+        )
+        self._first_tokens = Histogram(
+            "agenttype_llm_ttft_seconds",
+            "From a call's arrival to the first byte of its answer.",
+            lane,
+            buckets=_FIRST_TOKENS,
+            registry=registry,
+        )
+        self._rejections = Counter(
+            "agenttype_budget_rejections", "Calls that a limit refused.", ("limit", "reason"), registry=registry
+        )
+        self._overspends = Counter(
+            "agenttype_budget_overspend",
+            "Settlements that left more spent than the limit: must stay 0.",
+            ("limit",),
+            registry=registry,
+        )
+        self.clamped = Counter(
+            "agenttype_budget_clamped", "Calls whose answer was shortened to what was left.", registry=registry
+        )
+        self.orphans = Counter(
+            "agenttype_holds_orphaned",
+            "Calls in flight when a former process died, charged in full at the start.",
+            registry=registry,
+        )
+        self.ledger_errors = Counter("agenttype_ledger_errors", "Writes of the ledger that failed.", registry=registry)
+        self.reload_errors = Counter(
+            "agenttype_policy_reload_errors", "Policy documents that could not be used.", registry=registry
+        )
+        self._tool_calls = Counter(
+            "agenttype_tool_calls",
+            "Tool calls of the agent by outcome.",
+            ("server", "tool", "outcome"),
+            registry=registry,
+        )
+        self._tool_seconds = Counter(
+            "agenttype_tool_time_seconds", "Seconds that tool calls took.", ("server", "tool"), registry=registry
+        )
+        self._tool_durations = Histogram(
+            "agenttype_tool_duration_seconds", "Duration of tool calls.", ("server",), buckets=_TOOL_DURATIONS,
+            registry=registry,
+        )  # fmt: skip
+        self._refusals = Counter(
+            "agenttype_refusals", "Calls to models and tools that policy refused.", ("reason",), registry=registry
+        )
+        self._outcomes: dict[tuple[Lane, str, int], Counter] = {}
+        self._spent: dict[tuple[str, str, str], tuple[Counter, Counter]] = {}
+        self._timed: dict[Lane, tuple[Histogram, Histogram]] = {}
+
+    def observe(self, gauges: Callable[[], Gauges]) -> None:
+        """Read these gauges at every scrape; called once."""
+        self.registry.register(_Gauges(gauges))
+
+    def text(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def answered(self, lane: Lane, outcome: str, code: int) -> None:
+        """Count a call."""
+        key = (lane, outcome, code)
+        child = self._outcomes.get(key)
+        if child is None:
+            labels = (lane.model, lane.adapter, lane.protocol.value, outcome, str(code))
+            child = self._outcomes[key] = self._requests.labels(*labels)
+        child.inc()
+
+    def timed(self, lane: Lane, seconds: float, first_byte: float | None) -> None:
+        """Note how long a call that went upstream took, and how long to its first byte if there was one."""
+        children = self._timed.get(lane)
+        if children is None:
+            labels = (lane.model, lane.adapter, lane.protocol.value)
+            children = self._timed[lane] = (self._durations.labels(*labels), self._first_tokens.labels(*labels))
+        children[0].observe(seconds)
+        if first_byte is not None:
+            children[1].observe(first_byte)
+
+    def charged(self, lane: Lane, cost: Cost) -> None:
+        """Count the tokens of a settled call."""
+        key = (lane.model, lane.adapter, cost.source.value)
+        children = self._spent.get(key)
+        if children is None:
+            child = self._tokens.labels
+            children = self._spent[key] = (
+                child(lane.model, lane.adapter, "input", cost.source.value),
+                child(lane.model, lane.adapter, "output", cost.source.value),
+            )
+        children[0].inc(cost.amounts.input)
+        children[1].inc(cost.amounts.output)
+
+    def rejected(self, limit: str, reason: str) -> None:
+        """Count a call that a limit refused."""
+        self._rejections.labels(limit, reason).inc()
+
+    def overspent(self, lines: Iterable[Line]) -> None:
+        """Count the limits that a settlement left exceeded."""
+        for line in lines:
+            if line.spent > line.limit.max:
+                self._overspends.labels(line.limit.name).inc()
+
+    def refused(self, reason: str) -> None:
+        """Count a call that policy refused, whatever it was for."""
+        self._refusals.labels(reason).inc()
+
+    def tool_called(self, server: str, tool: str, outcome: str, seconds: float) -> None:
+        """Count a tool call; `server` and `tool` are names of the policy or `OTHER`."""
+        self._tool_calls.labels(server, tool, outcome).inc()
+        self._tool_seconds.labels(server, tool).inc(seconds)
+        self._tool_durations.labels(server).observe(seconds)
+
+
+class _Gauges(Collector):
+    def __init__(self, read: Callable[[], Gauges]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        now = self._read()
+        yield from _budget(now.lines)
+        wall = CounterMetricFamily("agenttype_wall_clock_seconds", "Seconds that this sidecar has been running.")
+        wall.add_metric((), now.wall_seconds)
+        yield wall
+        busy = CounterMetricFamily(
+            "agenttype_busy_seconds", "Seconds in which at least one model or tool call was running."
+        )
+        busy.add_metric((), now.busy_seconds)
+        yield busy
+        yield _gauge("agenttype_utilization_ratio", "Busy seconds over wall-clock seconds.", now.utilization)
+        yield _gauge("agenttype_policy_current", "1 when the newest policy document is in use.", now.policy_current)
+        yield _gauge("agenttype_draining", "1 once the sidecar was told to end.", now.draining)
+        policy = GaugeMetricFamily("agenttype_policy_info", "The policy document in use.", labels=("hash",))
+        policy.add_metric((now.policy_hash,), 1)
+        yield policy
+
+    def describe(self) -> Iterator[Metric]:
+        return iter(())
+
+
+def _budget(lines: tuple[Line, ...]) -> Iterator[Metric]:
+    labels = ("limit", "resource")
+    families = (
+        GaugeMetricFamily("agenttype_budget_limit", "The limit.", labels=labels),
+        GaugeMetricFamily("agenttype_budget_spent", "Spent so far.", labels=labels),
+        GaugeMetricFamily("agenttype_budget_held", "Held for calls that are running.", labels=labels),
+        GaugeMetricFamily("agenttype_budget_remaining", "Left for new calls.", labels=labels),
+    )
+    for line in lines:
+        names = (line.limit.name, line.limit.resource.value)
+        for family, value in zip(families, (line.limit.max, line.spent, line.held, line.remaining), strict=True):
+            family.add_metric(names, value)
+    yield from families
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, text)
+    family.add_metric((), float(value))
+    return family

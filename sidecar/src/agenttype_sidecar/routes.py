@@ -1,0 +1,90 @@
+"""Which route answers for a model's name: the first whose glob matches; `*` is any text, nothing else is special."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from agenttype_api.policy import Backend, Policy, Route, WireProtocol
+
+from agenttype_sidecar.errors import PolicyError, UnknownModel, WrongProtocol
+
+_REMEMBERED: Final = 1024
+_LONGEST_NAME: Final = 256
+
+
+class Target:
+    """A route and its backend."""
+
+    __slots__ = ("adapter", "backend", "model", "route")
+
+    def __init__(self, route: Route, backend: Backend) -> None:
+        self.route = route
+        self.backend = backend
+        #: Labels of metrics: from the policy, so there are only as many as it has.
+        self.model = route.model or backend.name
+        self.adapter = route.adapter or ""
+
+
+class Routes:
+    """The routes of one policy."""
+
+    def __init__(self, policy: Policy) -> None:
+        """Compile the globs.
+
+        Raises:
+            PolicyError: A route names a backend that the policy does not have.
+        """
+        backends = {backend.name: backend for backend in policy.backends}
+        self._globs = [(_glob(route.match), _target(route, backends)) for route in policy.routes]
+        self._found: dict[str, Target | None] = {}
+        self.names = tuple(self._names(policy))
+
+    def find(self, name: str, protocol: WireProtocol) -> Target:
+        """Return the target for a model's name.
+
+        Raises:
+            UnknownModel: No route matches.
+            WrongProtocol: The one that matches leads to a backend that does not speak `protocol`.
+        """
+        target = self._find(name)
+        if target is None:
+            raise UnknownModel("no route of this agent's policy matches the requested model")
+        if protocol not in target.backend.protocols:
+            spoken = " and ".join(target.backend.protocols)
+            raise WrongProtocol(
+                f"the call uses the {protocol} protocol, but the backend of this model speaks {spoken} only"
+            )
+        return target
+
+    def _find(self, name: str) -> Target | None:
+        try:
+            return self._found[name]
+        except KeyError:
+            if len(name) > _LONGEST_NAME:
+                return None
+            target = next((target for glob, target in self._globs if glob.fullmatch(name)), None)
+            if len(self._found) < _REMEMBERED:  # an agent that invents names must not fill our memory
+                self._found[name] = target
+            return target
+
+    def _names(self, policy: Policy) -> list[str]:
+        """Names to show in lists: those that a route spells out, else a telling name that leads to it."""
+        found: dict[str, None] = {}
+        for route in policy.routes:
+            literal = [name for name in route.match if "*" not in name]
+            for name in literal or [route.adapter or route.model or route.backend]:
+                target = self._find(name)
+                if target is not None and target.route is route:
+                    found[name] = None
+        return list(found)
+
+
+def _target(route: Route, backends: Mapping[str, Backend]) -> Target:
+    backend = backends.get(route.backend)
+    if backend is None:
+        raise PolicyError(f"a route names the backend {route.backend!r}, which the policy does not describe")
+    return Target(route, backend)
+
+
+def _glob(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(".*".join(map(re.escape, pattern.split("*"))) for pattern in patterns), re.DOTALL)
