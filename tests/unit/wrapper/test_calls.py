@@ -54,4 +54,4 @@ def test_a_part_that_fails_during_a_call_is_told_with_the_next_call(a_process):
 
 @pytest.fixture
 def a_process():
-    return calls.Calls("http://127.0.0.1:15001", state.State({}))
+    return calls.Calls("http://127.0.0.1:15001", state.State({}, ""))

@@ -30,6 +30,13 @@ def test_a_library_is_imported_although_its_hook_is_broken(damaged, source, name
     assert ended == wrapped_agents.Ended(0, f"degraded;http_client:{name}\n", "")
 
 
+@broken
+def test_a_library_is_imported_although_no_hook_can_be_reached(damaged, source, name):
+    damaged.damage("_agenttype_wrapper/hooked.py", source)
+    ended = damaged.run("-c", USES_A_HOOKED_LIBRARY)
+    assert ended == wrapped_agents.Ended(0, f"degraded;hooked:{name}\n", "")
+
+
 def test_a_file_that_the_agent_may_not_read_does_not_stop_it(damaged):
     place = damaged.path / "_agenttype_wrapper" / "start.py"
     damaged.damage("_agenttype_wrapper/start.py", "")

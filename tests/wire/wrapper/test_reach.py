@@ -17,12 +17,25 @@ if __name__ == "__main__":
     process.start()
     process.join()
 """
+OTHER_INSTRUMENTATION = """
+import importlib.util, sys
+
+class Finder:
+    asked = False
+    def find_spec(self, name, path=None, target=None):
+        if name == "http.client" and not self.asked:
+            self.asked = True
+            return importlib.util.find_spec(name)
+
+sys.meta_path.insert({position}, Finder())
+import http.client
+original = http.client.HTTPConnection.endheaders
+print(hasattr(original, "__agenttype__"), hasattr(original.__wrapped__, "__agenttype__"))
+"""
 AT_START = {
     "_agenttype_wrapper",
     "_agenttype_wrapper.environment",
-    "_agenttype_wrapper.imports",
     "_agenttype_wrapper.start",
-    "_agenttype_wrapper.state",
     "sitecustomize",
 }
 
@@ -101,3 +114,9 @@ def test_a_module_that_is_reloaded_is_hooked_once(installed):
         "; print(hasattr(original, '__agenttype__'), hasattr(original.__wrapped__, '__agenttype__'))"
     )
     assert installed.run("-c", asks).stdout == "True False\n"
+
+
+@pytest.mark.parametrize("position", [0, 1], ids=["before ours", "after ours"])
+def test_a_module_is_hooked_once_beside_other_instrumentation(installed, position):
+    ended = installed.run("-c", OTHER_INSTRUMENTATION.format(position=position))
+    assert ended == wrapped_agents.Ended(0, "True False\n", "")

@@ -19,20 +19,19 @@ if TYPE_CHECKING:
 
 
 class State:
-    """The state of one process; `publish` writes it where children find it."""
+    """The state of one process, kept where its children find it; `inherited` is what its parent left there."""
 
-    def __init__(self, environ: "MutableMapping[str, str]") -> None:
+    def __init__(self, environ: "MutableMapping[str, str]", inherited: str) -> None:
         self._environ = environ
         self._flaws: "list[str]" = []
-        inherited = environ.get(environment.WRAPPER_STATE, "")
         if inherited.startswith("failed;"):
             self._flaws.append("parent:" + _word(inherited[len("failed;") :]))
+        self._publish()
 
     def __str__(self) -> str:
         return "degraded;" + ",".join(self._flaws) if self._flaws else "active"
 
-    def publish(self) -> None:
-        """Write the state into the environment, for children and for whoever looks."""
+    def _publish(self) -> None:
         self._environ[environment.WRAPPER_STATE] = str(self)
 
     def flaw(self, part: str, error: BaseException) -> None:
@@ -40,7 +39,7 @@ class State:
         flaw = part + ":" + _word(type(error).__name__)
         if flaw not in self._flaws:
             self._flaws.append(flaw)
-            self.publish()
+            self._publish()
         if self._environ.get(environment.DEBUG) == "1":
             import sys  # noqa: PLC0415 — only when debugging
             import traceback  # noqa: PLC0415 — costs more than the rest of the start
