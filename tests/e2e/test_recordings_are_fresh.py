@@ -1,0 +1,32 @@
+"""The recordings that the stand-in is held to are what the real engine says today.
+
+After the engine's version changed, record anew (tests/support/record_engine.py) and read the difference.
+"""
+
+import pytest
+from exchanges import GROUPS
+from lora_files import a_shelf_of_adapters
+from recordings import recorded
+from replay import Replay
+from shapes import comparable
+
+pytestmark = pytest.mark.timeout(600)  # the engine starts in the first test
+
+NAMES = [(group, exchange.name) for group in GROUPS if group != "metrics" for exchange in GROUPS[group]]
+
+
+@pytest.fixture(scope="module")
+def replayed(engine, tmp_path_factory):
+    adapters = a_shelf_of_adapters(tmp_path_factory.mktemp("lora") / "adapters")
+    replay = Replay(engine.url, adapters)
+    return {group: {one["name"]: one for one in replay.group(GROUPS[group])} for group in GROUPS}
+
+
+@pytest.mark.parametrize(("group", "name"), NAMES)
+def test_the_engine_answers_as_it_was_recorded(replayed, group, name):
+    assert comparable(replayed[group][name]) == comparable(recorded(group)[name])
+
+
+def test_the_engine_counts_what_it_was_recorded_to_count(replayed):
+    ours = replayed["metrics"]["metrics"]["reply"]["families"]
+    assert ours == recorded("metrics")["metrics"]["reply"]["families"]
