@@ -18,7 +18,7 @@ async def _serve(chosen: options.Options) -> None:
 def main() -> int:
     """Return the exit status: 0 after an orderly end, 1 where the sidecar cannot start."""
     logs.begin()
-    disable_created_metrics()  # as many samples again, which no one reads
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # as many samples again, which no one reads
     try:
         loop.run(_serve(options.parse(sys.argv[1:])))
     except (StartError, OSError) as error:
