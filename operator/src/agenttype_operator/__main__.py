@@ -1,0 +1,52 @@
+"""`python -m agenttype_operator`: read the settings, run until SIGTERM, log as JSON lines."""
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+
+from agenttype_operator import app, leadership, settings
+
+
+class JsonLines(logging.Formatter):
+    """Writes a record and its extra fields as one JSON object."""
+
+    _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one record."""
+        fields = {name: value for name, value in vars(record).items() if name not in self._OWN}
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        head = {"level": record.levelname.lower(), "logger": record.name, "event": record.getMessage()}
+        return json.dumps({"time": self.formatTime(record), **head, **fields}, default=str)
+
+
+def main() -> int:
+    """Run; return the exit status: 0 after SIGTERM, 1 when the Lease was lost, 2 on wrong settings."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    try:
+        asyncio.run(_run(settings.from_environment()))
+    except settings.SettingsError as error:
+        logging.getLogger(__name__).error("wrong settings", extra={"error": str(error)})  # noqa: TRY400 — not code's fault
+        return 2
+    except leadership.LeadershipLost as lost:
+        logging.getLogger(__name__).warning("leadership lost", extra={"error": str(lost)})
+        return 1
+    return 0
+
+
+async def _run(found: settings.Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await app.run(found, stop)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""The composition root: from settings to a running operator, and its orderly end."""
+
+import asyncio
+import datetime as dt
+import logging
+import random
+from collections.abc import Coroutine
+from typing import Any
+
+import aiohttp
+from kubernetes.aio import client
+
+from agenttype_operator import cluster as api
+from agenttype_operator import http, kinds, shell
+from agenttype_operator.cache import Cache
+from agenttype_operator.converge import Converger
+from agenttype_operator.kinds import Key
+from agenttype_operator.leadership import Leadership, LeadershipLost
+from agenttype_operator.metrics import Metrics
+from agenttype_operator.observe import Observer
+from agenttype_operator.reconcile import Reconciler, Tools
+from agenttype_operator.report import Reporter
+from agenttype_operator.schedule import Schedule
+from agenttype_operator.settings import Settings
+from agenttype_operator.sweep import Sweep
+from agenttype_operator.workers import Workers
+from agenttype_operator.world import World
+
+log = logging.getLogger(__name__)
+
+#: Without any word from the API server for this long, a fresh process has better chances.
+_SILENCE_SECONDS = 120.0
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Stand by until the Lease is ours, work until told to stop, give the Lease back.
+
+    Args:
+        settings: all settings.
+        stop: set from outside to end.
+
+    Raises:
+        LeadershipLost: another replica may lead; this process must end.
+    """
+    found = await api.configuration()
+    metrics = Metrics()
+    leadership = Leadership(settings, _now)
+    cluster = api.Cluster(found, f"agenttype-operator/{settings.identity}", leadership.leads, metrics)
+    loop = asyncio.get_running_loop()
+    server = await http.serve(
+        settings.http_port,
+        metrics,
+        alive=lambda: loop.time() - leadership.last_contact < _SILENCE_SECONDS,
+        ready=lambda: loop.time() - leadership.last_contact < _SILENCE_SECONDS,
+    )
+    try:
+        if await _unless(stop, leadership.acquire(cluster)):
+            metrics.leading.set(1)
+            await _unless(stop, _lead(settings, found, cluster, leadership, metrics))
+    finally:
+        await leadership.release(cluster)
+        metrics.leading.set(0)
+        await server.cleanup()
+        await cluster.close()
+
+
+async def _lead(
+    settings: Settings,
+    found: client.Configuration,
+    cluster: api.Cluster,
+    leadership: Leadership,
+    metrics: Metrics,
+) -> None:
+    """Do the work of the leader, until cancelled or no longer leading."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
+        observer = Observer(session)
+        binding = Key(kinds.BINDING.name, "", settings.gate_binding)
+        schedule = Schedule(lambda: random.uniform(0.8, 1.2))  # noqa: S311 — jitter
+        world = World(Cache(), binding, observer.forget)
+        sweep = Sweep(cluster, world, settings.namespaces, metrics)
+        tools = Tools(
+            cluster=cluster,
+            world=world,
+            converger=Converger(cluster, world),
+            observer=observer,
+            reporter=Reporter(cluster, world, _now, settings.identity),
+            settings=settings,
+        )
+        workers = Workers(schedule, Reconciler(tools), metrics, settings.workers)
+        world.tell(workers.add)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(leadership.keep(cluster))
+                await sweep.fill()
+                world.look_at_everything()
+                group.create_task(shell.watch(world, found, settings.namespaces, metrics))
+                group.create_task(sweep.run(settings.sweep))
+                group.create_task(_resync(world, settings.resync))
+                group.create_task(workers.run())
+        except ExceptionGroup as failures:
+            if failures.subgroup(LeadershipLost):
+                raise LeadershipLost(f"{settings.identity} no longer holds the Lease") from failures
+            raise
+
+
+async def _resync(world: World, period: float) -> None:
+    while True:
+        await asyncio.sleep(period)
+        world.look_at_everything()
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Do a piece of work unless or until told to stop; return whether it was done."""
+    task = asyncio.ensure_future(work)
+    waiting = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+    if task.cancelled():
+        return False
+    await task
+    return True
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

@@ -1,0 +1,56 @@
+"""The gate: the front door of a backend's pod."""
+
+from agenttype_api import keys, names, v1alpha1
+
+from agenttype_operator.desired import engine_container, security
+from agenttype_operator.desired.metadata import Raw
+from agenttype_operator.settings import Images
+
+#: Where every client library looks for the pod's own token.
+_API_TOKEN_DIR = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 — a folder
+
+
+def gate_container(vllm: v1alpha1.VllmBackend, images: Images) -> Raw:
+    """Container of the gate; it alone of the pod holds a token for the API server, to review callers' tokens."""
+    mounts: list[Raw] = [
+        {"name": keys.VOLUME_POLICY, "mountPath": keys.POLICY_DIR, "readOnly": True},
+        {"name": keys.VOLUME_API_TOKEN, "mountPath": _API_TOKEN_DIR, "readOnly": True},
+    ]
+    if vllm.lora:
+        mounts += [
+            {"name": vllm.lora.volume, "mountPath": keys.ADAPTER_SOURCE_DIR, "readOnly": True},
+            {"name": keys.VOLUME_ADAPTERS, "mountPath": keys.ADAPTERS_DIR},
+        ]
+    return {
+        "name": keys.CONTAINER_GATE,
+        "image": images.gate,
+        "imagePullPolicy": images.pull_policy,
+        "ports": [
+            {"name": "agenttype-gate", "containerPort": keys.PORT_GATE, "protocol": "TCP"},
+            {"name": "agenttype-ctl", "containerPort": keys.PORT_CONTROL, "protocol": "TCP"},
+        ],
+        "readinessProbe": {
+            "httpGet": {"path": "/readyz", "port": keys.PORT_HEALTH},
+            "periodSeconds": 2,
+            "timeoutSeconds": 2,
+            "failureThreshold": 3,
+        },
+        "lifecycle": {"preStop": {"sleep": {"seconds": engine_container.DRAIN_SECONDS}}},
+        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
+        "securityContext": security.restricted(names.GATE_UID),
+        "volumeMounts": mounts,
+    }
+
+
+def api_token_volume() -> Raw:
+    """Volume of the gate's own API token, in the shape in which it is usually mounted everywhere."""
+    return {
+        "name": keys.VOLUME_API_TOKEN,
+        "projected": {
+            "sources": [
+                {"serviceAccountToken": {"expirationSeconds": keys.TOKEN_SECONDS, "path": "token"}},
+                {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+                {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}]}},
+            ]
+        },
+    }

@@ -1,0 +1,254 @@
+"""Brings one object to what its spec says: read the cache, plan, apply and prune, ask pods, report once.
+
+Every trigger leads here, and nothing is remembered between calls that could not be found out again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agenttype_api import compile as compiler
+from agenttype_api import keys, names, v1alpha1
+from agenttype_api.gate_policy import AdapterState, GateReport, PolicyReport
+
+from agenttype_operator import errors, findings, kinds, plan, pods
+from agenttype_operator.cache import Entry
+from agenttype_operator.cluster import Cluster
+from agenttype_operator.conditions import Finding
+from agenttype_operator.converge import Converger
+from agenttype_operator.desired import gate_binding, metadata
+from agenttype_operator.kinds import Key, Raw
+from agenttype_operator.observe import Observer
+from agenttype_operator.report import Reporter
+from agenttype_operator.settings import Settings
+from agenttype_operator.workers import Outcome
+from agenttype_operator.world import World
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a reconcile works with."""
+
+    cluster: Cluster
+    world: World
+    converger: Converger
+    observer: Observer
+    reporter: Reporter
+    settings: Settings
+
+
+class Reconciler:
+    """Reconciles any key."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._cache = tools.world.cache
+
+    async def __call__(self, key: Key) -> Outcome:
+        """Reconcile one object; an object that is gone or going needs nothing, for Kubernetes removes its children."""
+        if key == self._tools.world.binding:
+            return await self._binding(key)
+        entry = self._cache.get(key)
+        if entry is None or entry.raw["metadata"].get("deletionTimestamp"):
+            return Outcome.DONE
+        match entry.model:
+            case v1alpha1.AgentType():
+                return await self._agent(entry.model, entry.raw)
+            case v1alpha1.ModelBackend():
+                return await self._backend(entry.model, entry.raw)
+            case v1alpha1.LoraAdapter():
+                return await self._adapter(entry.model, entry.raw)
+        return await self._invalid(entry, key)
+
+    async def _agent(self, agent: v1alpha1.AgentType, raw: Raw) -> Outcome:
+        around = self._tools.world.around(agent.metadata.namespace)
+        unresolved, failure, wanted = None, None, plan.Plan(policy_hash=agent.status.policy_hash)
+        try:
+            wanted = plan.agent_plan(agent, around, self._tools.settings.images)
+            await self._tools.converger.converge(agent, wanted)
+        except compiler.Unresolved as found:
+            unresolved = found
+        except errors.OperatorError as error:
+            failure = _lasting(error)
+        key = _key(agent)
+        living = pods.living(self._cache.pods(key))
+        running = [pod for pod in living if pods.started(pod, keys.CONTAINER_SIDECAR)]
+        acknowledged: list[tuple[Raw, PolicyReport | None]] = []
+        if not (unresolved or failure):
+            await self._tools.observer.policies(running, wanted.policy_hash)
+            acknowledged = [(pod, self._tools.observer.report(pod, PolicyReport)) for pod in running]
+            await self._nudge(acknowledged, wanted.policy_hash)
+        programmed = _programmed(unresolved, failure) or findings.programmed(
+            acknowledged, wanted.policy_hash, scaled_to_zero=agent.spec.replicas == 0
+        )
+        deployment = self._deployment(agent.metadata.namespace, names.workload(agent), agent.metadata.uid)
+        used = compiler.agent_adapters(agent, around.adapters)
+        named = {route.adapter_ref.name for route in agent.spec.models if route.adapter_ref}
+        status = (deployment or {}).get("status") or {}
+        await self._tools.reporter.report(
+            raw,
+            [
+                findings.accepted(),
+                findings.resolved(unresolved),
+                findings.adapters_loaded(used, missing=len(used) < len(named)),
+                programmed,
+                findings.available(deployment, living, agent.spec.replicas),
+            ],
+            {
+                "replicas": status.get("replicas", 0),
+                "readyReplicas": status.get("readyReplicas", 0),
+                "selector": ",".join(f"{name}={value}" for name, value in metadata.selector(agent).items()),
+                "policyHash": wanted.policy_hash,
+            },
+        )
+        return _outcome(failure, waiting=bool(acknowledged) and not programmed.holds)
+
+    async def _backend(self, backend: v1alpha1.ModelBackend, raw: Raw) -> Outcome:
+        around = self._tools.world.around(backend.metadata.namespace)
+        wanted = plan.backend_plan(backend, around, self._tools.settings.images)
+        failure = None
+        try:
+            await self._tools.converger.converge(backend, wanted)
+        except errors.OperatorError as error:
+            failure = _lasting(error)
+        key = _key(backend)
+        living = pods.living(self._cache.pods(key))
+        if backend.spec.vllm is None:
+            told = findings.external() if failure is None else [findings.not_applied(failure), findings.external()[1]]
+            await self._tools.reporter.report(
+                raw, [findings.accepted(), findings.resolved(None), *told], {"readyReplicas": 0, "policyHash": ""}
+            )
+            return _outcome(failure, waiting=False)
+        running = [pod for pod in living if pods.started(pod, keys.CONTAINER_GATE)]
+        said = await self._gates(backend, running, wanted.policy_hash)
+        await self._nudge(said, wanted.policy_hash)
+        programmed = (
+            findings.not_applied(failure)
+            if failure
+            else findings.programmed(said, wanted.policy_hash, scaled_to_zero=False)
+        )
+        deployment = self._deployment(backend.metadata.namespace, names.backend_workload(backend), backend.metadata.uid)
+        await self._tools.reporter.report(
+            raw,
+            [
+                findings.accepted(),
+                findings.resolved(None),
+                programmed,
+                findings.available(deployment, living, 1),
+            ],
+            {
+                "readyReplicas": ((deployment or {}).get("status") or {}).get("readyReplicas", 0),
+                "policyHash": wanted.policy_hash,
+            },
+        )
+        settled = all(report and _settled(report, wanted.policy_hash) for _, report in said)
+        return _outcome(failure, waiting=not settled)
+
+    async def _gates(
+        self, backend: v1alpha1.ModelBackend, running: Sequence[Raw], wanted: str
+    ) -> list[tuple[Raw, GateReport | None]]:
+        """Ask a backend's gates, and let its adapters be looked at when they said something new."""
+        before = [self._tools.observer.report(pod, GateReport) for pod in running]
+        await self._tools.observer.gates(running, lambda report: _settled(report, wanted))
+        said = [(pod, self._tools.observer.report(pod, GateReport)) for pod in running]
+        if before != [report for _, report in said]:
+            for entry in self._cache.entries(kinds.LORA_ADAPTER, backend.metadata.namespace):
+                model = entry.model
+                if isinstance(model, v1alpha1.LoraAdapter) and model.spec.backend_ref.name == backend.metadata.name:
+                    self._tools.world.look_at(_key(model))
+        return said
+
+    async def _adapter(self, adapter: v1alpha1.LoraAdapter, raw: Raw) -> Outcome:
+        name = adapter.spec.backend_ref.name
+        backend = Key(kinds.MODEL_BACKEND.name, adapter.metadata.namespace, name)
+        entry = self._cache.get(backend)
+        model = entry.model if entry and isinstance(entry.model, v1alpha1.ModelBackend) else None
+        unresolved = None
+        try:
+            compiler.check_adapter_backend(adapter, model)
+        except compiler.Unresolved as found:
+            unresolved = found
+        replicas = [
+            (pod, self._tools.observer.report(pod, GateReport)) for pod in pods.living(self._cache.pods(backend))
+        ]
+        await self._tools.reporter.report(
+            raw,
+            [findings.accepted(), findings.resolved(unresolved), findings.loaded(adapter, replicas)],
+            {"servedName": names.served_adapter(adapter)},
+        )
+        return Outcome.DONE
+
+    async def _invalid(self, entry: Entry, key: Key) -> Outcome:
+        types = {
+            kinds.AGENT_TYPE.name: findings.AGENT,
+            kinds.MODEL_BACKEND.name: findings.BACKEND,
+            kinds.LORA_ADAPTER.name: findings.ADAPTER,
+        }[key.kind]
+        kept = {
+            name: value
+            for name, value in (entry.raw.get("status") or {}).items()
+            if name not in {"conditions", "observedGeneration"}
+        }
+        await self._tools.reporter.report(entry.raw, findings.invalid(types, entry.error), kept)
+        return Outcome.DONE
+
+    async def _binding(self, key: Key) -> Outcome:
+        """Keep the one binding of all gates; without it no gate can tell who calls, so it is looked for again."""
+        backends = [
+            model for model in self._cache.models(kinds.MODEL_BACKEND) if isinstance(model, v1alpha1.ModelBackend)
+        ]
+        wanted = gate_binding.gate_binding(key.name, backends)
+        found = await self._tools.cluster.get(kinds.BINDING, "", key.name)
+        if found is None:
+            if not wanted["subjects"]:
+                return Outcome.DONE
+            raise errors.Missing(f'there is no ClusterRoleBinding "{key.name}"; install the chart, which makes it')
+        if not gate_binding.same_subjects(found, wanted):
+            wanted["metadata"]["uid"] = found["metadata"]["uid"]
+            await self._tools.cluster.apply(wanted)
+        return Outcome.DONE
+
+    async def _nudge(self, said: Sequence[tuple[Raw, PolicyReport | GateReport | None]], wanted: str) -> None:
+        """Touch pods that have an older policy, once, so that the kubelet refreshes their volumes at once."""
+        for pod, report in said:
+            touched = (pod["metadata"].get("annotations") or {}).get(keys.ANNOTATION_POLICY_HASH)
+            if (report is None or report.policy_hash != wanted) and touched != wanted:
+                try:
+                    found = await self._tools.cluster.annotate(kinds.POD, pod, {keys.ANNOTATION_POLICY_HASH: wanted})
+                except (errors.Missing, errors.Stale):
+                    continue  # the pod is gone, or another has its name
+                self._tools.world.seen(kinds.POD, found, by=kinds.user_of(pod))
+
+    def _deployment(self, namespace: str, name: str, owner: str) -> Raw | None:
+        entry = self._cache.get(Key(kinds.DEPLOYMENT.name, namespace, name))
+        controller = kinds.owner_of(entry.raw) if entry else None
+        return entry.raw if entry and controller and controller["uid"] == owner else None
+
+
+def _settled(report: GateReport, wanted: str) -> bool:
+    """Whether a gate has nothing more to tell: its document is current and all its adapters are live."""
+    return (
+        report.policy_hash == wanted
+        and report.engine_ready
+        and all(adapter.state is AdapterState.LOADED for adapter in report.adapters)
+    )
+
+
+def _lasting(error: errors.OperatorError) -> errors.OperatorError:
+    """Return a failure that the status shall tell; raise one that passes by itself or keeps us from telling."""
+    if isinstance(error, errors.Stale | errors.Unavailable | errors.NotLeading):
+        raise error
+    return error
+
+
+def _programmed(unresolved: compiler.Unresolved | None, failure: errors.OperatorError | None) -> Finding | None:
+    if unresolved:
+        return findings.unresolved_policy()
+    return findings.not_applied(failure) if failure else None
+
+
+def _outcome(failure: errors.OperatorError | None, *, waiting: bool) -> Outcome:
+    return Outcome.AGAIN if failure or waiting else Outcome.DONE
+
+
+def _key(model: v1alpha1.AgentType | v1alpha1.ModelBackend | v1alpha1.LoraAdapter) -> Key:
+    return Key(model.kind, model.metadata.namespace, model.metadata.name)

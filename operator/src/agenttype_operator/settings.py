@@ -1,0 +1,81 @@
+"""Everything that an administrator sets: environment variables in, one frozen object out."""
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class SettingsError(Exception):
+    """A variable is missing or makes no sense; the message names it."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images of the containers that we add to pods."""
+
+    sidecar: str
+    wrapper: str
+    gate: str
+    pull_policy: str = "IfNotPresent"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The operator's settings; times in seconds."""
+
+    images: Images
+    namespaces: tuple[str, ...] = ()
+    """Namespaces that are served; empty: all."""
+    lease_namespace: str = "default"
+    lease_name: str = "agenttype-operator"
+    identity: str = "agenttype-operator"
+    """Who holds the Lease: the pod's name, unique among replicas."""
+    gate_binding: str = "agenttype-gate"
+    """The ClusterRoleBinding, made by the chart, whose subjects are the gates' ServiceAccounts."""
+    http_port: int = 8080
+    """Port of /metrics, /healthz and /readyz; 0 takes a free one."""
+    workers: int = 16
+    sweep: float = 45.0
+    """How often the cache is compared with the cluster, so that an event that was lost heals within a minute."""
+    resync: float = 600.0
+    """How often everything is looked at again, whatever the events said."""
+
+
+def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings.
+
+    Raises:
+        SettingsError: a required variable is missing or a number is none.
+    """
+    env = os.environ if environment is None else environment
+    return Settings(
+        images=Images(
+            sidecar=_required(env, "SIDECAR_IMAGE"),
+            wrapper=_required(env, "WRAPPER_IMAGE"),
+            gate=_required(env, "GATE_IMAGE"),
+            pull_policy=env.get("IMAGE_PULL_POLICY", "IfNotPresent"),
+        ),
+        namespaces=tuple(sorted(filter(None, (part.strip() for part in env.get("NAMESPACES", "").split(","))))),
+        lease_namespace=_required(env, "LEASE_NAMESPACE"),
+        lease_name=env.get("LEASE_NAME", "agenttype-operator"),
+        identity=env.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}",
+        gate_binding=env.get("GATE_BINDING", "agenttype-gate"),
+        http_port=int(_number(env, "HTTP_PORT", 8080)),
+        workers=int(_number(env, "WORKERS", 16)),
+        sweep=_number(env, "SWEEP_SECONDS", 45.0),
+        resync=_number(env, "RESYNC_SECONDS", 600.0),
+    )
+
+
+def _required(env: Mapping[str, str], name: str) -> str:
+    if value := env.get(name):
+        return value
+    raise SettingsError(f"{name} must be set; the chart sets it")
+
+
+def _number(env: Mapping[str, str], name: str, default: float) -> float:
+    try:
+        return float(env.get(name) or default)
+    except ValueError as error:
+        raise SettingsError(f"{name} must be a number, not {env[name]!r}") from error
