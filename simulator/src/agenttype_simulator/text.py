@@ -80,13 +80,14 @@ def rendered(messages: Iterable[tuple[str, str]]) -> str:
 def answer(model: str, prompt: str, wish: Wish, index: int = 0) -> tuple[Token, ...]:
     """The whole answer that `model` gives; its first word is the model's name, so a reader sees who spoke."""
     said = _SAY.findall(prompt)
-    script = [model, *_endless(model, prompt, index, wish.max_tokens)] if not said else words(said[-1])
-    natural = _natural_length(prompt, script, said=bool(said))
+    script = words(said[-1]) if said else []
+    natural = len(script) + 1 if said else _asked(prompt)
     if wish.ignore_end:
         natural = wish.max_tokens + 1
     natural = max(natural, wish.min_tokens + 1)
     ends = natural <= wish.max_tokens
     spoken = natural - 1 if ends else wish.max_tokens
+    script = script or [model, *_made_up(model, prompt, index, spoken)]
     pieces = [(" " if place else "") + script[place % len(script)] for place in range(spoken)]
     tokens = [Token(piece, _number(piece.strip())) for piece in pieces]
     if ends:
@@ -96,16 +97,14 @@ def answer(model: str, prompt: str, wish: Wish, index: int = 0) -> tuple[Token, 
     return _stopped(tokens, wish)
 
 
-def _natural_length(prompt: str, script: list[str], *, said: bool) -> int:
-    if said:
-        return len(script) + 1
+def _asked(prompt: str) -> int:
     asked = _LENGTH.findall(prompt)
     return max(1, int(asked[-1])) if asked else DEFAULT_TOKENS
 
 
-def _endless(model: str, prompt: str, index: int, length: int) -> list[str]:
+def _made_up(model: str, prompt: str, index: int, length: int) -> list[str]:
     seed = hashlib.blake2b(f"{model}\0{prompt}\0{index}".encode(), digest_size=64).digest()
-    return [_WORDS[(seed[place % 64] + place // 64) % len(_WORDS)] for place in range(min(length, 4096))]
+    return [_WORDS[(seed[place % 64] + place // 64) % len(_WORDS)] for place in range(length)]
 
 
 def _stopped(tokens: list[Token], wish: Wish) -> tuple[Token, ...]:
