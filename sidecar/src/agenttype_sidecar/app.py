@@ -16,10 +16,11 @@ from agenttype_sidecar import policies as policy_files
 from agenttype_sidecar.activity import Activity
 from agenttype_sidecar.control_port import ControlPort
 from agenttype_sidecar.credentials import Credentials
-from agenttype_sidecar.data import DataPort, ToolGateway, no_tools
+from agenttype_sidecar.data import DataPort, ToolGateway
 from agenttype_sidecar.health import HealthPort
 from agenttype_sidecar.ledger import Ledger
 from agenttype_sidecar.llm import Parts
+from agenttype_sidecar.mcp_gateway import McpGateway
 from agenttype_sidecar.metrics import Metrics
 from agenttype_sidecar.observations import Life, Observations
 from agenttype_sidecar.options import Options
@@ -65,11 +66,13 @@ class Sidecar:
 
     def tools(self) -> ToolGateway:
         """Return what answers below `/mcp/`."""
-        return no_tools
+        return McpGateway(self.client, self.policies, self.metrics, self.activity)
 
     def control_api(self) -> asgi.ASGIApp:
-        """Return the control API; called once, when it is first asked for."""
-        return no_tools
+        """Return the control API; called once, when it is first asked for, for its framework is slow to import."""
+        from agenttype_sidecar import control  # noqa: PLC0415 — see above
+
+        return control.app(self.observations)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, let running calls end, and leave the ledger complete."""

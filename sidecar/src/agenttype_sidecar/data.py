@@ -61,9 +61,3 @@ class DataPort:
 def _protocol(path: str, scope: asgi.Scope) -> WireProtocol:
     anthropic = fields.get(scope["headers"], b"anthropic-version") is not None
     return paths.protocol(path, anthropic_header=anthropic)
-
-
-async def no_tools(scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
-    """Answer for a sidecar without tools: nothing is there."""
-    del scope, receive
-    await asgi.respond(send, 404, list(_JSON), b'{"error":{"message":"this agent has no tools"}}')

@@ -6,8 +6,8 @@ came; events pass as they arrive; a cut upstream stays a cut.
 
 import re
 import time
-from collections.abc import Callable, Iterator
-from typing import Final, Protocol
+from collections.abc import Iterator
+from typing import Final
 
 import orjson
 from agenttype_api import keys, policy
@@ -19,7 +19,10 @@ from agenttype_proxy.response import Response
 from agenttype_proxy.sse import Event, EventReader
 
 from agenttype_sidecar import globs, mcp_messages
+from agenttype_sidecar.activity import Activity
 from agenttype_sidecar.mcp_messages import REFUSED, Call, McpRefusal
+from agenttype_sidecar.metrics import OTHER, Metrics
+from agenttype_sidecar.policies import Policies
 
 _BODY_LIMIT: Final = 4 * 1024 * 1024
 _BODY_SECONDS: Final = 30.0
@@ -28,19 +31,6 @@ _METHODS: Final = ("GET", "POST", "DELETE")
 _JSON: Final = (b"content-type", b"application/json")
 #: Names of tools that get a label of their own, per server; an agent that invents names must not fill our metrics.
 _LABELS: Final = 100
-
-
-class Recorder(Protocol):
-    """Where tool calls are counted."""
-
-    def tool_started(self) -> None:
-        """A call goes out."""
-
-    def tool_finished(self, server: str, tool: str, outcome: str, seconds: float) -> None:
-        """It ended: `ok`, `tool_error`, `upstream_error` or `caller_gone`."""
-
-    def tool_refused(self, server: str, reason: str) -> None:
-        """A message was not sent on."""
 
 
 class _Server:
@@ -52,11 +42,26 @@ class _Server:
         self.allowed = globs.glob(tool.allow)
         self.labels: set[str] = set()
 
+    def admitted(self, method: str, body: bytes, incoming: Headers) -> Call:
+        """Return what a message asks for.
+
+        Raises:
+            McpRefusal: it cannot be read, or names a tool that is not allowed.
+        """
+        if method != "POST":
+            return Call("", None, None)
+        call = mcp_messages.read(body, headers.get(incoming, b"mcp-name"))
+        if call.tool is not None and self.allowed.fullmatch(call.tool) is None:
+            message = "this tool is not allowed by the agent's policy"
+            raise McpRefusal(REFUSED, "tool_not_allowed", message, call.identity)
+        return call
+
     def label(self, tool: str) -> str:
+        """Return the label that a tool is counted under."""
         if tool in self.labels:
             return tool
         if len(self.labels) >= _LABELS:
-            return "other"
+            return OTHER
         self.labels.add(tool)
         return tool
 
@@ -64,11 +69,12 @@ class _Server:
 class McpGateway:
     """A bare ASGI app for everything below `/mcp`."""
 
-    def __init__(self, client: Client, current: Callable[[], policy.Policy], recorder: Recorder) -> None:
-        """Serve the tools of the policy that `current` returns at each call."""
+    def __init__(self, client: Client, policies: Policies, metrics: Metrics, activity: Activity) -> None:
+        """Serve the tools of the policy that is in use at each call."""
         self._client = client
-        self._current = current
-        self._recorder = recorder
+        self._policies = policies
+        self._metrics = metrics
+        self._activity = activity
         self._policy: policy.Policy | None = None
         self._servers: dict[str, _Server] = {}
 
@@ -83,11 +89,9 @@ class McpGateway:
             await _answer(send, 405, "method_not_allowed", "tool servers take GET, POST and DELETE")
             return
         try:
-            await _Exchange(self._client, self._recorder, server, self._deadlines(scope["method"])).run(
-                scope, receive, send
-            )
+            await self._serve(server, scope, receive, send)
         except McpRefusal as refusal:
-            self._recorder.tool_refused(server.name, refusal.reason)
+            self._metrics.refused(refusal.reason)
             status = 400 if refusal.code != REFUSED else 200
             await asgi.respond(send, status, [_JSON], refusal.body())
         except BodyTooLarge:
@@ -97,15 +101,38 @@ class McpGateway:
         except CallerGone:
             pass  # nobody is left to answer
 
+    async def _serve(self, server: _Server, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        body = await asgi.read_body(receive, limit=_BODY_LIMIT, timeout=_BODY_SECONDS)
+        call = server.admitted(scope["method"], body, scope["headers"])
+        target = server.origin.target(b"") or b"/"
+        request = Request(scope["method"].encode(), target, _outgoing(scope["headers"]), body)
+        exchange = _Exchange(self._client, server, self._deadlines(scope["method"]))
+        if call.tool is None:
+            async with asgi.attended(receive):
+                await exchange.forward(request, call, scope, send)
+            return
+        started = time.monotonic()
+        self._activity.begin(started)
+        try:
+            async with asgi.attended(receive):
+                await exchange.forward(request, call, scope, send)
+        except CallerGone:
+            exchange.outcome = "caller_gone"
+            raise
+        finally:
+            now = time.monotonic()
+            self._activity.end(now)
+            self._metrics.tool_called(server.name, server.label(call.tool), exchange.outcome, now - started)
+
     def _tools(self) -> dict[str, _Server]:
-        current = self._current()
+        current = self._policies.active.policy
         if current is not self._policy:
             self._servers = {tool.name: _Server(tool) for tool in current.tools}
             self._policy = current
         return self._servers
 
     def _deadlines(self, method: str) -> Deadlines:
-        limits = self._current().timeouts
+        limits = self._policies.active.policy.timeouts
         if method == "GET":  # the stream of an old session: open as long as the agent keeps it
             return Deadlines(limits.connect, limits.first_byte, float("inf"), None)
         return Deadlines(limits.connect, limits.first_byte, limits.idle, limits.total)
@@ -114,50 +141,17 @@ class McpGateway:
 class _Exchange:
     """One message to a tool server and what comes back."""
 
-    def __init__(self, client: Client, recorder: Recorder, server: _Server, deadlines: Deadlines) -> None:
+    def __init__(self, client: Client, server: _Server, deadlines: Deadlines) -> None:
         self._client = client
-        self._recorder = recorder
         self._server = server
         self._deadlines = deadlines
-        self._outcome = "ok"
+        self.outcome = "ok"
 
-    async def run(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
-        body = await asgi.read_body(receive, limit=_BODY_LIMIT, timeout=_BODY_SECONDS)
-        call = self._admitted(scope["method"], body, scope["headers"])
-        request = Request(
-            scope["method"].encode(), self._server.origin.target(b"") or b"/", _outgoing(scope["headers"]), body
-        )
-        if call.tool is None:
-            async with asgi.attended(receive):
-                await self._forward(request, call, scope, send)
-            return
-        started = time.monotonic()
-        self._recorder.tool_started()
-        try:
-            async with asgi.attended(receive):
-                await self._forward(request, call, scope, send)
-        except CallerGone:
-            self._outcome = "caller_gone"
-            raise
-        finally:
-            tool = self._server.label(call.tool)
-            self._recorder.tool_finished(self._server.name, tool, self._outcome, time.monotonic() - started)
-
-    def _admitted(self, method: str, body: bytes, incoming: Headers) -> Call:
-        if method != "POST":
-            return Call("", None, None)
-        call = mcp_messages.read(body, headers.get(incoming, b"mcp-name"))
-        if call.tool is not None and self._server.allowed.fullmatch(call.tool) is None:
-            raise McpRefusal(
-                REFUSED, "tool_not_allowed", "this tool is not allowed by the agent's policy", call.identity
-            )
-        return call
-
-    async def _forward(self, request: Request, call: Call, scope: asgi.Scope, send: asgi.Send) -> None:
+    async def forward(self, request: Request, call: Call, scope: asgi.Scope, send: asgi.Send) -> None:
         try:
             response = await self._client.send(self._server.origin, request, self._deadlines)
         except UpstreamError:
-            self._outcome = "upstream_error"
+            self.outcome = "upstream_error"
             if call.identity is None:
                 await _answer(send, 502, "tool_unavailable", "the tool server does not answer")
                 return
@@ -166,7 +160,7 @@ class _Exchange:
             return
         async with response:
             if headers.get(response.headers, b"content-encoding") not in (None, b"identity"):
-                self._outcome = "upstream_error"  # asked for plain text: what cannot be read cannot be filtered
+                self.outcome = "upstream_error"  # asked for plain text: what cannot be read cannot be filtered
                 await _answer(send, 502, "tool_unavailable", "the tool server answers in an encoding nobody asked for")
                 return
             kind = (headers.get(response.headers, b"content-type") or b"").split(b";")[0].strip().lower()
@@ -176,7 +170,7 @@ class _Exchange:
                 else:
                     await self._whole(response, send)
             except UpstreamError:
-                self._outcome = "upstream_error"
+                self.outcome = "upstream_error"
                 asgi.abort(scope)
 
     async def _whole(self, response: Response, send: asgi.Send) -> None:
@@ -207,7 +201,7 @@ class _Exchange:
 
     def _notice(self, message: bytes) -> None:
         if mcp_messages.failed(message):
-            self._outcome = "tool_error"
+            self.outcome = "tool_error"
 
 
 _DATA_LINE: Final = re.compile(rb"(?m)^data:[^\r\n]*(?:\r\n|\n|\r)")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agenttype_api.gate_policy import PolicyReport
-from agenttype_api.policy import Identity, Limit
+from agenttype_api.policy import Identity, Limit, Tool
 from agenttype_api.v1alpha1 import OnLimit
 
 from agenttype_sidecar.activity import Activity
@@ -128,6 +128,10 @@ class Observations:
     def lines(self) -> tuple[Line, ...]:
         """Return the rows of the budget table."""
         return lines(self._policies.active.limits, self._ledger)
+
+    def tools(self) -> tuple[Tool, ...]:
+        """Return the tool servers of the policy in use."""
+        return self._policies.active.policy.tools
 
     def policy_report(self) -> PolicyReport:
         """Return which policy is in use, and why a newer one is not."""

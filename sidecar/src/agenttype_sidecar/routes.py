@@ -1,11 +1,11 @@
 """Which route answers for a model's name: the first whose glob matches; `*` is any text, nothing else is special."""
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
 from agenttype_api.policy import Backend, Policy, Route, WireProtocol
 
+from agenttype_sidecar import globs
 from agenttype_sidecar.errors import PolicyError, UnknownModel, WrongProtocol
 
 _REMEMBERED: Final = 1024
@@ -35,7 +35,7 @@ class Routes:
             PolicyError: A route names a backend that the policy does not have.
         """
         backends = {backend.name: backend for backend in policy.backends}
-        self._globs = [(_glob(route.match), _target(route, backends)) for route in policy.routes]
+        self._globs = [(globs.glob(route.match), _target(route, backends)) for route in policy.routes]
         self._found: dict[str, Target | None] = {}
         self.names = tuple(self._names(policy))
 
@@ -84,7 +84,3 @@ def _target(route: Route, backends: Mapping[str, Backend]) -> Target:
     if backend is None:
         raise PolicyError(f"a route names the backend {route.backend!r}, which the policy does not describe")
     return Target(route, backend)
-
-
-def _glob(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(".*".join(map(re.escape, pattern.split("*"))) for pattern in patterns), re.DOTALL)

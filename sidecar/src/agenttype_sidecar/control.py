@@ -1,0 +1,150 @@
+"""The control API: what the agent, the operator and people may see of a sidecar. Read-only: numbers, never a lever."""
+
+from agenttype_api import keys
+from agenttype_api.gate_policy import PolicyReport
+from agenttype_api.schema import Document
+from fastapi import FastAPI
+
+from agenttype_sidecar.observations import Observations
+
+
+class LimitReport(Document):
+    """One limit; all numbers in units of its resource."""
+
+    name: str
+    resource: str
+    window: str
+    scope: str
+    limit: int
+    spent: int
+    held: int
+    remaining: int
+
+
+class BudgetReport(Document):
+    """All limits, and what happens to a call that does not fit."""
+
+    on_limit: str
+    limits: tuple[LimitReport, ...]
+
+
+class CallReport(Document):
+    """One LLM call of the last minutes."""
+
+    at: float
+    path: str
+    model: str
+    adapter: str
+    protocol: str
+    outcome: str
+    status: int
+    reason: str
+    input_tokens: int
+    output_tokens: int
+    usage_source: str
+    seconds: float
+    first_byte_seconds: float | None
+    clamped: bool
+    attempts: int
+
+
+class ToolReport(Document):
+    """One tool server that the agent may use, and where."""
+
+    name: str
+    path: str
+    allow: tuple[str, ...]
+
+
+class StatusReport(Document):
+    """The sidecar itself."""
+
+    namespace: str
+    agent_type: str
+    ready: bool
+    draining: bool
+    running_calls: int
+    wall_clock_seconds: float
+    busy_seconds: float
+    utilization: float
+    charged_at_start: int
+
+
+def app(observations: Observations) -> FastAPI:
+    """Return the control API of a sidecar, with its OpenAPI page at `/docs`."""
+    api = FastAPI(title="AgentType sidecar", version=keys.VERSION, description=__doc__)
+    base = keys.CONTROL_API
+
+    @api.get(f"{base}/budget")
+    async def budget() -> BudgetReport:
+        """What is spent, held and left of every limit."""
+        table = observations.budget()
+        rows = tuple(
+            LimitReport(
+                name=line.limit.name,
+                resource=line.limit.resource,
+                window=line.limit.window,
+                scope=line.limit.scope,
+                limit=line.limit.max,
+                spent=line.spent,
+                held=line.held,
+                remaining=line.remaining,
+            )
+            for line in table.lines
+        )
+        return BudgetReport(on_limit=table.on_limit, limits=rows)
+
+    @api.get(f"{base}/calls")
+    async def calls() -> list[CallReport]:
+        """The LLM calls of the last ten minutes, oldest first."""
+        return [
+            CallReport(
+                at=call.at,
+                path=call.path,
+                model=call.model,
+                adapter=call.adapter,
+                protocol=call.protocol,
+                outcome=call.outcome,
+                status=call.status,
+                reason=call.reason,
+                input_tokens=call.input,
+                output_tokens=call.output,
+                usage_source=call.usage_source,
+                seconds=call.seconds,
+                first_byte_seconds=call.first_byte,
+                clamped=call.clamped,
+                attempts=call.attempts,
+            )
+            for call in observations.calls()
+        ]
+
+    @api.get(keys.POLICY_STATUS_PATH)
+    async def policy() -> PolicyReport:
+        """Which policy is in use, and why a newer one is not."""
+        return observations.policy_report()
+
+    @api.get(f"{base}/tools")
+    async def tools() -> list[ToolReport]:
+        """The tool servers that policy allows."""
+        return [
+            ToolReport(name=tool.name, path=f"{keys.MCP_PATH}/{tool.name}", allow=tool.allow)
+            for tool in observations.tools()
+        ]
+
+    @api.get(f"{base}/status")
+    async def status() -> StatusReport:
+        """The sidecar itself: readiness, running calls, how busy the agent is."""
+        now = observations.status()
+        return StatusReport(
+            namespace=now.identity.namespace,
+            agent_type=now.identity.name,
+            ready=now.ready,
+            draining=now.draining,
+            running_calls=now.running,
+            wall_clock_seconds=now.wall_seconds,
+            busy_seconds=now.busy_seconds,
+            utilization=now.utilization,
+            charged_at_start=now.charged_at_start,
+        )
+
+    return api
