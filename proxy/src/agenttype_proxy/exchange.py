@@ -43,7 +43,7 @@ class Exchange:
     """
 
     __slots__ = (
-        "_body", "_bodyless", "_chunked", "_continue", "_delivered", "_gone", "_left", "_line", "_news",
+        "_body", "_bodyless", "_chunked", "_continue", "_delivered", "_gone", "_left", "_line", "_news", "_touched",
         "complete", "disconnected", "keep_alive", "received", "scope", "started", "waiting",
     )  # fmt: skip
 
@@ -57,7 +57,8 @@ class Exchange:
         self.waiting = 0  # body bytes that the app has not taken yet
         self._line = line
         self._body: list[bytes] = []
-        self._delivered = False
+        self._touched = False  # the app has taken body bytes
+        self._delivered = False  # and the last of them
         self._continue = (get(scope["headers"], b"expect") or b"").lower() == b"100-continue"
         self._bodyless = scope["method"] == "HEAD"
         self._chunked = False
@@ -99,6 +100,13 @@ class Exchange:
             self._write(message.get("body", b""), more=message.get("more_body", False))
         else:
             raise RuntimeError(f"{kind} is out of order")
+
+    def whole(self) -> bytes | None:
+        """Take the whole body if all of it is here and nobody has taken any; see ``asgi.read_body``."""
+        if not self.received or self._delivered or self._touched or self.disconnected:
+            return None
+        body: bytes = self._deliver()["body"]
+        return body
 
     def gone(self) -> "asyncio.Future[None]":
         """Return a future that completes when the caller hangs up; see ``asgi.watch_disconnect``."""
@@ -156,6 +164,7 @@ class Exchange:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._body.clear()
         self.waiting = 0
+        self._touched = True
         self._delivered = self.received
         self._line.taken()
         return {"type": "http.request", "body": body, "more_body": not self.received}

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import httptools
 
 from agenttype_proxy.asgi import ASGIApp, Scope
+from agenttype_proxy.errors import CallerGone
 from agenttype_proxy.exchange import Exchange
 from agenttype_proxy.messages import Headers
 from agenttype_proxy.request_head import acceptable
@@ -113,12 +114,14 @@ class Inbound(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_closing", "_fields", "_free", "_head_bytes", "_in_head", "_live", "_loop", "_parser", "_queue",
-        "_reading", "_receiving", "_refusal", "_replaying", "_silent", "_site", "_target", "_transport", "_upgrade",
-        "_verdict", "_watchdog", "congested",
+        "_closing", "_fields", "_free", "_head_bytes", "_in_head", "_live", "_loop", "_name", "_out", "_parser",
+        "_peer", "_queue", "_reading", "_receiving", "_refusal", "_replaying", "_silent", "_site", "_target",
+        "_transport", "_upgrade", "_verdict", "_watchdog", "congested",
     )  # fmt: skip
 
     _transport: asyncio.Transport
+    _peer: tuple[str, int]
+    _name: tuple[str, int]
     _target: bytes
     _fields: Headers
 
@@ -138,6 +141,7 @@ class Inbound(asyncio.Protocol):
         self._closing = False
         self._reading = True
         self._head_bytes = self._silent = 0
+        self._out: list[bytes] = []
         self._free: asyncio.Event | None = None
         self.congested = False
 
@@ -159,8 +163,10 @@ class Inbound(asyncio.Protocol):
     # What an exchange asks of it.
 
     def write(self, data: bytes) -> None:
-        """See ``Line``."""
-        self._transport.write(data)
+        """See ``Line``; what is written in one turn of the loop goes out in one system call."""
+        if not self._out:
+            self._loop.call_soon(self._flush)
+        self._out.append(data)
 
     async def relieved(self) -> None:
         """See ``Line``."""
@@ -197,6 +203,8 @@ class Inbound(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Await a first request, if there is room."""
         self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's are none by class
+        self._peer = transport.get_extra_info("peername")
+        self._name = transport.get_extra_info("sockname")
         site = self._site
         site.joined(self)
         if len(site.connections) > site.limits.connections:
@@ -326,7 +334,6 @@ class Inbound(asyncio.Protocol):
     def _scope(self, method: bytes, version: str) -> Scope:
         raw_path, _, query = self._target.partition(b"?")
         path = raw_path.decode("ascii")
-        transport = self._transport
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -338,8 +345,8 @@ class Inbound(asyncio.Protocol):
             "query_string": query,
             "root_path": "",
             "headers": self._fields,
-            "client": transport.get_extra_info("peername"),
-            "server": transport.get_extra_info("sockname"),
+            "client": self._peer,
+            "server": self._name,
         }
 
     def _weigh(self, size: int) -> None:
@@ -390,6 +397,8 @@ class Inbound(asyncio.Protocol):
             await self._site.app(exchange.scope, exchange, exchange.send)
             if not exchange.complete and not exchange.disconnected:
                 _log.error("app returned without completing its response")
+        except CallerGone:
+            pass  # there is nobody to tell
         except Exception:  # noqa: BLE001 — an app may raise anything; its caller gets an answer, the log the reason
             _log.exception("app failed")
         finally:
@@ -423,7 +432,7 @@ class Inbound(asyncio.Protocol):
 
     def _answer_refusal(self) -> None:
         line = _REFUSALS[self._refusal]
-        self._transport.write(b"HTTP/1.1 %b\r\nconnection: close\r\ncontent-length: 0\r\n\r\n" % line)
+        self.write(b"HTTP/1.1 %b\r\nconnection: close\r\ncontent-length: 0\r\n\r\n" % line)
         self._linger()
 
     def _linger(self) -> None:
@@ -436,12 +445,14 @@ class Inbound(asyncio.Protocol):
         if not self._reading:
             self._reading = True
             self._transport.resume_reading()
+        self._flush()
         self._transport.write_eof()
         self._watch(self._site.limits.linger_seconds)
 
     def _close(self) -> None:
         self._parser = None
         self._closing = True
+        self._flush()
         self._transport.close()
         self._watch(self._site.limits.stall_seconds)  # the transport may wait for a caller that does not read
 
@@ -452,6 +463,11 @@ class Inbound(asyncio.Protocol):
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         transport.abort()
+
+    def _flush(self) -> None:
+        out, self._out = self._out, []
+        if out and not self._transport.is_closing():
+            self._transport.writelines(out)
 
     def _watch(self, seconds: float) -> None:
         self._watchdog.watch(self._loop.time() + seconds)

@@ -9,6 +9,7 @@ Headers = list[tuple[bytes, bytes]]
 """Header fields in wire order, names in lower case."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_VISIBLE = re.compile(r"[!-~]*")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 _BASE = re.compile(r"[A-Za-z0-9/._~!$&'()*+,;=:@%-]*")
 
@@ -36,7 +37,13 @@ class Origin:
         Raises:
             ValueError: The URL has another scheme, user information, a query, a fragment, or no plain host.
         """
-        parts = urlsplit(url)
+        if not _VISIBLE.fullmatch(url):  # urlsplit would silently drop line breaks
+            raise ValueError("the URL must be visible ASCII without blanks")
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise ValueError("the URL must name a host, and a port from 1 to 65535 if any") from error
         if parts.scheme not in _DEFAULT_PORTS:
             raise ValueError("the URL must start with http:// or https://")
         if parts.username is not None or parts.password is not None:
@@ -47,12 +54,8 @@ class Origin:
             raise ValueError("the URL must name a host in ASCII letters, digits, dots and hyphens")
         if not _BASE.fullmatch(parts.path) or any(step in (".", "..") for step in parts.path.split("/")):
             raise ValueError("the URL's path must be plain, without spaces and without dot segments")
-        try:
-            port = parts.port
-        except ValueError as error:
-            raise ValueError("the URL's port must be a number from 1 to 65535") from error
         if port == 0:
-            raise ValueError("the URL's port must be a number from 1 to 65535")
+            raise ValueError("the URL must name a host, and a port from 1 to 65535 if any")
         return cls(parts.scheme, parts.hostname, port or _DEFAULT_PORTS[parts.scheme], parts.path.rstrip("/"))
 
     @property

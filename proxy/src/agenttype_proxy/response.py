@@ -12,6 +12,9 @@ from agenttype_proxy.messages import Headers
 class Wire(Protocol):
     """What a response asks of the connection that feeds it."""
 
+    def future(self) -> "asyncio.Future[None]":
+        """Return a new future of the connection's loop."""
+
     def expect(self, seconds: float) -> None:
         """Fail the exchange unless bytes arrive within ``seconds``; ``inf`` leaves only the total deadline."""
 
@@ -111,7 +114,7 @@ class Response:
         wire = self._wire
         if wire is None:
             return
-        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        waiter = self._waiter = wire.future()
         wire.expect(within)
         try:
             await waiter

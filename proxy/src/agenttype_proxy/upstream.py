@@ -129,6 +129,10 @@ class Connection(asyncio.Protocol):
 
     # What a response asks of it.
 
+    def future(self) -> "asyncio.Future[None]":
+        """See ``Wire``."""
+        return self._loop.create_future()
+
     def expect(self, seconds: float) -> None:
         """See ``Wire``."""
         self._watchdog.watch(min(self._loop.time() + seconds, self._total_due))
