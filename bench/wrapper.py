@@ -4,7 +4,7 @@
 ends with 1 if the median of the paired differences is above the limit.
 
 Each round starts every variant once, in random order, so that a busy machine slows all of them alike; the figures
-are differences within a round. `bare` has no PYTHONPATH.
+are differences within a round, of wall-clock and of processor time. `bare` has no PYTHONPATH.
 """
 
 import argparse
@@ -18,11 +18,23 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "bench" / "results" / "wrapper.json"
 LIMIT_MS = 3.0
 SIDECAR = {"LLM_SIDECAR_URL": "http://127.0.0.1:15001"}
+
+
+class Cost(NamedTuple):
+    """Milliseconds of one start."""
+
+    wall: float
+    processor: float
+
+    def beyond(self, base: "Cost") -> "Cost":
+        """Return what this start took more than another."""
+        return Cost(self.wall - base.wall, self.processor - base.processor)
 
 
 def main() -> int:
@@ -44,7 +56,7 @@ def main() -> int:
     }
     RESULT.write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps(figures, indent=2))
-    return int(any(figure["active"]["median_ms"] > LIMIT_MS for figure in figures))
+    return int(any(figure["active"]["wall"]["median_ms"] > LIMIT_MS for figure in figures))
 
 
 def measure(python: str, rounds: int) -> dict:
@@ -58,26 +70,29 @@ def measure(python: str, rounds: int) -> dict:
             "active_without_bytecode": {"PYTHONPATH": str(sources), **SIDECAR},
             "off": {"PYTHONPATH": str(compiled), "AGENTTYPE_WRAPPER": "off", **SIDECAR},
         }
-        times: dict[str, list[float]] = {name: [] for name in variants}
+        times: dict[str, list[Cost]] = {name: [] for name in variants}
         for _ in range(rounds):
             for name in random.sample(list(variants), len(variants)):
                 times[name].append(start(python, variants[name]))
         restore_modes(sources)
         restore_modes(compiled)
+    bare = times.pop("bare")
     added = {
-        name: spread([own - bare for own, bare in zip(times[name], times["bare"], strict=True)])
-        for name in variants
-        if name != "bare"
+        name: spreads([own.beyond(base) for own, base in zip(own, bare, strict=True)]) for name, own in times.items()
     }
     version = subprocess.check_output([python, "-c", "import platform; print(platform.python_version())"], text=True)
-    return {"python": version.strip(), "rounds": rounds, "bare": spread(times["bare"]), **added}
+    return {"python": version.strip(), "rounds": rounds, "bare": spreads(bare), **added}
 
 
-def start(python: str, environment: dict[str, str]) -> float:
-    """Return how many milliseconds one start takes."""
+def start(python: str, environment: dict[str, str]) -> Cost:
+    """Start one process and wait for its end."""
     began = time.perf_counter()
-    subprocess.run([python, "-c", "pass"], env=environment, check=True)
-    return (time.perf_counter() - began) * 1000
+    pid = os.posix_spawn(python, [python, "-c", "pass"], environment)
+    _, status, usage = os.wait4(pid, 0)
+    wall = time.perf_counter() - began
+    if status:
+        raise RuntimeError(f"{python} ended with {status}")
+    return Cost(wall * 1000, (usage.ru_utime + usage.ru_stime) * 1000)
 
 
 def install(python: str, volume: Path) -> Path:
@@ -104,6 +119,11 @@ def restore_modes(tree: Path) -> None:
     for directory in [tree, *tree.rglob("*")]:
         if directory.is_dir():
             directory.chmod(0o755)
+
+
+def spreads(costs: list[Cost]) -> dict[str, dict[str, float]]:
+    """Return the spread of both times."""
+    return {"wall": spread([cost.wall for cost in costs]), "processor": spread([cost.processor for cost in costs])}
 
 
 def spread(values: list[float]) -> dict[str, float]:

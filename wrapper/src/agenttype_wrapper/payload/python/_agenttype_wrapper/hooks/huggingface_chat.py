@@ -16,28 +16,37 @@ if TYPE_CHECKING:
 
     from ..calls import Calls
 
-CLIENTS = ("InferenceClient", "AsyncInferenceClient")
-
 
 def install(module: "ModuleType", calls: "Calls") -> None:
     """Patch `chat_completion`, which `chat.completions.create` is another name of."""
 
     def build(original: "Any") -> "Any":
         def chat_completion(self: "Any", *args: "Any", **kwargs: "Any") -> "Any":
-            model = kwargs.get("model")
-            if _is_url(self.model) or _is_url(model):  # a server of the user's own
-                return original(self, *args, **kwargs)
-            # The URL is read from the client, the name from the argument. Threads may share the client: copy it.
-            routed = copy.copy(self)
-            routed.model = calls.sidecar.url
-            kwargs["model"] = model or self.model
-            return original(routed, *args, **kwargs)
+            return original(_route(self, kwargs, calls), *args, **kwargs)
 
         return chat_completion
 
-    for name in CLIENTS:
-        if hasattr(module, name):
-            patch.replace(getattr(module, name), "chat_completion", build)
+    def build_async(original: "Any") -> "Any":
+        async def chat_completion(self: "Any", *args: "Any", **kwargs: "Any") -> "Any":
+            return await original(_route(self, kwargs, calls), *args, **kwargs)
+
+        return chat_completion
+
+    if hasattr(module, "InferenceClient"):
+        patch.replace(module.InferenceClient, "chat_completion", build)
+    if hasattr(module, "AsyncInferenceClient"):
+        patch.replace(module.AsyncInferenceClient, "chat_completion", build_async)
+
+
+def _route(client: "Any", kwargs: "dict[str, Any]", calls: "Calls") -> "Any":
+    """Return the client to call with; the URL is read from the client, the model's name from the argument."""
+    model = kwargs.get("model") or client.model
+    if _is_url(client.model) or _is_url(model):  # a server of the user's own
+        return client
+    kwargs["model"] = model
+    routed = copy.copy(client)  # threads may share the client
+    routed.model = calls.sidecar.url
+    return routed
 
 
 def _is_url(model: "Any") -> bool:
