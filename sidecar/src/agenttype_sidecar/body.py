@@ -10,8 +10,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-import orjson
-
 from agenttype_sidecar.errors import MalformedBody
 
 MAX_DEPTH: Final = 100
@@ -37,6 +35,8 @@ def _not_json(name: str) -> Any:
 
 
 _scan: Final = json.JSONDecoder(parse_constant=_not_json).raw_decode
+#: Writes whatever the scanner reads, huge numbers and lone surrogates too; in ASCII.
+written: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Body:
@@ -76,10 +76,10 @@ class Body:
             (name for name in changes if name in self.members), key=lambda name: self.members[name].start
         ):
             member = self.members[name]
-            parts += (text[done : member.start], orjson.dumps(changes[name]).decode())
+            parts += (text[done : member.start], written(changes[name]))
             done = member.end
         parts.append(text[done:])
-        inserted = ",".join(f"{orjson.dumps(name).decode()}:{orjson.dumps(changes[name]).decode()}" for name in added)
+        inserted = ",".join(f"{written(name)}:{written(changes[name])}" for name in added)
         comma = "," if added and self.members else ""
         return "".join((text[: self._first], inserted, comma, *parts)).encode()
 

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
 from agenttype_api.policy import Credential
 
 from agenttype_sidecar import budget
-from agenttype_sidecar.body import Body
+from agenttype_sidecar.body import Body, written
 from agenttype_sidecar.budget import Ask, Grant
 from agenttype_sidecar.errors import MalformedBody
 from agenttype_sidecar.paths import Endpoint, Operation
@@ -68,8 +67,10 @@ def read(endpoint: Endpoint, body: Body, routes: Routes) -> Call:
     if not isinstance(model, str) or not model:
         raise MalformedBody("the body must name a model, as a string")
     target = routes.find(model, endpoint.protocol)
-    options = body.get("stream_options") or {}
-    if not isinstance(options, dict):
+    options = body.get("stream_options")
+    if options is None:
+        options = {}
+    elif not isinstance(options, dict):
         raise MalformedBody("stream_options must be an object")
     prompts = _prompts(body) if endpoint.operation is Operation.COMPLETIONS else 1
     return Call(
@@ -145,7 +146,7 @@ def tokenize_body(call: Call) -> bytes | None:
         if messages is None:
             return None
         content = {"messages": messages}
-    return orjson.dumps({"model": call.target.route.model or get("model"), **content})
+    return written({"model": call.target.route.model or get("model"), **content}).encode()
 
 
 def _as_chat(body: Body) -> list[Any] | None:

@@ -3,6 +3,7 @@
 The API's framework takes longer to import than the rest of the sidecar takes to start.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -21,12 +22,15 @@ class ControlPort:
         self._metrics = metrics
         self._build = api
         self._api: asgi.ASGIApp | None = None
+        self._building = asyncio.Lock()
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         """Answer one HTTP exchange."""
         if scope["path"] == "/metrics":
             await asgi.respond(send, 200, list(_HEADERS), self._metrics.text())
             return
-        if self._api is None:
-            self._api = self._build()
+        async with self._building:
+            if self._api is None:
+                # Beside the loop: the agent's calls do not wait for an import.
+                self._api = await asyncio.to_thread(self._build)
         await self._api(scope, receive, send)

@@ -1,0 +1,52 @@
+import json
+
+import pytest
+from agenttype_api.policy import WireProtocol
+from agenttype_sidecar import answers, errors
+
+OPENAI, ANTHROPIC = WireProtocol.OPENAI, WireProtocol.ANTHROPIC
+SPENT = errors.BudgetSpent("nothing left", "run", 7)
+NEVER = errors.NeverFits("too large", "run")
+
+
+@pytest.mark.parametrize(
+    ("error", "openai", "anthropic"),
+    [
+        (SPENT, (429, "insufficient_quota", "insufficient_quota"), (402, "billing_error")),
+        (NEVER, (400, "invalid_request_error", "request_exceeds_budget"), (400, "invalid_request_error")),
+        (errors.MalformedBody("m"), (400, "invalid_request_error", "malformed_body"), (400, "invalid_request_error")),
+        (errors.WrongProtocol("m"), (400, "invalid_request_error", "wrong_protocol"), (400, "invalid_request_error")),
+        (errors.UnknownModel("m"), (404, "invalid_request_error", "model_not_found"), (404, "not_found_error")),
+        (errors.UnknownPath("m"), (404, "invalid_request_error", "unknown_path"), (404, "not_found_error")),
+        (errors.BodyTooLarge("m"), (413, "invalid_request_error", "body_too_large"), (413, "request_too_large")),
+        (errors.LedgerUnavailable("m"), (503, "server_error", "ledger_unavailable"), (503, "overloaded_error")),
+        (errors.BackendWarming("m"), (503, "server_error", "warming"), (503, "overloaded_error")),
+        (errors.UpstreamFailed("m"), (502, "server_error", "upstream_failed"), (502, "api_error")),
+        (errors.UpstreamTimedOut("m"), (504, "server_error", "upstream_timeout"), (504, "timeout_error")),
+    ],
+)
+def test_a_refusal_is_told_in_the_callers_protocol(error, openai, anthropic):
+    status, _, body = answers.refusal(error, OPENAI)
+    fault = json.loads(body)["error"]
+    assert (status, fault["type"], fault["code"]) == openai
+    status, _, body = answers.refusal(error, ANTHROPIC)
+    content = json.loads(body)
+    assert (status, content["error"]["type"]) == anthropic
+    assert content["type"] == "error"
+
+
+@pytest.mark.parametrize("protocol", [OPENAI, ANTHROPIC])
+def test_a_spent_budget_stops_retries_and_names_the_limit(protocol):
+    headers = dict(answers.refusal(SPENT, protocol)[1])
+    assert headers[b"x-should-retry"] == b"false"
+    assert (headers[b"x-agenttype-limit"], headers[b"x-agenttype-remaining"]) == (b"run", b"7")
+    assert b"retry-after" not in headers
+
+
+@pytest.mark.parametrize(
+    "error", [errors.LedgerUnavailable("m"), errors.BackendWarming("m"), errors.UpstreamFailed("m")]
+)
+def test_what_may_pass_says_when_to_come_back(error):
+    headers = dict(answers.refusal(error, OPENAI)[1])
+    assert int(headers[b"retry-after"]) <= 60
+    assert b"x-should-retry" not in headers

@@ -1,0 +1,121 @@
+import pytest
+from agenttype_api.v1alpha1 import OnLimit, Resource
+from agenttype_sidecar import budget
+from agenttype_sidecar.budget import NOTHING, Amounts, Ask, Denial, Grant, decide
+from hypothesis import given
+from hypothesis import strategies as st
+from sidecars import a_limit
+
+CLAMP, REJECT = OnLimit.CLAMP, OnLimit.REJECT
+
+amounts = st.builds(Amounts, st.integers(0, 5000), st.integers(0, 5000), st.integers(0, 50))
+asks = st.builds(
+    Ask,
+    prompt=st.integers(1, 4000),
+    output=st.none() | st.integers(0, 4000),
+    answers=st.integers(1, 8),
+    context=st.none() | st.integers(1, 4096),
+)
+limits = st.lists(
+    st.builds(a_limit, st.integers(0, 20_000), st.sampled_from([str(resource.value) for resource in Resource])),
+    max_size=4,
+).map(tuple)
+
+
+@given(limits, amounts, asks, st.sampled_from(OnLimit))
+def test_a_granted_call_fits_into_every_limit(limits, used, ask, on_limit):
+    decision = decide(limits, used, ask, on_limit)
+    after = used.plus(decision.amounts) if isinstance(decision, Grant) else NOTHING
+    assert [limit for limit in limits if after.of(limit.resource) > limit.max] == []
+
+
+@given(limits, amounts, asks, st.sampled_from(OnLimit))
+def test_a_granted_answer_never_exceeds_what_was_asked_or_held(limits, used, ask, on_limit):
+    decision = decide(limits, used, ask, on_limit)
+    output = decision.output if isinstance(decision, Grant) and decision.output is not None else 0
+    held = decision.amounts.output if isinstance(decision, Grant) else 0
+    assert ask.output is None or output <= ask.output
+    assert min(output, ask.context or output) * ask.answers <= held or output == 0
+
+
+@given(limits, amounts, asks)
+def test_a_limit_that_rejects_never_clamps(limits, used, ask):
+    decision = decide(limits, used, ask, REJECT)
+    assert isinstance(decision, Denial) or not decision.clamped
+
+
+def test_a_call_that_fits_is_granted_as_it_was_asked():
+    grant = decide((a_limit(1000),), NOTHING, Ask(prompt=100, output=50), CLAMP)
+    assert grant == Grant(Amounts(100, 50, 1), 50, clamped=False)
+
+
+def test_an_answer_is_clamped_to_what_is_left():
+    grant = decide((a_limit(1000),), Amounts(input=800), Ask(prompt=100, output=500), CLAMP)
+    assert grant == Grant(Amounts(100, 100, 1), 100, clamped=True)
+
+
+def test_an_answer_is_clamped_to_its_share_when_several_are_asked_for():
+    grant = decide((a_limit(1000),), Amounts(input=800), Ask(prompt=100, output=500, answers=4), CLAMP)
+    assert grant == Grant(Amounts(100, 100, 1), 25, clamped=True)
+
+
+def test_too_little_for_an_answer_is_denied_instead_of_clamped():
+    used = Amounts(input=1000 - 100 - budget.MIN_OUTPUT + 1)
+    denial = decide((a_limit(1000),), used, Ask(prompt=100, output=500), CLAMP)
+    assert denial == Denial(a_limit(1000), 115, never=False)
+
+
+def test_a_short_answer_that_the_caller_wanted_short_is_granted():
+    grant = decide((a_limit(1000),), Amounts(input=895), Ask(prompt=100, output=5), CLAMP)
+    assert grant == Grant(Amounts(100, 5, 1), 5, clamped=False)
+
+
+def test_a_call_larger_than_the_whole_limit_never_fits():
+    denial = decide((a_limit(100),), NOTHING, Ask(prompt=100, output=50), CLAMP)
+    assert denial == Denial(a_limit(100), 100, never=True)
+
+
+def test_a_call_that_rejects_never_fits_when_its_full_answer_exceeds_the_limit():
+    denial = decide((a_limit(120),), NOTHING, Ask(prompt=100, output=50), REJECT)
+    assert denial == Denial(a_limit(120), 120, never=True)
+
+
+def test_a_limit_of_zero_holds_nothing_and_no_limit_holds_everything():
+    assert isinstance(decide((a_limit(0, "Requests"),), NOTHING, Ask(1, 1), CLAMP), Denial)
+    assert decide((), NOTHING, Ask(10**9, 10**9), CLAMP) == Grant(Amounts(requests=1), None, clamped=False)
+
+
+def test_a_limit_on_calls_alone_leaves_the_body_as_it_is():
+    assert decide((a_limit(1, "Requests"),), NOTHING, Ask(10, None), CLAMP).output is None
+
+
+def test_a_limit_that_was_lowered_below_what_is_spent_denies():
+    denial = decide((a_limit(100),), Amounts(input=500), Ask(10, 20), CLAMP)
+    assert denial == Denial(a_limit(100), 0, never=False)
+
+
+def test_an_answer_without_bound_may_use_the_rest_of_the_context():
+    grant = decide((a_limit(10_000),), NOTHING, Ask(prompt=100, output=None, context=2048), CLAMP)
+    assert grant == Grant(Amounts(100, 1948, 1), 1948, clamped=False)
+
+
+def test_an_answer_without_any_bound_gets_the_default():
+    grant = decide((a_limit(10_000),), NOTHING, Ask(prompt=100, output=None), CLAMP)
+    assert grant.output == budget.DEFAULT_OUTPUT
+
+
+@pytest.mark.parametrize(
+    ("resource", "expected"),
+    [(Resource.TOKENS, 5), (Resource.INPUT_TOKENS, 2), (Resource.OUTPUT_TOKENS, 3), (Resource.REQUESTS, 7)],
+)
+def test_every_resource_has_its_amount(resource, expected):
+    assert Amounts(2, 3, 7).of(resource) == expected
+
+
+@given(st.text())
+def test_bytes_bound_the_tokens_of_a_prompt_even_of_single_byte_tokens(text):
+    assert budget.prompt_bound(len(text.encode()), None) > len(text.encode())
+
+
+def test_the_context_bounds_each_prompt():
+    assert budget.prompt_bound(10_000, 2048, prompts=2) == 4096

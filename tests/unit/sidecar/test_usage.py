@@ -1,0 +1,159 @@
+import itertools
+import json
+
+import pytest
+from agenttype_api.policy import WireProtocol
+from agenttype_proxy.sse import Event, EventReader
+from agenttype_sidecar import usage
+from agenttype_sidecar.budget import Amounts
+from agenttype_sidecar.usage import Cost, Meter, Source, Usage
+from hypothesis import given
+from hypothesis import strategies as st
+
+OPENAI, ANTHROPIC = WireProtocol.OPENAI, WireProtocol.ANTHROPIC
+HELD = Amounts(100, 50, 1)
+
+
+def data(**content):
+    return f"data: {json.dumps(content, separators=(',', ':'))}\n\n".encode()
+
+
+def named(name, **content):
+    return f"event: {name}\n".encode() + data(type=name, **content)
+
+
+def piece(text, **more):
+    return data(id="1", choices=[{"index": 0, "delta": {"content": text}}], **more)
+
+
+def counted(prompt, completion):
+    return {"usage": {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}}
+
+
+FINAL = data(id="1", choices=[], **counted(7, 3))
+DONE = b"data: [DONE]\n\n"
+TRICKY = 'say ,"usage":{"prompt_tokens":1} and "usage"'
+
+
+def passed(stream, meter, cuts=()):
+    """What the caller gets of a stream that arrives cut at these places."""
+    reader, out, places = EventReader(), b"", [0, *sorted(cuts), len(stream)]
+    for begin, end in itertools.pairwise(places):
+        out += b"".join(meter.passed(event) for event in reader.feed(stream[begin:end]))
+    return out + b"".join(meter.passed(event) for event in reader.flush())
+
+
+@given(st.lists(st.integers(0, 400), max_size=6))
+def test_the_usage_chunk_is_stripped_and_all_else_passes_however_the_stream_is_cut(cuts):
+    pieces = piece("a") + piece(TRICKY) + b": a comment\n\n" + piece("ü€")
+    meter = Meter(OPENAI, keep_usage=False, running=False)
+    stream = pieces + FINAL + DONE
+    assert passed(stream, meter, [cut % len(stream) for cut in cuts]) == pieces + DONE
+    assert (meter.usage, meter.final) == (Usage(7, 3), True)
+
+
+def test_the_usage_chunk_stays_where_it_was_asked_for():
+    stream = piece("a") + FINAL + DONE
+    assert passed(stream, Meter(OPENAI, keep_usage=True, running=False)) == stream
+
+
+def test_a_running_count_is_cut_out_of_every_chunk_and_remembered():
+    stream = piece("a", **counted(7, 1)) + piece(TRICKY, **counted(7, 2))
+    meter = Meter(OPENAI, keep_usage=False, running=True)
+    assert passed(stream, meter) == piece("a") + piece(TRICKY)
+    assert (meter.usage, meter.final) == (Usage(7, 2), False)
+
+
+def test_a_running_count_with_details_is_cut_out_too():
+    details = {"prompt_tokens": 1, "completion_tokens": 2, "prompt_tokens_details": {"cached": 1}, "x": None}
+    meter = Meter(OPENAI, keep_usage=False, running=True)
+    assert passed(piece("a", usage=details), meter) == piece("a")
+
+
+def test_usage_on_the_last_chunk_with_text_passes_and_counts():
+    stream = piece("a", usage=None) + piece("b", **counted(7, 2)) + DONE
+    meter = Meter(OPENAI, keep_usage=False, running=False)
+    assert passed(stream, meter) == stream
+    assert (meter.usage, meter.final) == (Usage(7, 2), True)
+
+
+@given(st.lists(st.integers(0, 800), max_size=6))
+def test_an_anthropic_stream_passes_unchanged_and_its_largest_counts_hold(cuts):
+    stream = (
+        named("message_start", message={"usage": {"input_tokens": 5, "cache_read_input_tokens": 2, "output_tokens": 1}})
+        + named("content_block_delta", delta={"text": "a"})
+        + named("message_delta", usage={"output_tokens": 4})
+        + named("message_delta", usage={"output_tokens": 9})
+        + named("message_stop")
+    )
+    meter = Meter(ANTHROPIC, keep_usage=False, running=False)
+    assert passed(stream, meter, [cut % len(stream) for cut in cuts]) == stream
+    assert (meter.usage, meter.final, meter.pieces) == (Usage(7, 9), True, 1)
+
+
+def test_a_cut_anthropic_stream_knows_its_prompt_but_not_its_answer():
+    meter = Meter(ANTHROPIC, keep_usage=False, running=False)
+    passed(named("message_start", message={"usage": {"input_tokens": 5, "output_tokens": 1}}), meter)
+    assert (meter.usage, meter.final) == (Usage(5, None), False)
+
+
+@pytest.mark.parametrize("protocol", [OPENAI, ANTHROPIC])
+@pytest.mark.parametrize(
+    "raw",
+    [b'data: {"usage":\n\n', b'data: "usage"\n\n', b'data: ["usage"]\n\n', b'data: {"usage":{"prompt_tokens":"x"}}\n\n',
+     b"event: message_start\ndata: 1\n\n", b'event: message_delta\ndata: {"usage":[]}\n\n', b"\n\n"],
+)  # fmt: skip
+def test_what_makes_no_sense_passes_and_counts_nothing(protocol, raw):
+    meter = Meter(protocol, keep_usage=False, running=True)
+    assert passed(raw, meter) == raw
+    assert meter.usage == Usage()
+
+
+def test_events_are_taken_as_they_are_given():
+    event = Event(b"data: x\n\n", b"", b"x")
+    assert Meter(OPENAI, keep_usage=False, running=False).passed(event) == event.raw
+
+
+@pytest.mark.parametrize(
+    ("body", "protocol", "expected"),
+    [
+        (b'{"usage":{"prompt_tokens":3,"completion_tokens":4}}', OPENAI, Usage(3, 4)),
+        (b'{"usage":{"prompt_tokens":0,"completion_tokens":0}}', OPENAI, Usage(0, 0)),
+        (b'{"usage":{"input_tokens":3,"cache_creation_input_tokens":4,"output_tokens":5}}', ANTHROPIC, Usage(7, 5)),
+        (b'{"usage":{"prompt_tokens":-3,"completion_tokens":true}}', OPENAI, Usage()),
+        (b'{"usage":null}', OPENAI, Usage()),
+        (b"{}", ANTHROPIC, Usage()),
+        (b"[]", OPENAI, Usage()),
+        (b"no json", OPENAI, Usage()),
+    ],
+)
+def test_a_whole_answer_tells_its_usage(body, protocol, expected):
+    assert usage.of_body(body, protocol) == expected
+
+
+@pytest.mark.parametrize(
+    ("reported", "final", "expected"),
+    [
+        (Usage(7, 3), True, Cost(Amounts(7, 3, 1), Source.PROVIDER)),
+        (Usage(0, 0), True, Cost(Amounts(0, 0, 1), Source.PROVIDER)),
+        (Usage(7, 3), False, Cost(Amounts(7, 3, 1), Source.COUNTED)),
+        (Usage(7, None), False, Cost(Amounts(7, 50, 1), Source.RESERVED)),
+        (Usage(None, 3), True, Cost(Amounts(100, 3, 1), Source.RESERVED)),
+        (Usage(), False, Cost(Amounts(100, 50, 1), Source.RESERVED)),
+    ],
+)
+def test_under_a_token_limit_what_is_not_known_is_charged_as_it_was_held(reported, final, expected):
+    assert usage.cost(reported, HELD, final=final) == expected
+
+
+@pytest.mark.parametrize(
+    ("reported", "final", "expected"),
+    [
+        (Usage(7, 3), True, Cost(Amounts(7, 3, 1), Source.PROVIDER)),
+        (Usage(7, 3), False, Cost(Amounts(7, 3, 1), Source.COUNTED)),
+        (Usage(7, None), False, Cost(Amounts(7, 12, 1), Source.ESTIMATED)),
+        (Usage(), False, Cost(Amounts(100, 12, 1), Source.ESTIMATED)),
+    ],
+)
+def test_without_a_token_limit_what_is_not_known_is_estimated(reported, final, expected):
+    assert usage.estimate(reported, size=400, pieces=12, final=final) == expected
