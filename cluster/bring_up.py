@@ -133,13 +133,13 @@ def fresh(home: Home, *, full: bool) -> bool:
 
 @contextlib.contextmanager
 def undone_on_failure(home: Home) -> Iterator[None]:
-    """Take down what was made if the body does not finish; its logs stay for the reader."""
+    """Take down what was made if the body does not finish; logs, if anything ran, stay for the reader."""
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-        teardown.run(home, keep=True)
+        teardown.run(home, keep=not isinstance(error, UnmetError))
         raise
 
 

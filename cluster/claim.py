@@ -28,7 +28,6 @@ def take(home: Home, written: journal.Journal, clean: Callable[[Home], object]) 
         if holder is None or holder.root == home.root:
             _FILE.unlink(missing_ok=True)
             continue
-        progress.say(f"another cluster was made in {holder.root}")
         if holder.root.exists():
             with lock.hold(holder):
                 record = journal.read(holder.journal)
@@ -37,6 +36,7 @@ def take(home: Home, written: journal.Journal, clean: Callable[[Home], object]) 
                         f"another full cluster is up in {holder.root}",
                         f"python3 cluster down --dir {holder.root}, or use that one",
                     )
+                progress.say(f"clean the leftovers of a dead cluster in {holder.root}")
                 clean(holder)
         if _holder() == holder:
             _FILE.unlink()

@@ -16,6 +16,7 @@ _GRACE_SECONDS = 12.0  # the API server finishes open watches for up to ten
 _POD_GRACE_SECONDS = 1
 _PODS_GONE_SECONDS = 30.0
 _SWEEPS = 5
+_STOPPED_LAST = ("kube-apiserver", "etcd")  # each waits long for the one after it, if that went first
 _MAKERS_OF_PODS = {"kube-scheduler", "kube-controller-manager"}
 
 
@@ -27,17 +28,13 @@ def run(home: Home, *, keep: bool = False) -> bool:
             _delete_pods(home, record)
         with progress.step("stop the components") as shown:
             _stop_processes(record, shown)
-        with progress.step("remove what was made on the host"):
-            mounts.unmount_below(home.root)
-            packet_filter.undo(record)
-            links.undo(record)
-            cgroups.undo(record)
-            kernel.undo(record)
-            traces.undo(home, record)
-        claim.undo(home, record)
+        if record.full:
+            with progress.step("remove what was made on the host"):
+                _clean_host(home, record)
         home.journal.rename(home.last_journal)
     if home.last_journal.exists() and not keep:
-        _empty(home)
+        with progress.step(f"remove the files in {home.root}"):
+            _empty(home)
     return record is not None
 
 
@@ -63,8 +60,14 @@ def _delete_pods(home: Home, record: journal.Record) -> None:
             progress.say(f"the API server failed meanwhile; pods are ended by force ({error})")
 
 
+def stopping_order(started: tuple[processes.Process, ...]) -> list[processes.Process]:
+    """Pure: the reverse of starting, but what others talk to goes last whenever it came."""
+    last = [process for name in _STOPPED_LAST for process in started if process.name == name]
+    return [process for process in reversed(started) if process not in last] + last
+
+
 def _stop_processes(record: journal.Record, shown: progress.Step) -> None:
-    for process in reversed(record.processes):
+    for process in stopping_order(record.processes):
         if processes.alive(process):
             processes.stop([process], _GRACE_SECONDS, shown.tick)
     cgroups.kill(record, shown.tick)
@@ -76,6 +79,16 @@ def _stop_processes(record: journal.Record, shown: progress.Step) -> None:
     names = ", ".join(f"{process.name} ({process.pid})" for process in processes.marked(record.mark))
     if names:
         raise BrokenError(f"processes do not end: {names}", "run `down` again")
+
+
+def _clean_host(home: Home, record: journal.Record) -> None:
+    mounts.unmount_below(home.root)
+    packet_filter.undo(record)
+    links.undo(record)
+    cgroups.undo(record)
+    kernel.undo(record)
+    traces.undo(home, record)
+    claim.undo(home, record)
 
 
 def _empty(home: Home) -> None:
