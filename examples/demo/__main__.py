@@ -34,7 +34,7 @@ def main() -> int:
         return 1
     show(seen, kubectl)
     say(f"\nTook: {stages.summary()}.")
-    return 0 if seen.books.balanced and seen.refusal and seen.refusal.alive else 1
+    return 0 if seen.balance.balanced and seen.refusal and seen.refusal.alive else 1
 
 
 def bring_up(place: Place, stages: Stages) -> Kubectl:
@@ -62,7 +62,7 @@ def tell(kubectl: Kubectl, stages: Stages) -> stories.Story:
         seen.forms = stories.forms(kubectl)
     with stages.stage("red probes green until green's budget ends"):
         seen.exchange, seen.refusal = stories.until_the_budget_ends(kubectl)
-    seen.books = books.read(kubectl)
+    seen.balance = books.read(kubectl)
     seen.rows = stories.rows(kubectl, seen)
     return seen
 
@@ -86,7 +86,7 @@ def show(seen: stories.Story, kubectl: Kubectl) -> None:
             f"green {'lives' if refusal.alive else 'IS DEAD'}"
         )
     say("\nThe books")
-    for line in seen.books.lines():
+    for line in seen.balance.lines():
         say(f"  {line}")
     say("\n" + table(seen.rows))
     say(

@@ -61,7 +61,7 @@ class Story:
     exchange: list[dict[str, Any]] = field(default_factory=list)
     refusal: Refusal | None = None
     rows: list[Row] = field(default_factory=list)
-    books: books.Books = field(default_factory=books.Books)
+    balance: books.Books = field(default_factory=books.Books)
 
 
 def ask(kubectl: Kubectl, agent: str, model: str, prompt: str) -> str:

@@ -1,18 +1,30 @@
-from __future__ import annotations
+"""The demo's cluster: made once for the stories, from nothing, as `make demo` makes it."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
+import clusters
+import install
+import places
 import pytest
-from engines import real_engine
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from engines import Engine
+from kubectl import Kubectl
 
 
-@pytest.fixture(scope="session")
-def engine() -> Iterator[Engine]:
-    """One real vLLM for all tests that ask for it; they load and unload adapters under names of their own."""
-    with real_engine() as running:
-        yield running
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Kubectl]:
+    """The way to a cluster on which the demo is installed and ready."""
+    with clusters.embedded_cluster() as kubeconfig:
+        place = places.Embedded(kubeconfig.parent)
+        kubectl = place.kubectl()
+        engine = place.engine()
+        install.images(place)
+        install.everything(place, kubectl, engine)
+        kubectl.wait("Ready", "modelbackend/shared", seconds=900)
+        kubectl.wait("Ready", "agenttype/green", "agenttype/red", seconds=300)
+        yield kubectl
+
+
+@pytest.fixture
+def audit(demo: Kubectl) -> Path:
+    """The audit log of the demo's API server."""
+    return clusters.audit_log(demo.kubeconfig)
