@@ -48,7 +48,7 @@ def main() -> int:
     RESULT.parent.mkdir(exist_ok=True)
     report = {
         "what": "milliseconds that the wrapper adds to `python -c pass`, paired with a bare start in the same round",
-        "command": "uv run python bench/wrapper.py " + " ".join(sys.argv[1:]),
+        "command": " ".join(["uv run python bench/wrapper.py", *(Path(argument).name for argument in sys.argv[1:])]),
         "machine": machine,
         "load_average_at_end": os.getloadavg()[0],
         "limit_ms": LIMIT_MS,
