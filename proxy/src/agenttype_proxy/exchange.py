@@ -43,12 +43,13 @@ class Exchange:
     """
 
     __slots__ = (
-        "_body", "_bodyless", "_chunked", "_continue", "_delivered", "_gone", "_left", "_line", "_news", "_touched",
-        "complete", "disconnected", "keep_alive", "received", "scope", "started", "waiting",
+        "_body", "_bodyless", "_chunked", "_chunks", "_continue", "_delivered", "_gone", "_left", "_line", "_news",
+        "_touched", "complete", "disconnected", "keep_alive", "received", "started", "waiting",
     )  # fmt: skip
 
     def __init__(self, line: Line, scope: Scope, *, keep_alive: bool) -> None:
-        self.scope = scope
+        """Begin; the scope is given the extension by which an app reaches back here."""
+        # We keep no reference to the scope, which refers to us: a cycle per request is work for the collector.
         self.keep_alive = keep_alive
         self.received = False  # the request is here to its last byte
         self.started = False
@@ -61,6 +62,7 @@ class Exchange:
         self._delivered = False  # and the last of them
         self._continue = (get(scope["headers"], b"expect") or b"").lower() == b"100-continue"
         self._bodyless = scope["method"] == "HEAD"
+        self._chunks = scope["http_version"] == "1.1"  # whether the caller understands them
         self._chunked = False
         self._left: int | None = None
         self._news: asyncio.Event | None = None
@@ -157,6 +159,7 @@ class Exchange:
             return
         body = b"internal error\n"
         self.keep_alive = False
+        self._left, self._chunked = None, False  # as far as a refused start had come
         self._start(500, [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))])
         self._write(body, more=False)
 
@@ -195,7 +198,7 @@ class Exchange:
     def _frame(self, status: int, lines: list[bytes]) -> None:
         self._bodyless = self._bodyless or status in _BODYLESS
         if self._left is None and not self._bodyless:
-            if self.scope["http_version"] == "1.1":
+            if self._chunks:
                 self._chunked = True
                 lines.append(b"transfer-encoding: chunked")
             else:

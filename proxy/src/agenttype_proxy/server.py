@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agenttype_proxy.asgi import ASGIApp
-from agenttype_proxy.inbound import Inbound, ServerLimits, Site
+from agenttype_proxy.inbound import Inbound
+from agenttype_proxy.site import ServerLimits, Site
 
 __all__ = ["Listener", "ServerLimits", "serve"]
 

@@ -211,7 +211,7 @@ class Connection(asyncio.Protocol):
         """Collect the head; count trailers and drop them."""
         self._silent = 0
         self._head_bytes += len(name) + len(value) + 4
-        if self._head_bytes > self._limits.head_bytes or len(self._fields) >= self._limits.head_fields:
+        if self._head_bytes > self._limits.head_bytes or len(self._fields) > self._limits.head_fields:
             self._stop(ResponseTooLarge("the response head is larger than its limit"))
         if self._phase is _Phase.HEAD:
             self._fields.append((name.lower(), value))

@@ -1,0 +1,170 @@
+"""Requests, read from bytes that anybody may have sent."""
+
+from dataclasses import dataclass
+from typing import NoReturn, Protocol
+
+import httptools
+
+from agenttype_proxy.messages import Headers
+from agenttype_proxy.request_head import acceptable
+from agenttype_proxy.site import ServerLimits
+
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A request's head, accepted as unambiguous."""
+
+    method: bytes
+    target: bytes
+    version: str
+    headers: Headers
+    keep_alive: bool
+
+
+class Refused(Exception):  # noqa: N818 — a verdict on the caller's bytes
+    """Nothing after this can be read as a request; ``status`` is what the caller is told."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Sink(Protocol):
+    """Whoever takes the requests."""
+
+    def head_begun(self) -> None:
+        """The first byte of a request has arrived."""
+
+    def head_read(self, head: Head) -> int:
+        """A head is complete; return the status that refuses it, or 0."""
+
+    def body_read(self, data: bytes) -> None:
+        """Body bytes have arrived."""
+
+    def request_read(self) -> None:
+        """The request is here to its last byte."""
+
+
+class RequestReader:
+    """Tells its sink what the bytes mean, and refuses what is malformed, ambiguous or too large.
+
+    An offer to upgrade is read as the ordinary request that it also is.
+    """
+
+    __slots__ = (
+        "_fields", "_head_bytes", "_limits", "_parser", "_replaying", "_silent", "_sink", "_target", "_upgrade",
+        "_verdict", "in_head",
+    )  # fmt: skip
+
+    _target: bytes
+    _fields: Headers
+
+    def __init__(self, sink: Sink, limits: ServerLimits) -> None:
+        self._sink = sink
+        self._limits = limits
+        self._parser = httptools.HttpRequestParser(self)
+        self._head_bytes = 0  # of the head or the trailers being read
+        self._silent = 0  # bytes since the parser last had anything to tell
+        self._verdict = 0
+        self._upgrade = False
+        self._replaying = False
+        self.in_head = False
+
+    def feed(self, data: bytes) -> None:
+        """Read on.
+
+        Raises:
+            Refused: This connection's bytes are not to be read any further.
+        """
+        while data:
+            self._silent += len(data)
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                self._stay_with_http()
+                data = data[upgrade.args[0] :]
+            except httptools.HttpParserError as error:
+                raise Refused(self._verdict or 400) from error
+            else:
+                break
+        if self._silent > self._limits.head_bytes:
+            raise Refused(431)
+
+    # What the parser tells.
+
+    def on_message_begin(self) -> None:
+        """Start a head."""
+        if self._replaying:
+            return
+        self.in_head = True
+        self._target = b""
+        self._fields = []
+        self._head_bytes = 0
+        self._sink.head_begun()
+
+    def on_url(self, part: bytes) -> None:
+        """Collect the target."""
+        if not self._replaying:
+            self._target += part
+            self._weigh(len(part))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Collect a field; count trailers and drop them."""
+        if self._replaying:
+            return
+        self._weigh(len(name) + len(value) + 4)
+        if self.in_head:
+            self._fields.append((name.lower(), value))
+            if len(self._fields) > self._limits.head_fields:
+                self._stop(431)
+
+    def on_headers_complete(self) -> None:
+        """Judge the head and pass it on."""
+        if self._replaying:
+            return
+        parser = self._parser
+        self.in_head = False
+        self._head_bytes = 0
+        self._upgrade = parser.should_upgrade()
+        method, version = parser.get_method(), parser.get_http_version()
+        if not acceptable(method, self._target, version, self._fields):
+            self._stop(400)
+        keep_alive = version == "1.1" and parser.should_keep_alive()
+        refusal = self._sink.head_read(Head(method, self._target, version, self._fields, keep_alive))
+        if refusal:
+            self._stop(refusal)
+
+    def on_body(self, data: bytes) -> None:
+        """Pass body bytes on."""
+        self._silent = 0
+        self._sink.body_read(data)
+
+    def on_message_complete(self) -> None:
+        """End the request, unless the parser has only given up on it for an upgrade that we ignore."""
+        self._silent = 0
+        if not self._upgrade:
+            self._sink.request_read()
+
+    def _weigh(self, size: int) -> None:
+        self._silent = 0
+        self._head_bytes += size
+        if self._head_bytes > self._limits.head_bytes:
+            self._stop(431)
+
+    def _stop(self, status: int) -> NoReturn:
+        # The parser turns what a callback raises into an error of its own, so keep the verdict beside it.
+        self._verdict = status
+        raise Refused(status)
+
+    def _stay_with_http(self) -> None:
+        # To the parser, whatever follows the head of an upgrade request is another protocol. But some clients
+        # (the JDK's among them) offer h2c on ordinary requests with a body. So let a fresh parser read on, from a
+        # head that says no more than how the body is framed.
+        framing = b"".join(b"%b: %b\r\n" % field for field in self._fields if field[0] in _FRAMING)
+        self._upgrade = False
+        self._parser = httptools.HttpRequestParser(self)
+        self._replaying = True
+        self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % framing)
+        self._replaying = False
