@@ -86,6 +86,10 @@ MCP_PATH: Final = "/mcp"
 GATE_STATUS_PATH: Final = f"{CONTROL_API}/adapters"
 POLICY_STATUS_PATH: Final = f"{CONTROL_API}/policy"
 
+# Headers that the wrapper adds to calls to the sidecar: untrusted, never sent on.
+HEADER_PROCESS: Final = "x-agenttype-process"
+HEADER_WRAPPER: Final = "x-agenttype-wrapper"
+
 # Headers of our answers.
 HEADER_LIMIT: Final = "x-agenttype-limit"
 HEADER_REMAINING: Final = "x-agenttype-remaining"

@@ -28,6 +28,8 @@ _BODY_LIMIT: Final = 4 * 1024 * 1024
 _BODY_SECONDS: Final = 30.0
 _ANSWER_LIMIT: Final = 16 * 1024 * 1024
 _METHODS: Final = ("GET", "POST", "DELETE")
+#: What the wrapper tells us concerns nobody behind us.
+_OURS: Final = b"x-agenttype-"
 _JSON: Final = (b"content-type", b"application/json")
 #: Names of tools that get a label of their own, per server; an agent that invents names must not fill our metrics.
 _LABELS: Final = 100
@@ -215,7 +217,7 @@ def _rewritten(event: Event, data: bytes) -> bytes:
 def _outgoing(incoming: Headers) -> Headers:
     """Return the agent's headers as they go to the tool: no hop's own, no cookies, and plain text back."""
     kept = headers.without(headers.forwardable(incoming), *headers.OF_ONE_REQUEST, b"accept-encoding", b"cookie")
-    return [*kept, (b"accept-encoding", b"identity")]
+    return [*(field for field in kept if not field[0].startswith(_OURS)), (b"accept-encoding", b"identity")]
 
 
 async def _answer(send: asgi.Send, status: int, reason: str, message: str) -> None:
