@@ -1,22 +1,24 @@
 """The stand-in answers as the recorded engine did, exchange by exchange."""
 
 import pytest
-from exchanges import GROUPS
+from exchanges import GROUPS, TOOL_FLAGS, TOOL_GROUPS
 from lora_files import a_shelf_of_adapters
 from recordings import recorded
 from replay import Replay
 from shapes import comparable
 from simulators import simulator
 
-NAMES = [(group, exchange.name) for group in GROUPS if group != "metrics" for exchange in GROUPS[group]]
+ALL = GROUPS | TOOL_GROUPS
+NAMES = [(group, exchange.name) for group in ALL if group != "metrics" for exchange in ALL[group]]
+LIKE_THE_ENGINE = {"max_model_len": 2048, "max_lora_rank": 8, "max_loras": 4, "tokens_per_second": 400}
 
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory):
     adapters = a_shelf_of_adapters(tmp_path_factory.mktemp("lora") / "adapters")
-    with simulator(max_model_len=2048, max_lora_rank=8, max_loras=4, tokens_per_second=400) as vllm:
-        replay = Replay(vllm.url, adapters)
-        return {group: {one["name"]: one for one in replay.group(GROUPS[group])} for group in GROUPS}
+    with simulator(**LIKE_THE_ENGINE) as plain, simulator(*TOOL_FLAGS, **LIKE_THE_ENGINE) as with_tools:
+        results = Replay(plain.url, adapters).groups(GROUPS)
+        return results | Replay(with_tools.url, adapters).groups(TOOL_GROUPS)
 
 
 @pytest.mark.parametrize(("group", "name"), NAMES)
@@ -24,9 +26,9 @@ def test_the_simulator_answers_as_the_recorded_engine_did(simulated, group, name
     assert comparable(simulated[group][name]) == comparable(recorded(group)[name])
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("group", ALL)
 def test_every_exchange_is_recorded(group):
-    assert list(recorded(group)) == [exchange.name for exchange in GROUPS[group]]
+    assert list(recorded(group)) == [exchange.name for exchange in ALL[group]]
 
 
 def test_every_metric_of_the_simulator_is_one_of_the_engine(simulated):

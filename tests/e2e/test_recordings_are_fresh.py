@@ -4,7 +4,8 @@ After the engine's version changed, record anew (tests/support/record_engine.py)
 """
 
 import pytest
-from exchanges import GROUPS
+from engines import real_engine
+from exchanges import GROUPS, TOOL_FLAGS, TOOL_GROUPS
 from lora_files import a_shelf_of_adapters
 from recordings import recorded
 from replay import Replay
@@ -13,13 +14,19 @@ from shapes import comparable
 pytestmark = pytest.mark.timeout(600)  # the engine starts in the first test
 
 NAMES = [(group, exchange.name) for group in GROUPS if group != "metrics" for exchange in GROUPS[group]]
+TOOL_NAMES = [(group, exchange.name) for group in TOOL_GROUPS for exchange in TOOL_GROUPS[group]]
 
 
 @pytest.fixture(scope="module")
 def replayed(engine, tmp_path_factory):
     adapters = a_shelf_of_adapters(tmp_path_factory.mktemp("lora") / "adapters")
-    replay = Replay(engine.url, adapters)
-    return {group: {one["name"]: one for one in replay.group(GROUPS[group])} for group in GROUPS}
+    return Replay(engine.url, adapters).groups(GROUPS)
+
+
+@pytest.fixture(scope="module")
+def replayed_with_tools(tmp_path_factory):
+    with real_engine(*TOOL_FLAGS) as engine:
+        return Replay(engine.url, tmp_path_factory.mktemp("lora")).groups(TOOL_GROUPS)
 
 
 @pytest.mark.parametrize(("group", "name"), NAMES)
@@ -30,3 +37,8 @@ def test_the_engine_answers_as_it_was_recorded(replayed, group, name):
 def test_the_engine_counts_what_it_was_recorded_to_count(replayed):
     ours = replayed["metrics"]["metrics"]["reply"]["families"]
     assert ours == recorded("metrics")["metrics"]["reply"]["families"]
+
+
+@pytest.mark.parametrize(("group", "name"), TOOL_NAMES)
+def test_an_engine_with_tools_answers_as_it_was_recorded(replayed_with_tools, group, name):
+    assert comparable(replayed_with_tools[group][name]) == comparable(recorded(group)[name])

@@ -220,3 +220,63 @@ GROUPS: dict[str, list[Exchange]] = {
     ],
     "metrics": [Exchange("metrics", "/metrics", method="GET")],
 }
+
+# Calls of tools need an engine that was started with these flags.
+TOOL_FLAGS = ("--enable-auto-tool-choice", "--tool-call-parser", "hermes")
+TOOL_SCHEMA = {
+    "type": "object",
+    "properties": {"id": {"type": "integer"}},
+    "required": ["id"],
+    "additionalProperties": False,
+}
+TOOLS = [{"type": "function", "function": {"name": "look_up", "description": "d", "parameters": TOOL_SCHEMA}}]
+A_TOOL = {"name": "look_up", "description": "d", "input_schema": TOOL_SCHEMA}
+# The small model can not be trusted with a call that is not forced; on this prompt its own attempts come to an end.
+ASK = [{"role": "user", "content": '[[call=look_up {"id": 7}]] Look up 7'}]
+AFTER_WORDS = [{"role": "user", "content": f"[[say=one]] {ASK[0]['content']}"}]
+A_CALL = '<tool_call>\n{"name": "look_up", "arguments": {"id": 7}}\n</tool_call>'
+CALLED = {"id": "call-1", "type": "function", "function": {"name": "look_up", "arguments": '{"id": 7}'}}
+TURNS = [
+    {"role": "user", "content": "Look up 7."},
+    {"role": "assistant", "content": None, "tool_calls": [CALLED]},
+    {"role": "tool", "tool_call_id": "call-1", "content": "Seven. [[say=one two three]]"},
+]
+
+
+NAMED = {"type": "function", "function": {"name": "look_up"}}
+
+
+def _tools(name: str, say: str | None = A_CALL, **body: Any) -> Exchange:
+    forced = {"structured_outputs": {"choice": [say]}} if say else {}
+    return _chat(name, **{"tools": TOOLS, "messages": ASK, "max_tokens": 100} | forced | body)
+
+
+TOOL_GROUPS: dict[str, list[Exchange]] = {
+    "tools": [
+        _tools("a call"),
+        _tools("a call in a stream", stream=True, stream_options=USAGE),
+        _tools("a call with continuous usage", stream=True, stream_options=CONTINUOUS),
+        _tools("a call after words", "one " + A_CALL, messages=AFTER_WORDS),
+        _tools("a call after words in a stream", "one " + A_CALL, messages=AFTER_WORDS, stream=True),
+        _tools("words although there are tools", "one two three", messages=SAY),
+        _tools("words in a stream", "one two three", messages=SAY, stream=True),
+        _tools("after the tool answered", "one two three", messages=TURNS),
+        _tools("tools that may not be used", "one two three", messages=SAY, tool_choice="none"),
+        _tools("a required call", None, tool_choice="required"),
+        _tools("a required call in a stream", None, tool_choice="required", stream=True),
+        _tools("a named call", None, tool_choice=NAMED),
+        _tools("a named call in a stream", None, tool_choice=NAMED, stream=True),
+        _chat("no tools"),
+        _chat("no tools in a stream", stream=True, stream_options=USAGE),
+        _chat("a bound without tools", stream=True, **SHORT),
+        _messages(
+            "an anthropic call in a stream",
+            messages=ASK,
+            max_tokens=100,
+            stream=True,
+            tools=[A_TOOL],
+            tool_choice={"type": "any"},
+        ),
+        _messages("anthropic words in a stream", stream=True),
+    ],
+}

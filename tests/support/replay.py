@@ -24,8 +24,12 @@ class Replay:
         self._host = urlsplit(url).netloc
         self._adapters = str(adapters)
 
+    def groups(self, groups: dict[str, list[Exchange]]) -> dict[str, dict[str, Any]]:
+        """Send all; results by group and name."""
+        return {group: {one["name"]: one for one in self.group(groups[group])} for group in groups}
+
     def group(self, exchanges: list[Exchange]) -> list[dict[str, Any]]:
-        """Send them one after the other; adapters that they left behind are forgotten afterwards."""
+        """Send them one after the other."""
         return [self.one(exchange) for exchange in exchanges]
 
     def one(self, exchange: Exchange) -> dict[str, Any]:

@@ -5,7 +5,8 @@
         ...call vllm.url...
         assert vllm.arrived("/v1/chat/completions") == []
 
-Options are those of `python -m agenttype_simulator`, with underscores; the served name is `base` unless given.
+Options are those of `python -m agenttype_simulator`, with underscores, or its flags as they are; the served name
+is `base` unless given.
 """
 
 import json
@@ -61,9 +62,9 @@ class Simulator:
 class simulator(AbstractContextManager):  # noqa: N801 — used like a function
     """Starts in a quarter of a second; works with `with` and with `async with`."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *flags: str, **options: Any) -> None:
         options = {"port": 0, "served_model_name": "base"} | options
-        self._arguments = [part for name, value in options.items() for part in _flag(name, value)]
+        self._arguments = [*flags, *(part for name, value in options.items() for part in _flag(name, value))]
         self._process: subprocess.Popen | None = None
 
     def __enter__(self) -> Simulator:

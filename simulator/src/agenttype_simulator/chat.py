@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from agenttype_simulator import checks, conversation, logprobs, text
+from agenttype_simulator import checks, conversation, logprobs, text, toolcalls
 from agenttype_simulator.checks import Field
 from agenttype_simulator.errors import Refusal
 from agenttype_simulator.exchange import Exchange
@@ -35,7 +35,8 @@ def prepared(service: Service, exchange: Exchange, body: dict[str, Any]) -> Call
     """Check a chat body whose fields are read, and make up its answers."""
     check_stream(body)
     target = service.target(body.get("model"))
-    if body.get("tools") and body.get("tool_choice") in (None, "auto"):
+    wants_choice = body.get("tools") and body.get("tool_choice") in (None, "auto")
+    if wants_choice and not service.options.auto_tools:
         raise Refusal('"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set')
     prompt = conversation.prompt(body["messages"])
     late = body.get("max_completion_tokens")
@@ -70,19 +71,22 @@ async def _full(service: Service, call: Call) -> dict[str, Any]:
 
 
 def _choice(call: Call, index: int, answer: tuple[text.Token, ...]) -> dict[str, Any]:
+    told = toolcalls.message(answer, call.sampling.tools)
+    calls = {"tool_calls": told["tool_calls"]} if "tool_calls" in told else {}
     return {
         "index": index,
         "message": {
             "role": "assistant",
-            "content": "".join(token.text for token in answer),
+            "content": told["content"],
             "refusal": None,
             "annotations": None,
             "audio": None,
             "function_call": None,
+            **calls,
             "reasoning": None,
         },
         "logprobs": _logprobs(call, answer),
-        "finish_reason": answer[-1].finish,
+        "finish_reason": call.sampling.tools.finish(answer, answer[-1].finish),
         "stop_reason": answer[-1].stop,
         "token_ids": [token.number for token in answer] if call.sampling.token_ids else None,
         "routed_experts": None,
@@ -97,18 +101,30 @@ async def _frames(service: Service, call: Call) -> AsyncGenerator[bytes, None]:
 
 
 async def _chunks(service: Service, call: Call) -> AsyncGenerator[dict[str, Any], None]:
-    """The role first, then one chunk per token, then usage when asked for."""
+    """The role first, then one chunk per token that is told, then usage when asked for."""
     wants, spent = call.sampling, [0] * call.sampling.n
+    numbers = [toolcalls.new_number() for _ in spent]
     async with aclosing(service.tokens(call)) as steps:
         async for index, token in steps:
             if not any(spent):
                 for choice in range(wants.n):
                     yield _opening(call, choice)
             spent[index] += 1
-            yield _piece(service, call, index, token) | _continuous(call, spent[index])
+            delta = _delta(service, token, numbers[index])
+            if delta is not None:
+                yield _piece(service, call, index, token, delta) | _continuous(call, spent[index])
     if wants.include_usage:
         final = {"choices": [], "usage": usage(call.prompt_tokens, sum(spent))}
         yield _head(call) | final | {"system_fingerprint": service.fingerprint}
+
+
+def _delta(service: Service, token: text.Token, number: str) -> dict[str, Any] | None:
+    """What a token adds to the message; None for one that is counted and not told."""
+    if token.call is not None:
+        told = toolcalls.delta(token, number)
+        return {} if told is None and token.finish else told
+    # A server that parses tool calls leaves an empty last word out.
+    return {"content": token.text} if token.text or not service.options.auto_tools else {}
 
 
 def _head(call: Call) -> dict[str, Any]:
@@ -127,12 +143,13 @@ def _opening(call: Call, index: int) -> dict[str, Any]:
     return _head(call) | {"choices": choices} | _continuous(call, 0) | ids
 
 
-def _piece(service: Service, call: Call, index: int, token: text.Token) -> dict[str, Any]:
+def _piece(service: Service, call: Call, index: int, token: text.Token, delta: dict[str, Any]) -> dict[str, Any]:
+    answer = call.job.answers[index]
     choice: dict[str, Any] = {
         "index": index,
-        "delta": {"content": token.text},
+        "delta": delta,
         "logprobs": _logprobs(call, (token,)),
-        "finish_reason": token.finish,
+        "finish_reason": call.sampling.tools.finish(answer, token.finish),
     }
     if token.finish:
         choice["stop_reason"] = token.stop

@@ -39,5 +39,7 @@ def prompt(messages: list[Any]) -> str:
 
 def _said(content: Any) -> str:
     if isinstance(content, list):
-        return "\n".join(part.get("text") or "" for part in content if isinstance(part, dict))
+        # A tool's result, in Anthropic's protocol, holds content of its own.
+        parts = [part for part in content if isinstance(part, dict)]
+        return "\n".join(part.get("text") or _said(part.get("content")) for part in parts)
     return content or ""

@@ -20,6 +20,7 @@ class Options:
     lora_modules: tuple[tuple[str, str], ...]
     tokens_per_second: float
     first_token_delay: float
+    auto_tools: bool
     start_delay: float
 
     @property
@@ -40,6 +41,8 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--max-loras", type=int, default=4)
     parser.add_argument("--max-lora-rank", type=int, default=16)
     parser.add_argument("--lora-modules", nargs="+", default=[], type=_lora_module, metavar="NAME=PATH")
+    parser.add_argument("--enable-auto-tool-choice", action="store_true")
+    parser.add_argument("--tool-call-parser", help="any name; calls are never parsed from text here")
     parser.add_argument("--tokens-per-second", type=float, default=0.0, help="per answer; 0 sets no pace")
     parser.add_argument("--first-token-delay", type=float, default=0.0, help="seconds before the first token")
     parser.add_argument("--start-delay", type=float, default=0.0, help="seconds before the port opens")
@@ -56,6 +59,7 @@ def parse(arguments: Sequence[str]) -> Options:
         lora_modules=tuple(given.lora_modules),
         tokens_per_second=given.tokens_per_second,
         first_token_delay=given.first_token_delay,
+        auto_tools=given.enable_auto_tool_choice and bool(given.tool_call_parser),
         start_delay=given.start_delay,
     )
 

@@ -7,6 +7,7 @@ from agenttype_simulator import checks
 from agenttype_simulator.checks import Field
 from agenttype_simulator.errors import BadParameter, Refusal
 from agenttype_simulator.text import Wish
+from agenttype_simulator.toolcalls import Choice
 
 FIELDS = {
     "model": Field(checks.string),
@@ -37,6 +38,7 @@ class Sampling:
     continuous_usage: bool
     token_ids: bool
     top_logprobs: int | None
+    tools: Choice
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,14 @@ def sampling(body: dict[str, Any], budget: Budget) -> Sampling:
             ignore_end=bool(body.get("ignore_eos")),
             stop=(stop,) if isinstance(stop, str) else tuple(stop),
             keep_stop=bool(body.get("include_stop_str_in_output")),
+            may_call=bool(body.get("tools")) and body.get("tool_choice") != "none",
         ),
         n=1 if body.get("n") is None else body["n"],
         stream=bool(body.get("stream")),
         include_usage=include_usage,
         continuous_usage=include_usage and bool(options.get("continuous_usage_stats")),
         token_ids=bool(body.get("return_token_ids")),
+        tools=Choice(body),
         top_logprobs=(body.get("top_logprobs") or 0) if body.get("logprobs") else None,
     )
 

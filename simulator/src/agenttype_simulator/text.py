@@ -11,6 +11,10 @@ A prompt steers the answer by marks in its text; the last of each kind holds:
 
     [[tokens=40]]      the answer is 40 tokens long, the end mark included (otherwise 16)
     [[say=any words]]  the answer is these words
+
+When the caller offers tools, a mark in the last message makes the answer call one, after the words of a `say`:
+
+    [[call=look_up {"id": 7}]]
 """
 
 import hashlib
@@ -24,6 +28,7 @@ END_ID = 2
 DEFAULT_TOKENS = 16
 _LENGTH = re.compile(r"\[\[tokens=(\d{1,7})\]\]")
 _SAY = re.compile(r"\[\[say=(.*?)\]\]", re.DOTALL)
+_CALL = re.compile(r"\[\[call=([\w.-]+) (\{.*?\})\]\]", re.DOTALL)
 _NUMBER = re.compile(r"#\d{1,9}")
 _WORDS = (
     *("amber", "anchor", "autumn", "basin", "birch", "bridge", "candle", "canyon", "cedar", "cinder", "cloud"),
@@ -36,6 +41,14 @@ _WORDS = (
 
 
 @dataclass(frozen=True)
+class CallPart:
+    """What a token adds to a tool call: its name, or a piece of its arguments, or nothing that is told."""
+
+    name: str = ""
+    arguments: str = ""
+
+
+@dataclass(frozen=True)
 class Token:
     """One generated token; `finish` (stop, length) and `stop` (the matched string) are set on the last one."""
 
@@ -43,6 +56,7 @@ class Token:
     number: int
     finish: str | None = None
     stop: str | None = None
+    call: CallPart | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +68,7 @@ class Wish:
     ignore_end: bool = False
     stop: tuple[str, ...] = ()
     keep_stop: bool = False
+    may_call: bool = False
 
 
 def words(text: str) -> list[str]:
@@ -80,21 +95,42 @@ def rendered(messages: Iterable[tuple[str, str]]) -> str:
 def answer(model: str, prompt: str, wish: Wish, index: int = 0) -> tuple[Token, ...]:
     """The whole answer that `model` gives; its first word is the model's name, so a reader sees who spoke."""
     said = _SAY.findall(prompt)
+    call = _CALL.search(_last_message(prompt)) if wish.may_call else None
+    if call:
+        tokens = _spoken(words(said[-1]) if said else [])
+        return _bounded([*tokens, *_calling(call[1], call[2])], wish)
     script = words(said[-1]) if said else []
-    natural = len(script) + 1 if said else _asked(prompt)
+    natural = len(script) if said else _asked(prompt) - 1
     if wish.ignore_end:
-        natural = wish.max_tokens + 1
-    natural = max(natural, wish.min_tokens + 1)
-    ends = natural <= wish.max_tokens
-    spoken = natural - 1 if ends else wish.max_tokens
-    script = script or [model, *_made_up(model, prompt, index, spoken)]
-    pieces = [(" " if place else "") + script[place % len(script)] for place in range(spoken)]
-    tokens = [Token(piece, _number(piece.strip())) for piece in pieces]
-    if ends:
-        tokens.append(Token("", END_ID, "stop"))
-    else:
-        tokens[-1] = Token(tokens[-1].text, tokens[-1].number, "length")
-    return _stopped(tokens, wish)
+        natural = wish.max_tokens
+    length = min(max(natural, wish.min_tokens), wish.max_tokens)
+    script = script or [model, *_made_up(model, prompt, index, length)]
+    return _stopped(_bounded(_spoken([script[place % len(script)] for place in range(length)]), wish), wish)
+
+
+def _spoken(script: list[str]) -> list[Token]:
+    return [Token((" " if place else "") + word, _number(word)) for place, word in enumerate(script)]
+
+
+def _bounded(tokens: list[Token], wish: Wish) -> tuple[Token, ...]:
+    """The tokens with the silent end mark where the bound leaves room for it, else cut at the bound."""
+    if len(tokens) < wish.max_tokens:
+        return (*tokens, Token("", END_ID, "stop"))
+    last = tokens[wish.max_tokens - 1]
+    return (*tokens[: wish.max_tokens - 1], replace(last, finish="length"))
+
+
+def _calling(name: str, arguments: str) -> list[Token]:
+    """The tokens of a call; the marks around it are spoken but not told."""
+    pieces = re.findall(r".{1,4}", arguments, re.DOTALL)
+    parts = [CallPart(), CallPart(name=name), *(CallPart(arguments=piece) for piece in pieces), CallPart()]
+    return [Token("", _number(part.name or part.arguments), call=part) for part in parts]
+
+
+def _last_message(prompt: str) -> str:
+    """What the answer answers; marks of earlier turns are history."""
+    blocks = prompt.rsplit("<|im_start|>", 2)
+    return blocks[-2] if len(blocks) > 1 else prompt
 
 
 def _asked(prompt: str) -> int:
@@ -107,10 +143,10 @@ def _made_up(model: str, prompt: str, index: int, length: int) -> list[str]:
     return [_WORDS[(seed[place % 64] + place // 64) % len(_WORDS)] for place in range(length)]
 
 
-def _stopped(tokens: list[Token], wish: Wish) -> tuple[Token, ...]:
+def _stopped(tokens: tuple[Token, ...], wish: Wish) -> tuple[Token, ...]:
     """Cut at the first stop string; the token that completes it is generated and counted, as in vLLM."""
     if not wish.stop:
-        return tuple(tokens)
+        return tokens
     spoken = ""
     for place, token in enumerate(tokens):
         spoken += token.text
@@ -119,10 +155,10 @@ def _stopped(tokens: list[Token], wish: Wish) -> tuple[Token, ...]:
             start, stop = min(found)
             kept = _clipped(tokens[: place + 1], start + len(stop) if wish.keep_stop else start)
             return (*kept[:-1], Token(kept[-1].text, token.number, "stop", stop))
-    return tuple(tokens)
+    return tokens
 
 
-def _clipped(tokens: list[Token], end: int) -> list[Token]:
+def _clipped(tokens: tuple[Token, ...], end: int) -> list[Token]:
     kept, begin = [], 0
     for token in tokens:
         kept.append(replace(token, text=token.text[: max(0, end - begin)]))
