@@ -11,6 +11,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,8 +174,8 @@ class sidecar(AbstractContextManager):  # noqa: N801 — used like a function
         self._reader.start()
         line = self._process.stdout.readline()
         if not line:
-            self._reader.join()
-            raise AssertionError(f"the sidecar ended at once with {self._process.wait()}:\n{''.join(log)}")
+            self.__exit__()
+            raise AssertionError(f"the sidecar ended at once with {self._process.returncode}:\n{''.join(log)}")
         return Sidecar(self._process, json.loads(line), self.folder, log)
 
     def __exit__(self, *_: object) -> None:
@@ -205,6 +208,21 @@ def command(folder: Path, **options: Any) -> list[str]:
     } | options
     flags = [part for name, value in chosen.items() for part in ("--" + name.replace("_", "-"), str(value))]
     return [sys.executable, "-m", "agenttype_sidecar", *flags]
+
+
+def eventually(condition: Callable[[], object], within: float = 15) -> None:
+    """Wait until `condition` holds; fail after `within` seconds."""
+    end = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not true within {within} s")
+        time.sleep(0.01)
+
+
+def together(amount: int, work: Callable[[int], Any]) -> list[Any]:
+    """Do `amount` pieces of work at once, and return what each returned, in order."""
+    with ThreadPoolExecutor(amount) as pool:
+        return list(pool.map(work, range(amount)))
 
 
 def write_policy(folder: Path, document: api.Policy | str) -> None:
