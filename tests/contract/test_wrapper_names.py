@@ -20,6 +20,8 @@ SITECUSTOMIZE = Path(install.PAYLOAD) / "python" / "sitecustomize.py"
         (environment.WRAPPER_STATE, keys.ENV_WRAPPER_STATE),
         (environment.ROOT, keys.WRAPPER_ROOT),
         (environment.PYTHON, keys.WRAPPER_PYTHON),
+        (environment.HEADER_PROCESS, keys.HEADER_PROCESS),
+        (environment.HEADER_WRAPPER, keys.HEADER_WRAPPER),
     ],
 )
 def test_a_name_of_the_wrapper_is_the_contracts(copy, original):

@@ -193,6 +193,9 @@ GOOD = {
         tools=[{"name": "crm", "mcp": {"url": "http://crm.tools:8080/mcp"}, "allow": ["lookup_*"]}],
         budget={"limits": [a_limit(), a_limit("0", "calls", resource="Requests")], "onLimit": "Reject"},
     ),
+    "an agent without the wrapper": agent_manifest(
+        template=pod(agent_container(env=[{"name": "AGENTTYPE_WRAPPER", "value": "off"}]))
+    ),
     "a backend that we run": backend_manifest(),
     "an external backend": external_manifest(credentialRef={"name": "s", "key": "k"}),
     "an adapter": adapter_manifest(),

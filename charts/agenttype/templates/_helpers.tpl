@@ -15,6 +15,11 @@ app.kubernetes.io/component: operator
 {{ printf "%s-operator" .Release.Name | trunc 52 | trimSuffix "-" }}
 {{- end }}
 
+{{/* Role and binding of the gates: cluster-wide, so the release's namespace is part of the name. */}}
+{{- define "agenttype.gateName" -}}
+{{ printf "%s-%s-gate" .Release.Namespace .Release.Name }}
+{{- end }}
+
 {{/* Image of one of our rooms: include "agenttype.image" (list . "sidecar") */}}
 {{- define "agenttype.image" -}}
 {{- $root := index . 0 -}}

@@ -34,6 +34,8 @@ BOUNDS: list[tuple[str, str, int]] = [
 ]
 
 _PORTS = ", ".join(str(port) for port in keys.RESERVED_PORTS)
+#: Variables of ours that are the user's to set: the wrapper off, or its failures shown.
+_SWITCHES = f'["{keys.ENV_WRAPPER}", "{keys.ENV_DEBUG}"]'
 _ROOT = keys.WRAPPER_ROOT
 _POD = "self.template.spec"
 
@@ -60,7 +62,7 @@ POD_RULES: list[JsonValue] = [
         f'container names that start with "{keys.RESERVED_PREFIX}" are reserved; choose another name',
     ),
     *_each(
-        f'!has(c.env) || c.env.all(e, !e.name.startsWith("{keys.ENV_PREFIX}"))',
+        f'!has(c.env) || c.env.all(e, !e.name.startsWith("{keys.ENV_PREFIX}") || e.name in {_SWITCHES})',
         f'environment variables that start with "{keys.ENV_PREFIX}" are reserved; choose another name',
     ),
     *_each(
