@@ -7,6 +7,7 @@ with sidecar(policy=a_policy(vllm.url, budget=1000)) as car:
 
 import http.client
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -145,6 +146,25 @@ class Sidecar:
         """Replace the policy document, as the kubelet does: by a rename."""
         write_policy(self.folder, document)
 
+    def fill_disk(self) -> None:
+        """Let no file of the sidecar grow any more: what it meets is what a full disk gives."""
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+
+    def free_disk(self) -> None:
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+    def until_refused(self) -> Answer:
+        """Call until a call is not answered with 200, and return that answer."""
+        while (answer := self.chat(max_tokens=2)).status == 200:
+            pass
+        return answer
+
+    def kill_after(self, seconds: float) -> None:
+        """Send SIGKILL after so many seconds."""
+        time.sleep(seconds)
+        self.process.kill()
+        self.process.wait()
+
     def end(self, within: float = 10) -> int:
         """Send SIGTERM and return the exit status."""
         self.process.terminate()
@@ -158,12 +178,13 @@ class sidecar(AbstractContextManager):  # noqa: N801 — used like a function
         self._temporary = tempfile.TemporaryDirectory() if folder is None else None
         self.folder = Path(self._temporary.name) if self._temporary else folder
         self._policy = policy
+        self._policy_text = options.pop("policy_text", None)
         self._options = options
         self._process: subprocess.Popen | None = None
         self._reader: threading.Thread | None = None
 
     def __enter__(self) -> Sidecar:
-        write_policy(self.folder, self._policy)
+        write_policy(self.folder, self._policy_text or self._policy)
         (self.folder / "token").write_text(TOKEN)
         (self.folder / "credentials").mkdir(exist_ok=True)
         self._process = subprocess.Popen(

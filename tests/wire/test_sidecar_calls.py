@@ -46,9 +46,9 @@ def test_a_plain_completion_is_answered(shared, vllm):
 
 
 def test_the_backend_gets_the_routed_model_and_otherwise_what_the_agent_wrote(shared, vllm):
-    raw = b'{ "model" : "gpt-4o", "messages":[{"role":"user","content":"h\\u00fc"}],\n"max_tokens": 7, "temperature":1.0 }'
+    raw = b'{ "model" : "gpt-4o", "messages":[{"role":"user","content":"h\\u00fc"}],\n"max_tokens": 7, "top_p":1.0 }'
     assert shared.post(CHAT, raw).status == 200
-    expected = {"model": "base", "messages": [{"role": "user", "content": "hü"}], "max_tokens": 7, "temperature": 1.0}
+    expected = {"model": "base", "messages": [{"role": "user", "content": "hü"}], "max_tokens": 7, "top_p": 1.0}
     assert vllm.arrived()[0]["body"] == expected
 
 
@@ -122,7 +122,7 @@ def test_the_books_agree_with_the_engine():
         assert (car.spent(), car.held()) == (prompt + completion, 0)
 
 
-def test_an_adapter_is_called_by_its_version_and_counted_by_its_alias(tmp_path):
+def test_an_adapter_is_called_by_its_version_and_counted_by_its_alias():
     served = "green@0123456789ab"
     policy = a_policy("http://unused.test", routes=(a_route("*", model=served, adapter="green"),))
     with simulator(served_model_name=["base", served]) as vllm:
