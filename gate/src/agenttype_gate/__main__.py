@@ -1,0 +1,19 @@
+"""Start the gate: `python -m agenttype_gate --help`."""
+
+import os
+import sys
+
+import uvloop
+
+from agenttype_gate import logs, options, process
+
+
+def main() -> None:
+    """Serve until a signal ends the process."""
+    chosen = options.parse(sys.argv[1:])
+    logs.begin()
+    os.umask(0o022)  # adapter files are read by the engine, which runs as another user
+    uvloop.run(process.run(chosen))
+
+
+main()

@@ -1,0 +1,46 @@
+"""The one thing that the gate reads of a body: which model it asks for. Pure.
+
+The engine reads the same bytes with the same rules, so the model that was judged is the model that answers. The body
+itself is never rewritten.
+"""
+
+import json
+from typing import Any, Final, NoReturn
+
+from agenttype_gate.errors import BadBody
+
+
+class _Ambiguous(dict[str, Any]):
+    """An object that says something twice."""
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    return found if len(found) == len(members) else _Ambiguous(found)
+
+
+def _not_json(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_decoder: Final = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_not_json)
+
+
+def model(raw: bytes) -> str:
+    """Return the top-level member `model`.
+
+    Raises:
+        BadBody: It is not one UTF-8 JSON object, has a top-level member twice, or its `model` is no string.
+    """
+    try:
+        body = _decoder.decode(raw.decode())
+    except (ValueError, RecursionError) as error:
+        raise BadBody("the body is not valid JSON") from error
+    if not isinstance(body, dict):
+        raise BadBody("the body must be a JSON object")
+    if isinstance(body, _Ambiguous):
+        raise BadBody("the body has the same member twice; which one counts would be a guess")
+    name = body.get("model")
+    if not isinstance(name, str) or not name:
+        raise BadBody("the body needs a member 'model' that is a string")
+    return name

@@ -1,0 +1,72 @@
+"""What the keeper and the door tell each other: which adapters are live, and which are being used."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from agenttype_api.gate_policy import AdapterReport, AdapterState
+
+from agenttype_gate.errors import AdapterUnusable, NoSuchModel, Warming
+from agenttype_gate.policies import Snapshot
+
+
+class Status:
+    """One process's state; only the keeper writes `engine_ready`, `complete` and `reports`, only the door counts calls.
+
+    Attributes:
+        engine_ready: Whether the engine answers and serves the base model of the document.
+        complete: Whether, since the engine came up, no wanted adapter was on its way any more at least once.
+        reports: What is known of every wanted adapter, by served name.
+        wake: Set when the keeper should look now: another document, a doubt, a last call done.
+        leaving: Whether the process has been told to end.
+    """
+
+    def __init__(self) -> None:
+        self.engine_ready = False
+        self.complete = False
+        self.reports: Mapping[str, AdapterReport] = {}
+        self.wake = asyncio.Event()
+        self.leaving = False
+        self._calls: Counter[str] = Counter()
+
+    def admit(self, snapshot: Snapshot, model: str) -> None:
+        """Pass where a call for a served name can be sent now.
+
+        Raises:
+            NoSuchModel: It is neither the base model nor a wanted adapter.
+            Warming: It will be live soon.
+            AdapterUnusable: It will not be by waiting.
+        """
+        if model != snapshot.document.base_model and model not in snapshot.wanted:
+            raise NoSuchModel(f"there is no model {model!r} for this caller")
+        if not self.engine_ready:
+            raise Warming("the engine is not up yet")
+        if model == snapshot.document.base_model:
+            return
+        report = self.reports.get(model)
+        if report is None or report.state is AdapterState.LOADING:
+            raise Warming("the adapter is being loaded")
+        if report.state is not AdapterState.LOADED:
+            raise AdapterUnusable(f"the adapter cannot be served ({report.state}); see the status of its LoraAdapter")
+
+    @contextmanager
+    def call(self, model: str) -> Iterator[None]:
+        """Count a call in flight; enter it in the same breath as `admit`, so that no unloading comes between."""
+        self._calls[model] += 1
+        try:
+            yield
+        finally:
+            self._calls[model] -= 1
+            if not self._calls[model]:
+                del self._calls[model]
+                if model not in self.reports:
+                    self.wake.set()
+
+    def busy(self) -> frozenset[str]:
+        """Return the served names with calls in flight."""
+        return frozenset(self._calls)
+
+    def doubt(self) -> None:
+        """Note that the engine did not answer as it should; the keeper looks at once."""
+        self.wake.set()
