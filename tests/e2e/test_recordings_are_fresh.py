@@ -3,6 +3,9 @@
 After the engine's version changed, record anew (tests/support/record_engine.py) and read the difference.
 """
 
+import json
+
+import evictions
 import pytest
 from engines import real_engine
 from exchanges import GROUPS, TOOL_FLAGS, TOOL_GROUPS
@@ -42,3 +45,13 @@ def test_the_engine_counts_what_it_was_recorded_to_count(replayed):
 @pytest.mark.parametrize(("group", "name"), TOOL_NAMES)
 def test_an_engine_with_tools_answers_as_it_was_recorded(replayed_with_tools, group, name):
     assert comparable(replayed_with_tools[group][name]) == comparable(recorded(group)[name])
+
+
+def test_a_call_for_an_adapter_whose_files_are_gone_kills_the_engine(tmp_path):
+    with real_engine(*evictions.FLAGS) as engine:
+        evictions.load_two(engine.url, tmp_path)
+        assert evictions.say(engine.url, "first")[0] == 200  # read again from its files; now `second` is out
+        evictions.delete(tmp_path, "second")
+        status, body = evictions.say(engine.url, "second")
+        assert (status, json.loads(body)) == (500, evictions.DEATH)
+        assert not evictions.answers(engine.url)

@@ -6,6 +6,7 @@ import json
 import socket
 import time
 
+import evictions
 import pytest
 from simulators import simulator
 
@@ -119,3 +120,25 @@ def test_it_can_be_slow_to_start():
 async def test_it_also_starts_in_an_async_with():
     async with simulator(served_model_name=["base", "alias"]) as vllm:
         assert ask(vllm, model="alias")[0] == 200
+
+
+def test_an_adapter_that_fell_out_of_memory_is_read_again(tmp_path):
+    with simulator(*evictions.FLAGS) as vllm:
+        evictions.load_two(vllm.url, tmp_path)
+        assert evictions.say(vllm.url, "first")[0] == 200
+
+
+def test_an_adapter_in_memory_outlives_its_files(tmp_path):
+    with simulator(*evictions.FLAGS) as vllm:
+        evictions.load_two(vllm.url, tmp_path)
+        evictions.delete(tmp_path, "second")
+        assert evictions.say(vllm.url, "second")[0] == 200
+
+
+def test_a_call_for_an_adapter_whose_files_are_gone_kills_the_engine(tmp_path):
+    with simulator(*evictions.FLAGS) as vllm:
+        evictions.load_two(vllm.url, tmp_path)
+        evictions.delete(tmp_path, "first")
+        status, body = evictions.say(vllm.url, "first")
+        assert (status, json.loads(body)) == (500, evictions.DEATH)
+        assert vllm.process.wait(PATIENCE) == 1

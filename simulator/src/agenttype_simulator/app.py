@@ -17,8 +17,9 @@ Route = Callable[[Service, Exchange, bytes], Awaitable[None]]
 CONTROL = "/simulator/"
 
 
-async def _health(_service: Service, exchange: Exchange, _raw: bytes) -> None:
-    await exchange.reply(b"")
+async def _health(service: Service, exchange: Exchange, _raw: bytes) -> None:
+    alive = service.dead_since is None
+    await exchange.reply(b"", HTTPStatus.OK if alive else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 async def _version(_service: Service, exchange: Exchange, _raw: bytes) -> None:

@@ -54,6 +54,16 @@ class InvalidRequest(Refusal):
         super().__init__(message, HTTPStatus.BAD_REQUEST, "Bad Request", param)
 
 
+class EngineDead(Refusal):
+    """The engine has ended; every call is refused until the process ends too."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "EngineCore encountered an issue. See stack trace (above) for the root cause.",
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+        )
+
+
 class NoRoute(Refusal):
     """No such path, or not with this method; `allowed` goes into the Allow header."""
 

@@ -1,19 +1,16 @@
-"""Adapters loaded at run time: the replies of vLLM's two endpoints, from the files that they name.
+"""Adapters loaded at run time: the replies of vLLM's two endpoints, and which adapters are in memory.
 
-As in vLLM, unloading forgets the name and nothing else; what is loaded here is gone after a restart.
+As in vLLM, unloading forgets the name and nothing else, what is loaded here is gone after a restart, and an adapter
+that fell out of memory is read again from its files by the next call for it. If they are gone by then, the whole
+engine dies.
 """
 
-import json
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from pathlib import Path
-from typing import Any
 
-from agenttype_simulator.errors import Refusal
-
-_OTHER_WEIGHTS = ("adapter_model.bin", "adapter_model.pt")
-_MODULES = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "embed_tokens", "lm_head"}
-_PLAIN_INITS = ("gaussian", "eva", "orthogonal", "mica", "lora_ga")
+from agenttype_simulator import peft
+from agenttype_simulator.errors import EngineDead, Refusal
 
 
 @dataclass
@@ -22,7 +19,9 @@ class Adapters:
 
     base_names: tuple[str, ...]
     max_rank: int
+    room: int
     paths: dict[str, str] = field(default_factory=dict)
+    _in_memory: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
     def load(self, name: str, path: str, *, in_place: bool = False) -> str:
         """Check the files at `path` and serve them as `name`; the reply is vLLM's plain text."""
@@ -35,8 +34,9 @@ class Adapters:
                 f"The lora adapter '{name}' has already been loaded. If you want to load the adapter in place, "
                 "set 'load_inplace' to True."
             )
-        _check_files(name, path, self.max_rank)
+        peft.check(name, path, self.max_rank)
         self.paths[name] = path
+        self._keep(name)
         return f"Success: LoRA adapter '{name}' added successfully."
 
     def unload(self, name: str) -> str:
@@ -48,71 +48,21 @@ class Adapters:
         del self.paths[name]
         return f"Success: LoRA adapter '{name}' removed successfully."
 
+    def recall(self, name: str) -> None:
+        """Have `name` in memory for a call; raises EngineDead when it must be read and is no more."""
+        if name not in self._in_memory:
+            try:
+                peft.check(name, self.paths[name], self.max_rank)
+            except Refusal as error:
+                raise EngineDead from error
+        self._keep(name)
+
+    def _keep(self, name: str) -> None:
+        self._in_memory[name] = None
+        self._in_memory.move_to_end(name)
+        if len(self._in_memory) > self.room:
+            self._in_memory.popitem(last=False)
+
 
 def _invalid(message: str) -> Refusal:
     return Refusal(message, HTTPStatus.BAD_REQUEST, "InvalidUserInput")
-
-
-def _check_files(name: str, path: str, max_rank: int) -> None:
-    folder = Path(path)
-    try:
-        config = json.loads((folder / "adapter_config.json").read_bytes())
-        mistakes = _mistakes(config, max_rank)
-        if mistakes:
-            raise _failed(" ".join(mistakes))
-        weights = folder / "adapter_model.safetensors"
-        if weights.is_file():
-            _check_tensors(folder, weights.read_bytes())
-        elif not any((folder / other).is_file() for other in _OTHER_WEIGHTS):
-            raise _failed(f"{path} doesn't contain tensors")
-    except OSError as error:
-        raise Refusal(f"Loading lora {name} failed: No adapter found for {path}", HTTPStatus.NOT_FOUND) from error
-    except ValueError as error:
-        raise _failed(str(error)) from error
-
-
-def _check_tensors(folder: Path, data: bytes) -> None:
-    """Read the header of a safetensors file and refuse modules that the base model lacks."""
-    size = int.from_bytes(data[:8], "little")
-    if len(data) < size + 8:
-        raise _failed("Error while deserializing header: invalid header length")
-    names = [name.removeprefix("base_model.model.") for name in json.loads(data[8 : 8 + size])]
-    modules = [name.split(".lora_")[0] for name in names if ".lora_" in name]
-    unknown = [module for module in modules if module.rsplit(".", 1)[-1] not in _MODULES]
-    if unknown:
-        raise _failed(
-            f"While loading {folder}, expected target modules in {_MODULES} but received {unknown}. "
-            "Please verify that the loaded LoRA module is correct"
-        )
-
-
-def _failed(why: str) -> Refusal:
-    """The engine's refusal. It is a 500 although it is permanent: asking again does not help."""
-    return Refusal(
-        f"Call to add_lora method failed: Worker failed with error '{why}', please check the stack trace above "
-        "for the root cause",
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-    )
-
-
-def _mistakes(config: dict[str, Any], max_rank: int) -> list[str]:
-    """What vLLM refuses in an `adapter_config.json`, in its words and order."""
-    found = []
-    if config.get("use_dora"):
-        found.append("vLLM does not yet support DoRA.")
-    if config.get("lora_bias"):
-        found.append("vLLM does not support LoRA bias (lora_bias).")
-    init = config.get("init_lora_weights", True)
-    if isinstance(init, str) and init.lower() not in _PLAIN_INITS:
-        found.append(
-            f"vLLM does not support init_lora_weights={init!r}. Inits such as PiSSA, OLoRA, CorDA and LoftQ modify "
-            "the base model weights when PEFT loads the adapter. Convert it to a regular LoRA adapter with PEFT's "
-            "path_initial_model_for_weight_conversion, or set init_lora_weights to true if the served base model "
-            "already contains the modified weights."
-        )
-    rank = max([int(config.get("r", 0)), *(config.get("rank_pattern") or {}).values()])
-    if rank > max_rank:
-        found.append(f"LoRA rank {rank} is greater than max_lora_rank {max_rank}.")
-    if config.get("bias", "none") != "none":
-        found.append("Adapter bias is not supported.")
-    return found

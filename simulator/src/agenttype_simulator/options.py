@@ -1,6 +1,7 @@
 """What can be chosen at start; names shared with vLLM mean the same as there."""
 
 import argparse
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ class Options:
     max_num_seqs: int
     max_loras: int
     max_lora_rank: int
+    max_cpu_loras: int
     lora_modules: tuple[tuple[str, str], ...]
     tokens_per_second: float
     first_token_delay: float
@@ -40,6 +42,7 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--max-num-seqs", type=int, default=256)
     parser.add_argument("--max-loras", type=int, default=4)
     parser.add_argument("--max-lora-rank", type=int, default=16)
+    parser.add_argument("--max-cpu-loras", type=int, help="adapters kept in memory; as many as --max-loras")
     parser.add_argument("--lora-modules", nargs="+", default=[], type=_lora_module, metavar="NAME=PATH")
     parser.add_argument("--enable-auto-tool-choice", action="store_true")
     parser.add_argument("--tool-call-parser", help="any name; calls are never parsed from text here")
@@ -56,6 +59,7 @@ def parse(arguments: Sequence[str]) -> Options:
         max_num_seqs=given.max_num_seqs,
         max_loras=given.max_loras,
         max_lora_rank=given.max_lora_rank,
+        max_cpu_loras=given.max_cpu_loras or given.max_loras,
         lora_modules=tuple(given.lora_modules),
         tokens_per_second=given.tokens_per_second,
         first_token_delay=given.first_token_delay,
@@ -65,6 +69,10 @@ def parse(arguments: Sequence[str]) -> Options:
 
 
 def _lora_module(text: str) -> tuple[str, str]:
+    """Both forms of vLLM: `name=path`, and an object with `name` and `path`."""
+    if text.startswith("{"):
+        module = json.loads(text)
+        return module["name"], module["path"]
     name, equals, path = text.partition("=")
     if not (name and equals and path):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=PATH")

@@ -14,6 +14,8 @@ from agenttype_simulator.app import App
 from agenttype_simulator.options import Options
 from agenttype_simulator.service import Service
 
+LAST_BREATH = 0.25  # seconds that vLLM was seen to answer after its engine died
+
 
 class _Protocol(HttpToolsProtocol):
     """Adds to each request a way to break its connection, which ASGI lacks."""
@@ -31,7 +33,11 @@ class _Protocol(HttpToolsProtocol):
 
 
 class _Server(uvicorn.Server):
-    """Prints `{"port": N}` as soon as the port is open."""
+    """Prints `{"port": N}` as soon as the port is open; ends soon after its engine died."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -40,9 +46,13 @@ class _Server(uvicorn.Server):
                 sys.stdout.write(json.dumps({"port": listening.getsockname()[1]}) + "\n")
         sys.stdout.flush()
 
+    async def on_tick(self, counter: int) -> bool:
+        died = self._service.dead_since
+        return await super().on_tick(counter) or (died is not None and time.monotonic() > died + LAST_BREATH)
+
 
 def serve(options: Options) -> None:
-    """Serve until a signal ends the process."""
+    """Serve until a signal ends the process, or until the engine dies, which ends it with code 1."""
     time.sleep(options.start_delay)
     service = Service(options)
     for name, path in options.lora_modules:
@@ -59,4 +69,6 @@ def serve(options: Options) -> None:
         log_level="warning",
         timeout_graceful_shutdown=1,
     )
-    _Server(config).run()
+    _Server(config, service).run()
+    if service.dead_since is not None:
+        sys.exit(1)

@@ -11,7 +11,7 @@ from typing import Any
 
 from agenttype_simulator import text
 from agenttype_simulator.engine import Engine, Job
-from agenttype_simulator.errors import Refusal
+from agenttype_simulator.errors import EngineDead, Refusal
 from agenttype_simulator.exchange import Exchange
 from agenttype_simulator.faults import Arrival, Script
 from agenttype_simulator.loras import Adapters
@@ -52,10 +52,11 @@ class Service:
     """One process's state, handed to every route."""
 
     def __init__(self, options: Options) -> None:
+        self.dead_since: float | None = None
         self.options = options
         self.metrics = Metrics(options.base, options.max_loras)
         self.engine = Engine(options, self.metrics)
-        self.adapters = Adapters(options.served_model_names, options.max_lora_rank)
+        self.adapters = Adapters(options.served_model_names, options.max_lora_rank, options.max_cpu_loras)
         self.script = Script()
         self.started = int(time.time())
         digest = hashlib.blake2b(options.model.encode(), digest_size=4).hexdigest()
@@ -77,6 +78,7 @@ class Service:
     def call(self, exchange: Exchange, prefix: str, target: Target, prompts: Sequence[str], sampling: Sampling) -> Call:
         """Make up the answers of one call and give it an id, the caller's own where it sent one."""
         name, wish = target.served, sampling.wish
+        self._ready(target)
         return Call(
             number=f"{prefix}{exchange.headers.get('x-request-id') or secrets.token_hex(8)}",
             created=int(time.time()),
@@ -90,6 +92,16 @@ class Service:
             ),
             arrival=exchange.arrival,
         )
+
+    def _ready(self, target: Target) -> None:
+        if self.dead_since is not None:
+            raise EngineDead
+        try:
+            if target.adapter is not None:
+                self.adapters.recall(target.adapter)
+        except EngineDead:
+            self.dead_since = time.monotonic()
+            raise
 
     async def tokens(self, call: Call) -> AsyncGenerator[tuple[int, text.Token], None]:
         """Run the call and write down in its arrival what it took so far."""
