@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import signal
 import sys
 
 from agenttype_operator import app, leadership, settings
@@ -28,9 +27,9 @@ def main() -> int:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("kopf").setLevel(logging.WARNING)
+    logging.getLogger("kopf").setLevel(logging.ERROR)  # it warns of being in a thread, and of what we supervise
     try:
-        asyncio.run(_run(settings.from_environment()))
+        asyncio.run(app.run(settings.from_environment()))
     except settings.SettingsError as error:
         logging.getLogger(__name__).error("wrong settings", extra={"error": str(error)})  # noqa: TRY400 — not code's fault
         return 2
@@ -38,14 +37,6 @@ def main() -> int:
         logging.getLogger(__name__).warning("leadership lost", extra={"error": str(lost)})
         return 1
     return 0
-
-
-async def _run(found: settings.Settings) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await app.run(found, stop)
 
 
 if __name__ == "__main__":

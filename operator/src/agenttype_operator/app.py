@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import logging
 import random
+import signal
 from collections.abc import Coroutine
 from typing import Any
 
@@ -32,16 +33,14 @@ log = logging.getLogger(__name__)
 _SILENCE_SECONDS = 120.0
 
 
-async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Stand by until the Lease is ours, work until told to stop, give the Lease back.
-
-    Args:
-        settings: all settings.
-        stop: set from outside to end.
+async def run(settings: Settings) -> None:
+    """Stand by until the Lease is ours, work until SIGTERM or SIGINT, give the Lease back.
 
     Raises:
         LeadershipLost: another replica may lead; this process must end.
     """
+    stop = asyncio.Event()
+    _listen(stop)
     found = await api.configuration()
     metrics = Metrics()
     leadership = Leadership(settings, _now)
@@ -56,7 +55,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     try:
         if await _unless(stop, leadership.acquire(cluster)):
             metrics.leading.set(1)
-            await _unless(stop, _lead(settings, found, cluster, leadership, metrics))
+            await _unless(stop, _lead(settings, cluster, leadership, metrics, found))
     finally:
         await leadership.release(cluster)
         metrics.leading.set(0)
@@ -66,10 +65,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 async def _lead(
     settings: Settings,
-    found: client.Configuration,
     cluster: api.Cluster,
     leadership: Leadership,
     metrics: Metrics,
+    found: client.Configuration,
 ) -> None:
     """Do the work of the leader, until cancelled or no longer leading."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
@@ -88,12 +87,13 @@ async def _lead(
         )
         workers = Workers(schedule, Reconciler(tools), metrics, settings.workers)
         world.tell(workers.add)
+        handlers = shell.registry(world, found)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(leadership.keep(cluster))
                 await sweep.fill()
                 world.look_at_everything()
-                group.create_task(shell.watch(world, found, settings.namespaces, metrics))
+                group.create_task(shell.watch(handlers, settings.namespaces, metrics))
                 group.create_task(sweep.run(settings.sweep))
                 group.create_task(_resync(world, settings.resync))
                 group.create_task(workers.run())
@@ -101,6 +101,12 @@ async def _lead(
             if failures.subgroup(LeadershipLost):
                 raise LeadershipLost(f"{settings.identity} no longer holds the Lease") from failures
             raise
+
+
+def _listen(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
 
 
 async def _resync(world: World, period: float) -> None:

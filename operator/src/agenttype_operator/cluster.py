@@ -141,7 +141,9 @@ class Cluster:
     async def _list(self, kind: Kind, namespace: str, headers: dict[str, str]) -> Listing:
         selector = kinds.SELECTOR if kind.ours else None
         found = await self._request("get", kind.path(namespace), label_selector=selector, header_params=headers)
-        items = [{"apiVersion": kind.api_version, "kind": kind.name, **item} for item in found["items"]]
+        items = [
+            {"apiVersion": kind.api_version, "kind": kind.name, **item} for item in found["items"] or ()
+        ]  # null when empty
         return Listing(items, int(found["metadata"]["resourceVersion"]))
 
     async def _write(self, verb: str, kind: Kind, path: str, body: Raw, content_type: str | None = None) -> Raw:

@@ -2,11 +2,16 @@
 
 The only module that imports kopf. No state-keeping handlers, timers, daemons, indexes, finalizers, webhooks or peering:
 events go into the world, and what follows from them is decided elsewhere.
+
+kopf runs in a thread and an event loop of its own: when it ends it cancels every task of its loop, whoever made it,
+and in the main thread it would take over the process's signals.
 """
 
 import asyncio
+import concurrent.futures
 import logging
 import random
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -19,6 +24,10 @@ from agenttype_operator.metrics import Metrics
 from agenttype_operator.world import World
 
 log = logging.getLogger(__name__)
+
+
+#: A daemon thread that hangs for longer dies with the process.
+_STOP_SECONDS = 3.0
 
 
 class Backoffs:
@@ -36,9 +45,10 @@ def registry(world: World, found: client.Configuration) -> kopf.OperatorRegistry
     """Register what kopf shall call.
 
     Args:
-        world: where events go.
+        world: where events go, in the thread that calls this.
         found: where the API server is.
     """
+    loop = asyncio.get_running_loop()
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers)
@@ -50,19 +60,17 @@ def registry(world: World, found: client.Configuration) -> kopf.OperatorRegistry
         _configure(settings)
 
     for kind in kinds.WATCHED:
-        _watch(handlers, kind, world)
+        _watch(handlers, kind, world, loop)
     return handlers
 
 
-def _watch(handlers: kopf.OperatorRegistry, kind: Kind, world: World) -> None:
+def _watch(handlers: kopf.OperatorRegistry, kind: Kind, world: World, loop: asyncio.AbstractEventLoop) -> None:
     @kopf.on.event(kind.group, kind.version, kind.plural, registry=handlers, id=kind.name)
     async def seen(event: Any, **_: Any) -> None:
         # Parts of a listing lack what every object has by itself.
         raw: Raw = {"apiVersion": kind.api_version, "kind": kind.name, **event["object"]}
-        if event["type"] == "DELETED":
-            world.deleted(kind, raw)
-        else:
-            world.seen(kind, raw)
+        take = world.deleted if event["type"] == "DELETED" else world.seen
+        loop.call_soon_threadsafe(take, kind, raw)
 
 
 def _configure(settings: kopf.OperatorSettings) -> None:
@@ -78,19 +86,18 @@ def _configure(settings: kopf.OperatorSettings) -> None:
     settings.networking.enforce_retry_after = True
     settings.queueing.worker_limit = None
     settings.queueing.idle_timeout = 1.0
-    settings.process.ultimate_exiting_timeout = 15
+    settings.process.ultimate_exiting_timeout = None  # it would kill this process when only kopf restarts
     for kind in kinds.WATCHED:
         if kind.ours:
             selectors: Any = settings.watching.label_selectors
             selectors[kind.group, kind.version, kind.plural] = kinds.SELECTOR
 
 
-async def watch(world: World, found: client.Configuration, namespaces: Sequence[str], metrics: Metrics) -> None:
+async def watch(handlers: kopf.OperatorRegistry, namespaces: Sequence[str], metrics: Metrics) -> None:
     """Watch for ever: kopf ends on faults of the API server, and is then started again.
 
     Args:
-        world: where events go.
-        found: where the API server is.
+        handlers: what kopf calls.
         namespaces: those that are served; empty: all.
         metrics: where restarts are counted.
     """
@@ -98,17 +105,37 @@ async def watch(world: World, found: client.Configuration, namespaces: Sequence[
     loop = asyncio.get_running_loop()
     while True:
         began = loop.time()
-        stop = asyncio.Event()
         try:
-            await kopf.operator(
-                registry=registry(world, found),
-                clusterwide=not namespaces,
-                namespaces=list(namespaces),
-                stop_flag=stop,
-            )
+            await _in_thread(handlers, namespaces)
             log.warning("watching ended; starting again")
         except Exception:
             log.exception("watching failed; starting again")
         metrics.restarts.inc()
         delay = 1.0 if loop.time() - began > 60 else min(30.0, delay * 2)  # noqa: PLR2004 — a minute is a long life
         await asyncio.sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311 — jitter
+
+
+async def _in_thread(handlers: kopf.OperatorRegistry, namespaces: Sequence[str]) -> None:
+    """Run kopf once, in its own thread; end it when cancelled."""
+    stop = threading.Event()
+    ended: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+    def body() -> None:
+        try:
+            asyncio.run(
+                kopf.operator(
+                    registry=handlers, clusterwide=not namespaces, namespaces=list(namespaces), stop_flag=stop
+                )
+            )
+            ended.set_result(None)
+        except BaseException as error:  # noqa: BLE001 — carried over to whoever waits
+            ended.set_exception(error)
+
+    threading.Thread(target=body, name="kopf", daemon=True).start()
+    waiting = asyncio.wrap_future(ended)
+    try:
+        await asyncio.shield(waiting)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait({waiting}, timeout=_STOP_SECONDS)
+        raise
