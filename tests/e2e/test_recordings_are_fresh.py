@@ -21,9 +21,10 @@ TOOL_NAMES = [(group, exchange.name) for group in TOOL_GROUPS for exchange in TO
 
 
 @pytest.fixture(scope="module")
-def replayed(engine, tmp_path_factory):
+def replayed(tmp_path_factory):
     adapters = a_shelf_of_adapters(tmp_path_factory.mktemp("lora") / "adapters")
-    return Replay(engine.url, adapters).groups(GROUPS)
+    with real_engine() as engine:
+        return Replay(engine.url, adapters).groups(GROUPS)
 
 
 @pytest.fixture(scope="module")

@@ -80,3 +80,34 @@ def test_a_chat_costs_its_words_and_one_for_each_message_and_one():
 
 def test_a_prompt_of_token_ids_has_these_ids():
     assert text.numbers(text.of_numbers([504, 3575])) == [504, 3575]
+
+
+CALLING = Wish(max_tokens=100, may_call=True)
+
+
+def called(prompt: str, wish: Wish = CALLING) -> tuple[str, str]:
+    parts = [token.call for token in text.answer("base", prompt, wish) if token.call]
+    return "".join(part.name for part in parts), "".join(part.arguments for part in parts)
+
+
+def test_a_prompt_can_ask_for_a_tool_call():
+    assert called('[[call=look_up {"id": 7}]]') == ("look_up", '{"id": 7}')
+
+
+def test_a_call_of_an_earlier_turn_is_history():
+    turns = [("user", '[[call=look_up {"id": 7}]]'), ("assistant", ""), ("tool", "Seven.")]
+    assert called(text.rendered(turns)) == ("", "")
+
+
+def test_a_tools_answer_can_ask_for_the_next_call():
+    turns = [("user", '[[call=look_up {"id": 7}]]'), ("assistant", ""), ("tool", '[[call=sell {"id": 8}]]')]
+    assert called(text.rendered(turns)) == ("sell", '{"id": 8}')
+
+
+def test_no_tool_is_called_that_was_not_offered():
+    assert called('[[call=look_up {"id": 7}]]', AMPLE) == ("", "")
+
+
+def test_a_call_that_the_bound_cuts_is_not_finished():
+    answer = text.answer("base", '[[call=look_up {"id": 7}]]', Wish(max_tokens=3, may_call=True))
+    assert (len(answer), answer[-1].finish) == (3, "length")
