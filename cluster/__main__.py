@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import shlex
 import sys
 from pathlib import Path
@@ -54,9 +53,7 @@ def _down(options: argparse.Namespace) -> int:
     with lock.hold(home):
         there = teardown.run(home, keep=options.keep)
         if not options.keep:
-            home.lock.unlink()
-            with contextlib.suppress(OSError):  # not empty: the folder was never ours
-                home.root.rmdir()
+            lock.remove(home)
     progress.say("down" if there else f"nothing to do: no cluster in {home.root}")
     return 0
 

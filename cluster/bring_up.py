@@ -139,7 +139,10 @@ def undone_on_failure(home: Home) -> Iterator[None]:
     except BaseException as error:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-        teardown.run(home, keep=not isinstance(error, UnmetError))
+        nothing_ran = isinstance(error, UnmetError)
+        teardown.run(home, keep=not nothing_ran)
+        if nothing_ran:
+            lock.remove(home)
         raise
 
 

@@ -68,8 +68,14 @@ def load(home: paths.Home, names: list[str]) -> None:
         raise UnmetError(f"no full cluster in {home.root}", f"python3 cluster up --dir {home.root}")
     for name in names:
         archive = _archive(name)
+        loaded = home / "images" / quote(name, safe="")
+        if loaded.exists() and loaded.read_text() == str(archive):
+            progress.say(f"already loaded: {name}")
+            continue
         with progress.step(f"load {name}"):
             commands.output(*node.import_command(home.containerd_socket, archive))
+        loaded.parent.mkdir(exist_ok=True)
+        loaded.write_text(str(archive))
 
 
 def _archive(name: str) -> Path:

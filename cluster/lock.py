@@ -32,6 +32,13 @@ def hold(home: Home) -> Iterator[int]:
             os.close(descriptor)
 
 
+def remove(home: Home) -> None:
+    """Remove the lock that we hold, and the cluster's folder if nothing else is in it."""
+    home.lock.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # not empty: something in it was never ours
+        home.root.rmdir()
+
+
 @contextlib.contextmanager
 def alone(path: Path, waiting: str) -> Iterator[None]:
     """Hold a lock file that stays; `waiting` is what the user reads when another has it."""

@@ -49,15 +49,16 @@ class Step:
 
 
 @contextlib.contextmanager
-def step(text: str) -> Iterator[Step]:
-    """Show a step's beginning on a terminal, its heartbeat, and its end with the time it took."""
+def step(text: str, *, trivial: bool = False) -> Iterator[Step]:
+    """Show a step's heartbeat, and its end with the time it took; a trivial one is shown only where it fails."""
     current = Step(text)
     try:
         yield current
     except BaseException:
         current.done("✗")
         raise
-    current.done()
+    if not trivial:
+        current.done()
 
 
 def say(text: str) -> None:

@@ -26,14 +26,14 @@ def run(home: Home, *, keep: bool = False) -> bool:
     if record is not None:
         if record.full:
             _delete_pods(home, record)
-        with progress.step("stop the components") as shown:
+        with progress.step("stop the components", trivial=not record.processes) as shown:
             _stop_processes(record, shown)
         if record.full:
-            with progress.step("remove what was made on the host"):
+            with progress.step("remove what was made on the host", trivial=not record.processes):
                 _clean_host(home, record)
         home.journal.rename(home.last_journal)
     if home.last_journal.exists() and not keep:
-        with progress.step(f"remove the files in {home.root}"):
+        with progress.step(f"remove the files in {home.root}", trivial=record is None or not record.processes):
             _empty(home)
     return record is not None
 

@@ -6,10 +6,13 @@ Both give the path of an administrator's kubeconfig; the audit log of every requ
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
+COMMAND = (sys.executable, str(ROOT / "cluster"))
 REUSE = "AGENTTYPE_E2E_DIR"
 
 
@@ -60,11 +64,51 @@ def tool(name: str) -> Path:
     return Path(run("build", "--check").strip()) / name
 
 
+def kubectl(kubeconfig: Path, *arguments: str, given: str | None = None) -> str:
+    """Run the cluster's kubectl and return what it prints."""
+    command = [str(tool("kubectl")), "--kubeconfig", str(kubeconfig), *arguments]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"kubectl {' '.join(arguments)}\n{done.stderr}"
+    return done.stdout
+
+
+def said_by_pod(kubeconfig: Path, name: str, image: str, *command: str) -> str:
+    """Run a pod, with its image's own command or this one, to its successful end; return what it printed."""
+    given = ("--command", "--", *command) if command else ()
+    kubectl(kubeconfig, "run", name, f"--image={image}", "--restart=Never", *given)
+    kubectl(kubeconfig, "wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{name}", "--timeout=60s")
+    return kubectl(kubeconfig, "logs", name)
+
+
+def kill_up_once_it_started(component: str, folder: Path) -> None:
+    """Begin `up` of a full cluster and kill it, as kill -9 does, when it has recorded a component."""
+    process = subprocess.Popen([*COMMAND, "up", "--dir", str(folder)], stderr=subprocess.DEVNULL)
+    due = time.monotonic() + 90
+    while f'"name": "{component}"' not in _journal(folder):
+        assert process.poll() is None, f"up ended before it started {component}"
+        assert time.monotonic() < due, f"up did not start {component}"
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+
+
+def kill_every_component(folder: Path) -> None:
+    """Kill all recorded processes of a cluster at once, as a machine short of memory may."""
+    for line in _journal(folder).splitlines():
+        if line.startswith('{"process"'):
+            os.kill(json.loads(line)["process"]["pid"], signal.SIGKILL)
+
+
+def _journal(folder: Path) -> str:
+    try:
+        return (folder / "journal.jsonl").read_text()
+    except FileNotFoundError:
+        return ""
+
+
 def run(*arguments: str) -> str:
     """Run the cluster's command line; its error, which tells the fix, becomes the test's."""
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "cluster"), *arguments], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise AssertionError(f"python3 cluster {' '.join(arguments)}\n{done.stderr or done.stdout}")
     return done.stdout
