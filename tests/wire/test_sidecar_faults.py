@@ -189,7 +189,7 @@ def test_a_damaged_ledger_keeps_the_sidecar_from_starting(vllm, tmp_path):
 def test_a_sidecar_that_is_killed_twenty_times_never_forgets_nor_overspends(tmp_path):
     """Each life takes calls until it is killed at a random moment; the engine counts what it really did."""
     moments = random.Random(7)
-    limit = 60_000
+    limit = 30_000
     with simulator(tokens_per_second=400) as vllm:
         policy = a_policy(vllm.url, limit)
         for _ in range(20):

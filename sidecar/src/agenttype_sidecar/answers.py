@@ -7,7 +7,7 @@ from agenttype_api import keys
 from agenttype_api.policy import WireProtocol
 from agenttype_proxy.messages import Headers
 
-from agenttype_sidecar.errors import BudgetSpent, NeverFits, Refusal
+from agenttype_sidecar.errors import BudgetHeld, BudgetSpent, NeverFits, Refusal
 
 _JSON: Final = (b"content-type", b"application/json")
 _NO_RETRY: Final = (keys.HEADER_SHOULD_RETRY.encode(), b"false")
@@ -29,7 +29,7 @@ def refusal(error: Refusal, protocol: WireProtocol) -> tuple[int, Headers, bytes
         headers.append((b"retry-after", b"%d" % error.retry_after))
     if isinstance(error, BudgetSpent):
         headers += ((_LIMIT, error.limit.encode()), (_REMAINING, b"%d" % error.remaining))
-    elif isinstance(error, NeverFits):
+    elif isinstance(error, NeverFits | BudgetHeld):
         headers.append((_LIMIT, error.limit.encode()))
     openai_kind, anthropic_kind = error.kinds
     if protocol is WireProtocol.ANTHROPIC:

@@ -14,6 +14,7 @@ from agenttype_proxy.server import Listener, ServerLimits, serve
 from agenttype_sidecar import ledger as ledgers
 from agenttype_sidecar import policies as policy_files
 from agenttype_sidecar.activity import Activity
+from agenttype_sidecar.admission import Admission
 from agenttype_sidecar.control_port import ControlPort
 from agenttype_sidecar.credentials import Credentials
 from agenttype_sidecar.data import DataPort, ToolGateway
@@ -55,10 +56,12 @@ class Sidecar:
         self.client = Client()
         self.observations = Observations(self.policies, self.ledger, self.activity, self.life)
         self.metrics.observe(self.observations.gauges)
+        upstream = Upstream(self.client, Credentials(options.token, options.credentials), self.ledger)
         self.parts = Parts(
             policies=self.policies,
             ledger=self.ledger,
-            upstream=Upstream(self.client, Credentials(options.token, options.credentials), self.ledger),
+            upstream=upstream,
+            admission=Admission(self.ledger, upstream, self.metrics),
             metrics=self.metrics,
             activity=self.activity,
             observations=self.observations,

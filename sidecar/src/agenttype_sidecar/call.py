@@ -126,9 +126,10 @@ def rewritten(call: Call, grant: Grant) -> bytes:
 
 def counts_running(call: Call, grant: Grant) -> bool:
     """Return whether to ask for a running count, so that a stream that is cut short is charged for what it gave."""
-    return (
-        grant.output is not None and call.is_ours and call.stream and call.endpoint.operation is not Operation.MESSAGES
-    )
+    if grant.output is None or not call.is_ours or not call.stream:
+        return False
+    # Of several answers the engine counts each for itself, which makes no sum.
+    return call.answers == 1 and call.endpoint.operation is not Operation.MESSAGES
 
 
 def tokenize_body(call: Call) -> bytes | None:

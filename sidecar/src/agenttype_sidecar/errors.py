@@ -12,6 +12,7 @@
     ├── BodyTimedOut             408
     ├── BodyTooLarge             413
     ├── BudgetSpent              429 / 402  does not fit into what is left
+    ├── BudgetHeld               429  would fit, had running calls given back what they hold
     ├── UpstreamFailed           502  the backend broke before it answered
     ├── BackendWarming           503  still starting after `timeouts.warmUp`
     ├── LedgerUnavailable        503  the ledger cannot be written: fail closed
@@ -126,6 +127,19 @@ class BudgetSpent(Refusal):
         super().__init__(message)
         self.limit = limit
         self.remaining = remaining
+
+
+class BudgetHeld(Refusal):
+    """What is left is held by running calls, and they have not given it back in time."""
+
+    status = 429
+    reason = "rate_limit_exceeded"
+    kinds = ("tokens", "rate_limit_error")
+    retry_after = 5
+
+    def __init__(self, message: str, limit: str) -> None:
+        super().__init__(message)
+        self.limit = limit
 
 
 class UpstreamFailed(Refusal):

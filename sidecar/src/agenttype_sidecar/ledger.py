@@ -9,6 +9,7 @@ not grow with the number of calls.
 
 import contextlib
 import logging
+import os
 import sqlite3
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -168,7 +169,19 @@ def _create(path: Path) -> None:
         db.executescript(_SCHEMA)
     finally:
         db.close()
-    aside.replace(path)
+    with contextlib.suppress(FileExistsError):
+        path.hardlink_to(aside)  # not a rename: of two processes that start at once, one must lose
+    aside.unlink()
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Make the folder's entries survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _opened(path: Path) -> sqlite3.Connection:

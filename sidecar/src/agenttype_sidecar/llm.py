@@ -15,16 +15,15 @@ from agenttype_proxy.sse import EventReader
 from agenttype_sidecar import answers, budget, usage
 from agenttype_sidecar import call as calls
 from agenttype_sidecar.activity import Activity
+from agenttype_sidecar.admission import Admission
 from agenttype_sidecar.body import Body
 from agenttype_sidecar.book import Hold, State
-from agenttype_sidecar.budget import Ask, Denial, Grant
+from agenttype_sidecar.budget import Grant
 from agenttype_sidecar.call import Call
 from agenttype_sidecar.errors import (
     BodyTimedOut,
     BodyTooLarge,
-    BudgetSpent,
     MalformedBody,
-    NeverFits,
     Refusal,
     UpstreamFailed,
     UpstreamTimedOut,
@@ -41,14 +40,13 @@ MAX_BODY: Final = 8 * 1024 * 1024
 BODY_SECONDS: Final = 30.0
 MAX_ANSWER: Final = 64 * 1024 * 1024
 MAX_EVENT: Final = 8 * 1024 * 1024
-#: Above this share of the context, a bound by bytes would cost the answer too much room: then we count.
-_COARSE: Final = 4
 
 _REMAINING: Final = keys.HEADER_REMAINING.encode()
 _LIMIT: Final = keys.HEADER_LIMIT.encode()
 _CLAMPED: Final = (keys.HEADER_CLAMPED.encode(), b"max_tokens")
 _REASON: Final = keys.HEADER_REASON.encode()
 _OK: Final = 200
+_REDIRECTION: Final = 300
 _SERVER_ERROR: Final = 500
 _GONE: Final = 499
 _EVENTS: Final = b"text/event-stream"
@@ -61,6 +59,7 @@ class Parts:
     policies: Policies
     ledger: Ledger
     upstream: Upstream
+    admission: Admission
     metrics: Metrics
     activity: Activity
     observations: Observations
@@ -88,7 +87,8 @@ class Visit:
         self._meter: Meter | None = None
         self._known: Cost | None = None
         self._cost: Cost | None = None
-        self._outcome, self._status, self._reason = "ok", _OK, ""
+        # Until something else is known: whoever ends us in the middle leaves the caller without an answer.
+        self._outcome, self._status, self._reason = "cut", _GONE, "ended"
 
     async def answer(self, endpoint: Endpoint) -> None:
         """Answer the call."""
@@ -97,8 +97,8 @@ class Visit:
         try:
             call = self._call = await self._admit(endpoint)
             async with asgi.attended(self._receive):
-                grant = self._grant = await self._reserve(call)
-                await self._forward(call, grant)
+                grant, hold = self._grant, self._hold = await self._parts.admission.admit(call, self._active)
+                await self._forward(call, grant, hold)
         except Refusal as refusal:
             await self._refuse(refusal, endpoint.protocol)
         except errors.CallerGone:
@@ -122,60 +122,16 @@ class Visit:
         self._lane = Lane(call.target.model, call.target.adapter, endpoint.protocol)
         return call
 
-    async def _reserve(self, call: Call) -> Grant:
-        """Hold what the call can cost at most; what does not fit by its size is counted before it is denied."""
-        ask = calls.ask(call)
-        decision = self._decide(ask)
-        if call.is_ours and self._active.counts_tokens and _is_coarse(call, ask, decision):
-            exact = await self._parts.upstream.count(call, self._active)
-            if exact is not None:
-                decision = self._decide(calls.ask(call, exact))
-        if isinstance(decision, Denial):
-            raise self._denied(decision)
-        # Nothing was awaited since the decision, so no other call has taken what it found.
-        self._hold = self._parts.ledger.reserve(decision.amounts)
-        if decision.clamped:
-            self._parts.metrics.clamped.inc()
-        return decision
-
-    def _decide(self, ask: Ask | None) -> Grant | Denial:
-        active = self._active
-        if ask is None:
-            if active.counts_tokens:
-                raise NeverFits(
-                    "images, files and templates of one's own cannot be bounded for this model, "
-                    "and the agent's tokens are limited",
-                    active.limits[0].name,
-                )
-            ask = Ask(0, None)
-        return budget.decide(active.limits, self._parts.ledger.book.used, ask, active.on_limit)
-
-    def _denied(self, denial: Denial) -> Refusal:
-        name, resource = denial.limit.name, denial.limit.resource
-        self._parts.metrics.rejected(name, "never_fits" if denial.never else "spent")
-        if denial.never:
-            return NeverFits(f"the call needs more {resource} than the whole limit {name!r} of this agent has", name)
-        return BudgetSpent(
-            f"the limit {name!r} of this agent has {denial.remaining} {resource} left, and the call needs more",
-            name,
-            denial.remaining,
-        )
-
     # forward
 
-    async def _forward(self, call: Call, grant: Grant) -> None:
-        hold = self._hold
-        if hold is None:
-            raise ValueError("a call is reserved before it is forwarded")
+    async def _forward(self, call: Call, grant: Grant, hold: Hold) -> None:
         caller, query = self._scope["headers"], self._scope["query_string"]
         outgoing = request(call, self._active, calls.rewritten(call, grant), caller, query)
         begun = False
         try:
             response = await self._parts.upstream.send(call, self._active, hold, outgoing)
             async with response:
-                if response.status == _OK and (fields.get(response.headers, b"content-type") or b"").startswith(
-                    _EVENTS
-                ):
+                if _is_good(response) and (fields.get(response.headers, b"content-type") or b"").startswith(_EVENTS):
                     begun = True
                     await self._stream(call, grant, response)
                 else:
@@ -192,7 +148,8 @@ class Visit:
     async def _whole(self, call: Call, response: Response) -> None:
         body = await response.read(MAX_ANSWER)
         status = response.status
-        if status == _OK:
+        if _is_good(response):
+            self._ended("ok", status, "")
             reported = usage.of_body(body, call.endpoint.protocol)
             self._know(call, reported, final=True)
         else:
@@ -207,7 +164,7 @@ class Visit:
         meter = self._meter = Meter(call.endpoint.protocol, keep_usage=call.keeps_usage, running=running)
         reader = EventReader(MAX_EVENT)
         passed, send = meter.passed, self._send
-        await asgi.start(send, _OK, self._headers(response))
+        await asgi.start(send, response.status, self._headers(response))
         async for chunk in response.chunks():
             out = b"".join([passed(event) for event in reader.feed(chunk)])
             if out:
@@ -218,6 +175,7 @@ class Visit:
         if rest:
             await asgi.write(send, rest)
         self._settle()
+        self._ended("ok", _OK, "")
         await asgi.finish(send)
 
     def _headers(self, response: Response) -> Headers:
@@ -256,6 +214,7 @@ class Visit:
         ledger, metrics = self._parts.ledger, self._parts.metrics
         if hold.state is State.RESERVED:
             ledger.release(hold)
+            self._parts.admission.freed.tell()
             return
         if self._known is None:
             meter = self._meter
@@ -266,6 +225,7 @@ class Visit:
         cost = self._known
         if cost is not None and ledger.settle(hold, cost.amounts):
             self._cost = cost
+            self._parts.admission.freed.tell()
             metrics.charged(self._lane, cost)
             if cost.amounts.input > hold.amounts.input or cost.amounts.output > hold.amounts.output:
                 metrics.overspent(lines(self._active.limits, ledger))
@@ -310,14 +270,6 @@ class Visit:
         )
 
 
-def _is_coarse(call: Call, ask: Ask | None, decision: Grant | Denial) -> bool:
-    """Return whether it is worth a question to the engine to know the prompt's tokens exactly."""
-    if isinstance(decision, Denial) or decision.clamped:
-        return True
-    context = call.target.backend.max_model_len
-    return call.output is None and ask is not None and context is not None and ask.prompt * _COARSE > context
-
-
 def _tightest(active: Active, ledger: Ledger) -> budget.Line | None:
     """Return the line of the budget that has the smallest share left."""
     return min(
@@ -325,6 +277,10 @@ def _tightest(active: Active, ledger: Ledger) -> budget.Line | None:
         key=lambda line: line.remaining / line.limit.max if line.limit.max else 0,
         default=None,
     )
+
+
+def _is_good(response: Response) -> bool:
+    return _OK <= response.status < _REDIRECTION
 
 
 def _refusal_of(error: errors.UpstreamError) -> Refusal:

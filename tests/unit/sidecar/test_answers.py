@@ -18,6 +18,7 @@ NEVER = errors.NeverFits("too large", "run")
         (errors.WrongProtocol("m"), (400, "invalid_request_error", "wrong_protocol"), (400, "invalid_request_error")),
         (errors.UnknownModel("m"), (404, "invalid_request_error", "model_not_found"), (404, "not_found_error")),
         (errors.UnknownPath("m"), (404, "invalid_request_error", "unknown_path"), (404, "not_found_error")),
+        (errors.BudgetHeld("m", "run"), (429, "tokens", "rate_limit_exceeded"), (429, "rate_limit_error")),
         (errors.BodyTooLarge("m"), (413, "invalid_request_error", "body_too_large"), (413, "request_too_large")),
         (errors.LedgerUnavailable("m"), (503, "server_error", "ledger_unavailable"), (503, "overloaded_error")),
         (errors.BackendWarming("m"), (503, "server_error", "warming"), (503, "overloaded_error")),

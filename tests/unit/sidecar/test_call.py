@@ -132,6 +132,11 @@ def test_a_running_count_is_asked_for_under_a_token_limit_of_our_own_engines():
     assert outside["stream_options"] == {"include_usage": True}
 
 
+def test_no_running_count_is_asked_for_several_answers_for_it_would_be_no_sum():
+    options = sent(a_chat(stream=True, n=2), grant=bounded(9))["stream_options"]
+    assert options == {"include_usage": True}
+
+
 def test_a_model_without_a_route_is_unknown():
     with pytest.raises(UnknownModel):
         read(a_chat(), policy=a_policy(URL, routes=(a_route("claude-*"),)))
