@@ -29,7 +29,9 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("kopf").setLevel(logging.ERROR)  # it warns of being in a thread, and of what we supervise
     try:
-        asyncio.run(app.run(settings.from_environment()))
+        found = settings.from_environment()
+        logging.getLogger("agenttype_operator").setLevel(found.log_level)
+        asyncio.run(app.run(found))
     except settings.SettingsError as error:
         logging.getLogger(__name__).error("wrong settings", extra={"error": str(error)})  # noqa: TRY400 — not code's fault
         return 2

@@ -1,7 +1,7 @@
 """What the cluster was last seen to hold: fed by events and by our own writes' answers, healed by the sweep.
 
 Never older than what it held before: an object replaces another only with a newer resource version, and an object
-that was seen to be deleted does not come back. Knows nothing of the network.
+that was seen to be deleted does not come back by an answer that was late. Knows nothing of the network.
 """
 
 import collections
@@ -53,13 +53,14 @@ class Cache:
         self._entries: dict[str, dict[tuple[str, str], Entry]] = {kind.name: {} for kind in kinds.WATCHED}
         self._children: dict[str, set[Key]] = {}
         self._pods: dict[Key, set[Key]] = {}
-        self._buried: collections.OrderedDict[str, None] = collections.OrderedDict()
+        self._buried: collections.OrderedDict[str, int] = collections.OrderedDict()
 
     def put(self, kind: Kind, raw: Raw) -> Change | None:
         """Take in an object as seen; None when that is no news."""
         key = kinds.key_of(kind.name, raw)
         old = self.get(key)
-        if raw["metadata"].get("uid") in self._buried or (old and kinds.version_of(raw) <= kinds.version_of(old.raw)):
+        known = kinds.version_of(old.raw) if old else self._buried.get(raw["metadata"].get("uid", ""), -1)
+        if kinds.version_of(raw) <= known:
             return None
         new = _entry(kind, raw)
         if old:
@@ -72,7 +73,8 @@ class Cache:
         """Take in that an object was deleted; None when that is no news."""
         key = kinds.key_of(kind.name, raw)
         uid = raw["metadata"].get("uid", "")
-        self._buried[uid] = None
+        # Losing our label looks like a deletion too; what gets it back comes with a newer version.
+        self._buried[uid] = kinds.version_of(raw)
         if len(self._buried) > TOMBSTONES:
             self._buried.popitem(last=False)
         old = self.get(key)

@@ -40,7 +40,11 @@ class Schedule:
         return not self._due and not self._taken
 
     def add(self, key: Key, at: float) -> None:
-        """Let a key be due at a time, or keep its earlier one."""
+        """Let a key be due at a time, or keep its earlier one; news may have cured it, so delays start small again."""
+        self._failures.pop(key, None)
+        self._put(key, at)
+
+    def _put(self, key: Key, at: float) -> None:
         if key in self._taken:
             self._again.add(key)
         elif key not in self._due or at < self._due[key]:
@@ -69,7 +73,7 @@ class Schedule:
         self._failures[key] = failures + 1
         delay = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(failures, 32)) * self._jitter()
         self._give_back(key, now)
-        self.add(key, now + delay)
+        self._put(key, now + delay)
         return delay
 
     def next_due(self) -> float | None:
@@ -82,4 +86,4 @@ class Schedule:
         self._taken.discard(key)
         if key in self._again:
             self._again.discard(key)
-            self.add(key, now)
+            self._put(key, now)

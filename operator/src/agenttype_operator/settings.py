@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
 class SettingsError(Exception):
     """A variable is missing or makes no sense; the message names it."""
 
@@ -35,6 +38,7 @@ class Settings:
     """The ClusterRoleBinding, made by the chart, whose subjects are the gates' ServiceAccounts."""
     http_port: int = 8080
     """Port of /metrics, /healthz and /readyz; 0 takes a free one."""
+    log_level: str = "INFO"
     workers: int = 16
     sweep: float = 45.0
     """How often the cache is compared with the cluster, so that an event that was lost heals within a minute."""
@@ -62,6 +66,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         identity=env.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}",
         gate_binding=env.get("GATE_BINDING", "agenttype-gate"),
         http_port=int(_number(env, "HTTP_PORT", 8080)),
+        log_level=_level(env.get("LOG_LEVEL") or "INFO"),
         workers=int(_number(env, "WORKERS", 16)),
         sweep=_number(env, "SWEEP_SECONDS", 45.0),
         resync=_number(env, "RESYNC_SECONDS", 600.0),
@@ -72,6 +77,12 @@ def _required(env: Mapping[str, str], name: str) -> str:
     if value := env.get(name):
         return value
     raise SettingsError(f"{name} must be set; the chart sets it")
+
+
+def _level(name: str) -> str:
+    if name.upper() in _LEVELS:
+        return name.upper()
+    raise SettingsError(f"LOG_LEVEL must be one of {', '.join(_LEVELS)}, not {name!r}")
 
 
 def _number(env: Mapping[str, str], name: str, default: float) -> float:

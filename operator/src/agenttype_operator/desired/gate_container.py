@@ -29,17 +29,17 @@ def gate_container(vllm: v1alpha1.VllmBackend, images: Images) -> Raw:
             {"name": "agenttype-gate", "containerPort": keys.PORT_GATE, "protocol": "TCP"},
             {"name": "agenttype-ctl", "containerPort": keys.PORT_CONTROL, "protocol": "TCP"},
         ],
-        "readinessProbe": {
-            "httpGet": {"path": "/readyz", "port": keys.PORT_HEALTH},
-            "periodSeconds": 2,
-            "timeoutSeconds": 2,
-            "failureThreshold": 3,
-        },
+        "readinessProbe": _probe("/readyz", periodSeconds=2, failureThreshold=3),
+        "livenessProbe": _probe("/healthz", periodSeconds=10, failureThreshold=6),
         "lifecycle": {"preStop": {"sleep": {"seconds": engine_container.DRAIN_SECONDS}}},
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
         "securityContext": security.restricted(names.GATE_UID),
         "volumeMounts": mounts,
     }
+
+
+def _probe(path: str, **times: int) -> Raw:
+    return {"httpGet": {"path": path, "port": keys.PORT_HEALTH}, "timeoutSeconds": 2, **times}
 
 
 def api_token_volume() -> Raw:

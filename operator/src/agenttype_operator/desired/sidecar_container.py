@@ -33,6 +33,9 @@ def sidecar_container(agent: v1alpha1.AgentType, images: Images, *, credentials:
         "ports": [{"name": "agenttype-ctl", "containerPort": keys.PORT_CONTROL, "protocol": "TCP"}],
         "startupProbe": _probe("/started", periodSeconds=1, failureThreshold=60),
         "readinessProbe": _probe("/readyz", periodSeconds=5, failureThreshold=3),
+        "livenessProbe": _probe("/healthz", periodSeconds=10, failureThreshold=6),
+        # Leaves the Service at once, but goes on answering the agent, whose last calls count too.
+        "lifecycle": {"preStop": {"httpGet": {"path": "/drain", "port": keys.PORT_HEALTH}}},
         "resources": {"requests": {"cpu": "25m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
         "securityContext": security.restricted(names.sidecar_uid(agent.metadata.uid)),
         "volumeMounts": mounts,

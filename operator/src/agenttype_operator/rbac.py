@@ -1,0 +1,41 @@
+"""The rights that the operator uses: no more, no less; the chart's roles are held equal to these lists by a test."""
+
+from typing import Any, Final
+
+_READ: Final = ["list", "watch"]
+#: Server-side apply of an object that does not exist yet needs create beside patch; get tells whether it exists.
+_KEEP: Final = ["get", "list", "watch", "create", "patch", "delete"]
+
+#: In every namespace that is served.
+SERVED: Final[list[dict[str, Any]]] = [
+    {"apiGroups": ["agenttype.dev"], "resources": ["agenttypes", "modelbackends", "loraadapters"], "verbs": _READ},
+    {
+        "apiGroups": ["agenttype.dev"],
+        "resources": ["agenttypes/status", "modelbackends/status", "loraadapters/status"],
+        "verbs": ["patch"],
+    },
+    {"apiGroups": [""], "resources": ["serviceaccounts", "configmaps", "services"], "verbs": _KEEP},
+    {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": _KEEP},
+    {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": _KEEP},
+    {"apiGroups": [""], "resources": ["pods"], "verbs": [*_READ, "patch"]},
+    {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
+]
+
+#: In the operator's own namespace.
+LEASE: Final[list[dict[str, Any]]] = [
+    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]},
+]
+
+
+def gate(binding: str) -> list[dict[str, Any]]:
+    """Rights over the one binding of all gates, by its name, which is its role's name too."""
+    group = "rbac.authorization.k8s.io"
+    return [
+        {
+            "apiGroups": [group],
+            "resources": ["clusterrolebindings"],
+            "resourceNames": [binding],
+            "verbs": ["get", "patch"],
+        },
+        {"apiGroups": [group], "resources": ["clusterroles"], "resourceNames": [binding], "verbs": ["bind"]},
+    ]
