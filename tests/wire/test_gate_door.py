@@ -53,6 +53,13 @@ def api(place):
 
 
 @pytest.fixture(scope="module")
+def adapters(place):
+    """One engine volume for every gate of this module: they serve the same document to the same engine."""
+    (place / "adapters").mkdir()
+    return place / "adapters"
+
+
+@pytest.fixture(scope="module")
 def document(green, red):
     callers = (
         caller("team-a/green", green.served_name, "base"),
@@ -63,9 +70,9 @@ def document(green, red):
 
 
 @pytest.fixture(scope="module")
-def running_gate(place, document, vllm, api, source):
+def running_gate(place, document, vllm, api, source, adapters):
     file = write_policy(place / "policy" / "gate.json", document)
-    with gate(file, vllm.url, source, place / "adapters", **api.options()) as running:
+    with gate(file, vllm.url, source, adapters, **api.options()) as running:
         yield running.until_ready()
 
 
@@ -264,15 +271,27 @@ def test_a_rotated_token_of_the_gates_own_is_read_anew(door, api):
         api.own_token.write_text(before)
 
 
-def test_an_api_server_with_another_authority_is_not_believed(place, document, vllm, api, source):
-    with token_reviews(place / "impostor") as impostor:
-        options = impostor.options() | {"api_ca": api.authority}
-        file = write_policy(place / "policy-2" / "gate.json", document)
-        with gate(file, vllm.url, source, place / "adapters-2", **options) as running:
-            running.until_ready()
-            answer = running.post(CHAT, chat(), impostor.token("team-a/green"))
-            assert (answer.status, answer.headers["x-agenttype-reason"]) == (503, "review-unavailable")
-            assert impostor.asked == []
+@pytest.fixture
+def own_gate(tmp_path):
+    """Starts a gate with an engine of its own: two keepers must never share one."""
+    document = a_gate_policy(callers=(caller("team-a/green", "base"),))
+    file = write_policy(tmp_path / "policy" / "gate.json", document)
+
+    def starting(engine, **options):
+        return gate(file, engine.url, tmp_path / "source", tmp_path / "adapters", **options)
+
+    return starting
+
+
+def test_an_api_server_with_another_authority_is_not_believed(tmp_path, own_gate, api):
+    with (
+        token_reviews(tmp_path / "impostor") as impostor,
+        simulator() as engine,
+        own_gate(engine, **impostor.options() | {"api_ca": api.authority}) as door,
+    ):
+        answer = door.until_ready().post(CHAT, chat(), impostor.token("team-a/green"))
+        assert (answer.status, answer.headers["x-agenttype-reason"]) == (503, "review-unavailable")
+        assert impostor.asked == []
 
 
 def opened(door, token, body):
@@ -324,12 +343,23 @@ def test_an_error_of_the_engine_passes_as_it_is(door, token, vllm):
     assert (answer.status, answer.json()["error"]["message"]) == (400, "too long")
 
 
-def test_a_body_larger_than_the_limit_is_413(place, document, vllm, api, source, token):
-    file = write_policy(place / "policy-3" / "gate.json", document)
-    with gate(file, vllm.url, source, place / "adapters-3", max_body=1000, **api.options()) as running:
-        running.until_ready()
-        answer = running.post(CHAT, chat(padding="x" * 2000), token)
+def test_a_body_larger_than_the_limit_is_413(own_gate, api, token):
+    with simulator() as engine, own_gate(engine, max_body=1000, **api.options()) as door:
+        answer = door.until_ready().post(CHAT, chat(padding="x" * 2000), token)
         assert (answer.status, answer.headers["x-agenttype-reason"]) == (413, "body-too-big")
+
+
+def test_more_bodies_than_fit_in_memory_are_told_to_come_back(own_gate, api, token):
+    with simulator() as engine, own_gate(engine, max_held=1500, **api.options()) as door:
+        door.until_ready()
+        engine.fault(CHAT, delay=1.0, times=1)
+        slow = threading.Thread(target=door.post, args=(CHAT, chat(padding="x" * 1000), token))
+        slow.start()
+        until(lambda: bool(engine.arrived(CHAT)))
+        answer = door.post(CHAT, chat(padding="x" * 1000), token)
+        assert (answer.status, answer.headers["x-agenttype-reason"]) == (503, "busy")
+        slow.join()
+        assert door.post(CHAT, chat(padding="x" * 1000), token).status == 200
 
 
 def test_calls_are_counted_by_agent_model_and_code(door, token):

@@ -33,6 +33,7 @@ def source(tmp_path):
 
 @pytest.fixture
 def volume(tmp_path):
+    (tmp_path / "adapters").mkdir()
     return tmp_path / "adapters"
 
 
@@ -385,7 +386,7 @@ def test_files_stay_while_the_engine_still_lists_the_adapter(start, document, vo
         assert len(vllm.arrived(UNLOAD)) == 3
 
 
-def test_files_are_not_deleted_while_the_engine_does_not_answer(start, document, volume, vllm, green):
+def test_files_are_not_deleted_while_the_engine_does_not_answer(start, document, volume, green):
     write_policy(document, a_gate_policy(green))
     with start() as keeper:
         keeper.until_ready()
@@ -394,6 +395,17 @@ def test_files_are_not_deleted_while_the_engine_does_not_answer(start, document,
     with start("http://127.0.0.1:1", check=0.05) as keeper:
         until(lambda: keeper.report().policy_hash == a_gate_policy().hash())
         assert folder_of(volume, green).exists()
+
+
+def test_a_volume_that_is_not_there_is_said_and_waited_for(start, document, volume, green):
+    volume.rmdir()
+    write_policy(document, a_gate_policy(green))
+    with start() as keeper:
+        until(lambda: "No such file" in str(keeper.report()), lambda: str(keeper.report()))
+        assert (keeper.state(green.served_name), keeper.health().status) == ("Loading", 503)
+        volume.mkdir()
+        keeper.until_ready()
+        assert keeper.adapter(green.served_name).message == ""
 
 
 def test_what_a_crash_left_behind_is_cleaned_up(start, document, source, volume, green):

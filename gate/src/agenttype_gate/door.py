@@ -5,6 +5,8 @@ caller's token nor any header that could address another caller's request (an en
 request's own name); the body passes byte for byte.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +33,7 @@ from agenttype_gate.engine import Engine
 from agenttype_gate.errors import (
     BodyLate,
     BodyTooBig,
+    Busy,
     EngineAway,
     EngineBroke,
     EngineSilent,
@@ -66,6 +69,7 @@ class Wire:
         deadlines: How long its answers may take.
         shares: Who may run now.
         max_body: The largest request body in bytes.
+        max_held: Bytes of request bodies that may be in memory, all calls together.
     """
 
     client: Client
@@ -73,6 +77,7 @@ class Wire:
     deadlines: Deadlines
     shares: Shares
     max_body: int
+    max_held: int
 
 
 @dataclass(slots=True)
@@ -99,6 +104,7 @@ class Door:
         self._engine = engine
         self._wire = wire
         self._metrics = metrics
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -123,16 +129,30 @@ class Door:
             await self._list(call, caller)
             return
         raw = await self._body(call)
+        with self._holding(len(raw)):
+            await self._call(call, account, raw)
+
+    async def _call(self, call: _Call, account: str, raw: bytes) -> None:
         model = body.model(raw)
         self._check(account, model)
         call.model = model
-        async with asgi.attended(call.receive), self._wire.shares.slot(caller.agent_type):
+        async with asgi.attended(call.receive), self._wire.shares.slot(call.agent_type):
             # It may have waited for its place: what held then is asked again, and nothing comes between it and the
             # counting of the call.
             snapshot = self._check(account, model)
             self._status.admit(snapshot, model)
             with self._status.call(model):
-                await self._forward(call, path, raw)
+                await self._forward(call, raw)
+
+    @contextmanager
+    def _holding(self, size: int) -> Iterator[None]:
+        if self._held + size > self._wire.max_held:
+            raise Busy("the gate holds as many calls as fit in its memory; come back in a moment")
+        self._held += size
+        try:
+            yield
+        finally:
+            self._held -= size
 
     def _caller(self, account: str) -> tuple[Snapshot, Caller]:
         snapshot = self._policies.current
@@ -170,9 +190,9 @@ class Door:
         call.code = 200
         await asgi.respond(call.send, 200, [answers.JSON], orjson.dumps({"object": "list", "data": cards}))
 
-    async def _forward(self, call: _Call, path: bytes, raw: bytes) -> None:
+    async def _forward(self, call: _Call, raw: bytes) -> None:
         fields = [field for field in call.scope["headers"] if field[0] in _PASSED]
-        request = Request(b"POST", self._wire.origin.target(path), fields, raw)
+        request = Request(b"POST", self._wire.origin.target(call.scope["raw_path"]), fields, raw)
         try:
             response = await self._wire.client.send(self._wire.origin, request, self._wire.deadlines)
         except (ConnectFailed, ConnectTimeout) as error:

@@ -13,12 +13,14 @@
     │   ├── BodyLate             408  the body did not arrive
     │   ├── BodyTooBig           413  the body is larger than we hold in memory
     │   ├── EngineBroke          502  the engine took the call and hung up
+    │   ├── Busy                 503  we hold as many bodies in memory as we may
     │   ├── Warming              503  the engine or the adapter is on its way: come back in a second
     │   ├── AdapterUnusable      503  the adapter will not come by waiting; its LoraAdapter says why
     │   ├── ReviewUnavailable    503  the API server cannot be asked, so nobody is let in
     │   └── EngineSilent         504  the engine took the call and said nothing
     ├── EngineAway               the engine cannot be reached or is not up: try again later
     │   └── EngineLost           it took the request and broke off: perhaps because of it
+    ├── VolumeTrouble            the engine's volume cannot be read or written: try again later
     ├── Spoiled                  our copy of an adapter is not what it was: unload it, delete it, fetch it anew
     └── AdapterFault             an adapter is broken by its own fault; the class is its reported state
         ├── Missing
@@ -99,6 +101,12 @@ class EngineBroke(Refusal):
     status, reason, kind, retry_after = 502, "engine-broke", "api_error", 1
 
 
+class Busy(Refusal):
+    """We hold as many bodies in memory as we may."""
+
+    status, reason, kind, retry_after = 503, "busy", "overloaded_error", 1
+
+
 class Warming(Refusal):
     """The engine or the adapter is on its way."""
 
@@ -129,6 +137,10 @@ class EngineAway(GateError):
 
 class EngineLost(EngineAway):
     """The engine took the request and broke off: perhaps because of it."""
+
+
+class VolumeTrouble(GateError):
+    """The engine's volume cannot be read or written: try again later."""
 
 
 class Spoiled(GateError):

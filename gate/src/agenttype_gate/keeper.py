@@ -13,7 +13,7 @@ from agenttype_api.gate_policy import AdapterReport, AdapterState, WantedAdapter
 
 from agenttype_gate import shapes
 from agenttype_gate.engine import Engine, Served
-from agenttype_gate.errors import AdapterFault, EngineAway, EngineLost, Rejected, Spoiled
+from agenttype_gate.errors import AdapterFault, EngineAway, EngineLost, Rejected, Spoiled, VolumeTrouble
 from agenttype_gate.metrics import Metrics
 from agenttype_gate.plan import Plan, Seen, plan
 from agenttype_gate.policies import Policies, Snapshot
@@ -71,13 +71,21 @@ class Keeper:
         self._spoiled: frozenset[str] = frozenset()
         self._strikes: Counter[str] = Counter()
         self._begun: dict[str, float] = {}
+        self._trouble = ""
 
     async def run(self, rest_seconds: float, base_config: Path | None) -> None:
         """Take turns for ever: every second while there is work, every `rest_seconds` at rest, at once when woken."""
-        await asyncio.to_thread(self._shelf.clean)
+        cleaned = False
         while True:
             self._status.wake.clear()
-            seconds = await self._turn(base_config)
+            try:
+                if not cleaned:
+                    await asyncio.to_thread(self._shelf.clean)
+                    cleaned = True
+                seconds = await self._turn(base_config)
+            except OSError as error:
+                self._say(f"the engine's volume cannot be used: {error.strerror}")
+                seconds = _WAIT_SECONDS
             try:
                 async with asyncio.timeout(rest_seconds if seconds is None else min(seconds, rest_seconds)):
                     await self._status.wake.wait()
@@ -104,9 +112,19 @@ class Keeper:
         except EngineAway as error:
             self._engine_away(snapshot, error)
             return _WAIT_SECONDS
+        except VolumeTrouble as error:
+            self._say(str(error))
+            self._report(snapshot, todo)
+            return _WAIT_SECONDS
+        self._trouble = ""
         if todo.at_rest and self._status.engine_ready:
             return None
         return _AGAIN_SECONDS if todo.acts and not self._newly_faulty(todo) else _WAIT_SECONDS
+
+    def _say(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            _log.error("volume", extra={"fields": {"error": trouble}})
+        self._trouble = trouble
 
     def _newly_faulty(self, todo: Plan) -> bool:
         return any(adapter.served_name in self._faults for adapter in todo.bring)
@@ -211,12 +229,12 @@ class Keeper:
         waiting = {adapter.served_name for adapter in todo.waiting}
         reports = {}
         for name, adapter in snapshot.wanted.items():
-            state, message = AdapterState.LOADING, ""
+            state, message = AdapterState.LOADING, self._trouble
             fault = self._faults.get(name)
             if fault is not None:
                 state, message = fault.error.state, str(fault.error)
             elif name in self._proven:
-                state = AdapterState.LOADED
+                state, message = AdapterState.LOADED, ""
             elif name in surplus:
                 state = AdapterState.CAPACITY_EXCEEDED
                 message = f"the engine holds {snapshot.document.max_adapters}; raise lora.maxAdapters"

@@ -30,6 +30,7 @@ class Options:
     api_ca: Path
     max_concurrent: int
     max_body: int
+    max_held: int
     max_adapter: int
     check: float
     first_byte: float
@@ -55,13 +56,14 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     add("--api-token", type=Path, default=Path(_ACCOUNT, "token"), help="the gate's own token; re-read, it rotates")
     add("--api-ca", type=Path, default=Path(_ACCOUNT, "ca.crt"), help="who may vouch for the API server")
     add("--max-concurrent", type=int, default=256, help="calls at the engine at once, shared fairly by the agents")
-    add("--max-body", type=int, default=32 * 1024 * 1024, help="largest request body")
+    add("--max-body", type=int, default=16 * 1024 * 1024, help="largest request body")
+    add("--max-held", type=int, default=128 * 1024 * 1024, help="request bodies held in memory, all together")
     add("--max-adapter", type=int, default=8 * 1024**3, help="largest adapter folder")
     add("--check", type=float, default=5.0, help="seconds between two looks at the engine while all is well")
     add("--first-byte", type=float, default=600.0, help="longest wait for the engine's answer to begin")
     add("--idle", type=float, default=300.0, help="longest silence of the engine within an answer")
-    add("--lame-duck", type=float, default=5.0, help="on SIGTERM: seconds of unreadiness before the doors close")
-    add("--drain", type=float, default=60.0, help="on SIGTERM: longest wait for calls in flight")
+    add("--lame-duck", type=float, default=0.0, help="on SIGTERM: seconds of unreadiness before the doors close")
+    add("--drain", type=float, default=100.0, help="on SIGTERM: longest wait for calls in flight")
     given = vars(parser.parse_args(arguments))
     if given["api_server"] is None:
         parser.error("--api-server is needed outside a cluster (KUBERNETES_SERVICE_HOST is not set)")

@@ -43,7 +43,7 @@ async def run(options: Options) -> None:
         Reviews(api_server.review, time.monotonic, metrics),
         status,
         engine,
-        Wire(outer, options.engine, deadlines, Shares(options.max_concurrent), options.max_body),
+        Wire(outer, options.engine, deadlines, Shares(options.max_concurrent), options.max_body, options.max_held),
         metrics,
     )
     keeper = Keeper(

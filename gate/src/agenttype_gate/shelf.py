@@ -20,7 +20,7 @@ from agenttype_api import digests
 from agenttype_api.gate_policy import WantedAdapter
 
 from agenttype_gate import preflight, safetensors
-from agenttype_gate.errors import DigestMismatch, Missing, Rejected, Spoiled
+from agenttype_gate.errors import DigestMismatch, Missing, Rejected, Spoiled, VolumeTrouble
 from agenttype_gate.preflight import Limits
 
 _SERVED: Final = re.compile(r"(?P<alias>[a-z](?:[-a-z0-9]*[a-z0-9])?)@(?P<digest>[0-9a-f]{12})")
@@ -61,7 +61,6 @@ class Shelf:
 
     def clean(self) -> None:
         """Remove what a killed predecessor left half done."""
-        self.target.mkdir(parents=True, exist_ok=True)
         for entry in _entries(self.target):
             if entry.name.startswith((_INCOMING, _OUTGOING)):
                 shutil.rmtree(entry)
@@ -87,6 +86,7 @@ class Shelf:
             Missing: The source has no such folder.
             DigestMismatch: The source's files are others.
             Rejected: They do not fit, or are no ordinary files.
+            VolumeTrouble: The engine's volume is full or cannot be used.
         """
         final = Path(self.path(adapter.served_name))
         if digests.short(adapter.digest) != final.name:
@@ -97,6 +97,22 @@ class Shelf:
             _check(final, limits)
             return
         source = self._source_of(adapter)
+        try:
+            self._take(adapter, source, final, limits)
+        except OSError as error:
+            raise VolumeTrouble(f"it cannot be copied to the engine's volume: {error.strerror}") from error
+
+    def delete(self, served_name: str) -> None:
+        """Delete the folder of a served name; call it only once the engine does not serve it any more."""
+        folder = Path(self.path(served_name))
+        if folder.is_dir():
+            outgoing = Path(tempfile.mkdtemp(prefix=_OUTGOING, dir=self.target))
+            folder.rename(outgoing / folder.name)
+            shutil.rmtree(outgoing)
+        if folder.parent.is_dir() and not any(folder.parent.iterdir()):
+            folder.parent.rmdir()
+
+    def _take(self, adapter: WantedAdapter, source: Path, final: Path, limits: Limits) -> None:
         incoming = Path(tempfile.mkdtemp(prefix=_INCOMING, dir=self.target))
         try:
             found = digests.folder_digest(self._copy(source, incoming))
@@ -111,16 +127,6 @@ class Shelf:
             incoming.rename(final)
         finally:
             shutil.rmtree(incoming, ignore_errors=True)
-
-    def delete(self, served_name: str) -> None:
-        """Delete the folder of a served name; call it only once the engine does not serve it any more."""
-        folder = Path(self.path(served_name))
-        if folder.is_dir():
-            outgoing = Path(tempfile.mkdtemp(prefix=_OUTGOING, dir=self.target))
-            folder.rename(outgoing / folder.name)
-            shutil.rmtree(outgoing)
-        if folder.parent.is_dir() and not any(folder.parent.iterdir()):
-            folder.parent.rmdir()
 
     def _source_of(self, adapter: WantedAdapter) -> Path:
         try:

@@ -1,0 +1,121 @@
+"""What the gate reads of a request: its path, its token, its model."""
+
+import contextlib
+import json
+
+import pytest
+from agenttype_api.policy import WireProtocol
+from agenttype_gate import answers, bearer, body, paths
+from agenttype_gate.errors import BadBody, NotACaller, Refusal, TokenRefused, Warming
+from hypothesis import given
+from hypothesis import strategies as st
+
+POSTS = (
+    b"/v1/chat/completions",
+    b"/v1/completions",
+    b"/v1/responses",
+    b"/v1/embeddings",
+    b"/v1/messages",
+    b"/v1/messages/count_tokens",
+    b"/tokenize",
+)
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_the_allow_list_takes_posts(path):
+    assert paths.allowed("POST", path)
+    assert not paths.allowed("GET", path)
+
+
+def test_the_list_of_models_takes_gets():
+    assert paths.allowed("GET", b"/v1/models")
+    assert not paths.allowed("POST", b"/v1/models")
+
+
+@given(st.binary(max_size=60))
+def test_no_other_path_is_allowed(path):
+    assert paths.allowed("POST", path) == (path in POSTS)
+
+
+@pytest.mark.parametrize("path", [b"/v1/load_lora_adapter", b"/v1/chat/completions/", b"/V1/models", b"/detokenize"])
+def test_what_only_looks_allowed_is_not(path):
+    assert not paths.allowed("POST", path)
+    assert not paths.allowed("GET", path)
+
+
+@pytest.mark.parametrize("value", ["Bearer a.b.c", "bearer a.b.c", "BEARER  a-_.b.c "])
+def test_one_bearer_token_is_taken(value):
+    assert bearer.token([(b"authorization", value.encode())]).endswith(".b.c")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [],
+        [b""],
+        [b"Bearer"],
+        [b"Bearer "],
+        [b"Bearer a.b"],
+        [b"Bearer a.b.c.d"],
+        [b"Bearer a.b.c, Bearer d.e.f"],
+        [b"Bearer a.b.c", b"Bearer d.e.f"],
+        [b"Basic a.b.c"],
+        [b"Bearer a.b.\xc3"],
+        [b"Bearer " + b"a" * 9000 + b".b.c"],
+    ],
+)
+def test_anything_else_is_no_token(values):
+    with pytest.raises(TokenRefused):
+        bearer.token([(b"authorization", value) for value in values])
+
+
+def test_the_model_is_read_wherever_it_stands():
+    assert body.model(b' {"messages": [{"model": "inner"}], "model": "outer"}\n') == "outer"
+
+
+def test_members_that_are_doubled_below_the_top_are_the_callers_own_business():
+    assert body.model(b'{"tools": {"a": 1, "a": 2}, "model": "m"}') == "m"
+
+
+@given(st.dictionaries(st.text(max_size=5), st.text(max_size=5)), st.text(min_size=1))
+def test_the_model_that_is_judged_is_the_one_that_any_reader_reads(members, name):
+    assert body.model(json.dumps(members | {"model": name}).encode()) == name
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_are_read_or_refused(raw):
+    with contextlib.suppress(BadBody):
+        assert body.model(raw) == json.loads(raw)["model"]
+
+
+@pytest.mark.parametrize("raw", [b'{"model": "a", "\\u006dodel": "b"}', b'{"x": 1, "x": 2, "model": "a"}'])
+def test_a_member_said_twice_is_refused(raw):
+    with pytest.raises(BadBody):
+        body.model(raw)
+
+
+def test_a_refusal_that_repeating_cannot_change_says_so():
+    status, headers, raw = answers.refusal(NotACaller("no"), WireProtocol.OPENAI)
+    assert status == 403
+    assert (b"x-should-retry", b"false") in headers
+    assert b"retry-after" not in dict(headers)
+    assert json.loads(raw)["error"] == {
+        "message": "no",
+        "type": "permission_error",
+        "param": None,
+        "code": "not-a-caller",
+    }
+
+
+def test_warming_says_when_to_come_back_and_why():
+    status, headers, raw = answers.refusal(Warming("soon"), WireProtocol.ANTHROPIC)
+    assert status == 503
+    assert {b"retry-after": b"1", b"x-agenttype-reason": b"warming"}.items() <= dict(headers).items()
+    assert b"x-should-retry" not in dict(headers)
+    assert json.loads(raw) == {"type": "error", "error": {"type": "overloaded_error", "message": "soon"}}
+
+
+def test_every_refusal_has_a_status_a_reason_and_a_kind():
+    kinds = Refusal.__subclasses__()
+    assert len({kind.reason for kind in kinds}) == len(kinds)
+    assert {kind.status // 100 for kind in kinds} == {4, 5}
