@@ -5,7 +5,7 @@ import socket
 
 import pytest
 from agenttype_api import policy as api
-from sidecars import a_backend, a_chat, a_limit, a_policy, a_route, sidecar, together
+from sidecars import a_backend, a_chat, a_limit, a_policy, a_route, sidecar
 from simulators import simulator
 
 CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
@@ -155,7 +155,7 @@ def test_a_long_prompt_without_a_bound_leaves_its_answer_the_room_that_the_conte
 
 def test_two_hundred_calls_at_once_against_a_budget_for_fifty_send_exactly_fifty(vllm):
     with sidecar(policy=a_policy(vllm.url, limits=(a_limit(50, "Requests", "calls"),))) as car:
-        answers = together(200, lambda _: car.chat(max_tokens=4).status)
+        answers = car.at_once(*[a_chat(max_tokens=4)] * 200)
         assert (answers.count(200), answers.count(429)) == (50, 150)
         assert len(vllm.arrived(CHAT)) == 50
         assert (car.spent("calls"), car.held("calls")) == (50, 0)
@@ -163,11 +163,11 @@ def test_two_hundred_calls_at_once_against_a_budget_for_fifty_send_exactly_fifty
 
 
 def test_two_hundred_calls_at_once_never_overspend_a_token_budget():
-    with simulator(tokens_per_second=200) as vllm, sidecar(policy=a_policy(vllm.url, 5000)) as car:
-        answers = together(200, lambda number: car.chat(max_tokens=20, stream=number % 2 == 0).status)
+    with simulator(tokens_per_second=200) as vllm, sidecar(policy=a_policy(vllm.url, 2000)) as car:
+        answers = car.at_once(*[a_chat(max_tokens=20), a_chat(max_tokens=20, stream=True)] * 100)
         used = vllm.total("vllm:prompt_tokens_total") + vllm.total("vllm:generation_tokens_total")
         assert set(answers) <= {200, 429}
-        assert 0 < used == car.spent() <= 5000
+        assert 0 < used == car.spent() <= 2000
         assert car.total("agenttype_budget_overspend_total") == 0
 
 
