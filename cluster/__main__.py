@@ -10,7 +10,7 @@ from pathlib import Path
 if __package__ in {None, ""}:  # run as a folder: the folder itself is on the path, its parent must be
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from cluster import binaries, bring_up, health, images, journal, lock, paths, progress, teardown
+from cluster import binaries, bring_up, health, images, interrupts, journal, lock, paths, progress, teardown
 from cluster.errors import ClusterError, UnmetError
 
 
@@ -20,13 +20,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if not sys.platform.startswith("linux"):
             raise UnmetError(f"the embedded cluster needs Linux, not {sys.platform}", "use kind, or a Linux machine")
-        return int(options.command(options))
+        with interrupts.raised():
+            return int(options.command(options))
     except ClusterError as error:
         progress.say(f"error: {error}")
         return error.exit_code
-    except KeyboardInterrupt:
-        progress.say("error: stopped by SIGINT")
-        return 130
+    except OSError as error:  # a file or command of this machine; its own text names which
+        progress.say(f"error: {error}")
+        return ClusterError.exit_code
 
 
 def _build(options: argparse.Namespace) -> int:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from cluster import (
     base_images,
@@ -13,6 +12,7 @@ from cluster import (
     components,
     control_plane,
     health,
+    interrupts,
     journal,
     links,
     lock,
@@ -23,13 +23,12 @@ from cluster import (
     progress,
     teardown,
 )
-from cluster.errors import ClusterError, StoppedError, UnmetError
+from cluster.errors import ClusterError, UnmetError
 from cluster.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from types import FrameType
 
     from cluster.paths import Home
 
@@ -39,7 +38,7 @@ _ATTEMPTS = 3
 def control_plane_only(home: Home) -> None:
     """etcd, API server and controllers on free loopback ports; any number side by side, no root needed."""
     program_folder = binaries.build(binaries.CONTROL_PLANE)
-    with interruptible(), lock.hold(home) as held:
+    with lock.hold(home) as held:
         if not fresh(home, full=False):
             return
         for attempt in range(1, _ATTEMPTS + 1):
@@ -76,27 +75,26 @@ def _control_plane_once(home: Home, program_folder: Path, held: int) -> None:
 def full(home: Home) -> None:
     """A whole cluster of one node; one per machine."""
     packages.require_root("a full cluster")
-    with interruptible():
-        packages.ensure(packages.NODE)
-        program_folder = binaries.build()
-        pause = base_images.pause(program_folder)
-        with lock.hold(home) as held:
-            if not fresh(home, full=True):
-                return
-            written = journal.Journal(home.journal)
-            with undone_on_failure(home):
-                mark = written.begin(full=True)
-                claim.take(home, written, teardown.run)
-                plan = _full_plan(home, program_folder)
-                links.check(plan.network)
-                packet_filter.check()
-                ports.check()
-                control_plane.prepare(plan)
-                node.prepare(plan)
-                node.make_host(plan, written)
-                node.start(plan, Supervisor(home, mark, held), pause)
-                written.ready()
-            progress.say(f"ready: {plan.server}, kubeconfig {home.kubeconfig}")
+    packages.ensure(packages.NODE)
+    program_folder = binaries.build()
+    pause = base_images.pause(program_folder)
+    with lock.hold(home) as held:
+        if not fresh(home, full=True):
+            return
+        written = journal.Journal(home.journal)
+        with undone_on_failure(home):
+            mark = written.begin(full=True)
+            claim.take(home, written, teardown.run)
+            plan = _full_plan(home, program_folder)
+            links.check(plan.network)
+            packet_filter.check()
+            ports.check()
+            control_plane.prepare(plan)
+            node.prepare(plan)
+            node.make_host(plan, written)
+            node.start(plan, Supervisor(home, mark, held), pause)
+            written.ready()
+        progress.say(f"ready: {plan.server}, kubeconfig {home.kubeconfig}")
 
 
 def _full_plan(home: Home, program_folder: Path) -> components.Plan:
@@ -137,26 +135,9 @@ def undone_on_failure(home: Home) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
         nothing_ran = isinstance(error, UnmetError)
-        teardown.run(home, keep=not nothing_ran)
-        if nothing_ran:
-            lock.remove(home)
+        with interrupts.ignored():
+            teardown.run(home, keep=not nothing_ran)
+            if nothing_ran:
+                lock.remove(home)
         raise
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Make SIGINT and SIGTERM an ordinary error, so that everything on the way is undone."""
-
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        del frame
-        raise StoppedError(f"stopped by {signal.Signals(number).name}; what was made is removed")
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster import mounts, processes
+from cluster.errors import UnmetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,11 @@ def make(journal: Journal) -> None:
         if (root / "cgroup.controllers").exists():
             with contextlib.suppress(OSError):  # in hybrid mode the controllers live in v1, and this refuses
                 (root / "cgroup.subtree_control").write_text(_NEEDED)
-        (root / NAME).mkdir(exist_ok=True)
+        try:
+            (root / NAME).mkdir(exist_ok=True)
+        except OSError as error:
+            fix = "use a machine, or a privileged container, that may write its cgroups"
+            raise UnmetError(f"cannot make a cgroup in {root}: {error.strerror}", fix) from error
 
 
 def kill(record: Record, tick: Callable[[], None]) -> None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from typing import TYPE_CHECKING
 
 from cluster.errors import BrokenError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _ADMIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -32,6 +36,7 @@ def output(*command: str, given: str | None = None) -> str:
     return done.stdout
 
 
-def succeeds(*command: str) -> bool:
+def succeeds(*command: str, env: Mapping[str, str] | None = None) -> bool:
     """Run a command whose failure is an answer."""
-    return subprocess.run(command, capture_output=True, check=False, env=environment(), timeout=60).returncode == 0
+    done = subprocess.run(command, capture_output=True, check=False, env=env or environment(), timeout=60)
+    return done.returncode == 0

@@ -104,6 +104,7 @@ def controller_manager(plan: Plan) -> Component:
         f"--root-ca-file={plan.home.pki / 'ca.crt'}",
         f"--cluster-signing-cert-file={plan.home.pki / 'ca.crt'}",
         f"--cluster-signing-key-file={plan.home.pki / 'ca.key'}",
+        f"--flex-volume-plugin-dir={plan.home / 'volume-plugins'}",
         # At the default of 20 requests a second, making its controllers' accounts takes three seconds.
         "--kube-api-qps=500", "--kube-api-burst=500",
         "--secure-port=0", "--profiling=false",
@@ -130,7 +131,8 @@ def kubelet(plan: Plan) -> Component:
     return _component(
         plan, "kubelet",
         f"--config={plan.home.config('kubelet.json')}", f"--kubeconfig={plan.home.config('kubelet')}",
-        f"--root-dir={plan.home / 'kubelet'}", f"--hostname-override={plan.node}",
+        f"--root-dir={plan.home / 'kubelet'}", f"--cert-dir={plan.home / 'kubelet-pki'}",
+        f"--hostname-override={plan.node}",
         f"--node-ip={plan.network.address}",
     )  # fmt: skip
 

@@ -5,14 +5,28 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from cluster import base_images, binaries, commands, configs, content_key, lock, mounts, node, packages, paths, progress
+from cluster import (
+    base_images,
+    binaries,
+    buildah,
+    commands,
+    configs,
+    content_key,
+    lock,
+    node,
+    packages,
+    paths,
+    progress,
+)
 from cluster.errors import UnmetError
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 _BUILTIN = {"base": base_images.BASE_IMAGE, "pause": configs.PAUSE_IMAGE}
-_CERTIFICATES = Path("/etc/ssl/certs")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +71,8 @@ def build(wanted: Build) -> Path:
         packages.ensure(packages.IMAGES)
         target.mkdir(parents=True, exist_ok=True)
         with lock.alone(base_images.folder() / "build.lock", "wait for another image build"):
-            _build(wanted, name, arguments, archive, base)
+            ignore = content_key.ignore_file(wanted.dockerfile, wanted.context)
+            _build(buildah.Recipe(name, wanted.dockerfile, wanted.context, ignore, arguments), archive, base)
     _point(target, archive)
     return archive
 
@@ -91,46 +106,25 @@ def _archive(name: str) -> Path:
     return current.resolve()
 
 
-def _build(wanted: Build, name: str, arguments: dict[str, str], archive: Path, base: Path) -> None:
-    storage = paths.cache() / "buildah"
-    buildah = [
-        "buildah",
-        "--root",
-        str(storage / "storage"),
-        "--runroot",
-        str(storage / "run"),
-        "--storage-driver=overlay",
-    ]
-    log = archive.with_suffix(".log")
-    fresh = archive.with_suffix(".writing")
+def _build(recipe: buildah.Recipe, archive: Path, base: Path) -> None:
+    builder = buildah.Buildah()
+    log, fresh = archive.with_suffix(".log"), archive.with_suffix(".writing")
     fresh.unlink(missing_ok=True)
+    # One tag per content of the base: the storage outlives a change of it.
     tag = f"localhost/agenttype-base:{hashlib.sha256(base.name.encode()).hexdigest()[:12]}"
     try:
-        with progress.step(f"build {name}") as shown:
-            if not commands.succeeds(*buildah, "inspect", "--type=image", tag):
-                progress.run([*buildah, "pull", f"docker-archive:{base}"], shown=shown, log=log)
-                commands.output(*buildah, "tag", base_images.BASE_IMAGE, tag)
-            commands.output(*buildah, "tag", tag, base_images.BASE_IMAGE)
-            progress.run(
-                [*buildah, *_arguments(wanted, name, arguments)], shown=shown, log=log, env=commands.environment()
-            )
-        with progress.step(f"save {name}") as shown:
-            progress.run([*buildah, "push", name, f"docker-archive:{fresh}:{name}"], shown=shown, log=log)
+        with progress.step(f"build {recipe.name}") as shown:
+            if not builder.has(tag):
+                builder.run(shown, log, "pull", f"docker-archive:{base}")
+                builder.run(shown, log, "tag", base_images.BASE_IMAGE, tag)
+            builder.run(shown, log, "tag", tag, base_images.BASE_IMAGE)
+            builder.run(shown, log, *buildah.arguments(recipe))
+        with progress.step(f"save {recipe.name}") as shown:
+            builder.run(shown, log, "push", recipe.name, f"docker-archive:{fresh}:{recipe.name}")
         fresh.rename(archive)
     finally:
         fresh.unlink(missing_ok=True)
-        mounts.unmount_below(storage)
-
-
-def _arguments(wanted: Build, name: str, arguments: dict[str, str]) -> list[str]:
-    ignore = content_key.ignore_file(wanted.dockerfile, wanted.context)
-    certificates = ["--volume", f"{_CERTIFICATES}:{_CERTIFICATES}:ro"] if _CERTIFICATES.is_dir() else []
-    return [
-        "build", "--isolation=chroot", "--format=docker", "--layers", "--pull-never", f"--tag={name}", *certificates,
-        *(f"--build-arg={key}={value}" for key, value in sorted(arguments.items())),
-        *([f"--ignorefile={ignore}"] if ignore else []),
-        f"--file={wanted.dockerfile}", str(wanted.context),
-    ]  # fmt: skip
+        builder.close()
 
 
 def _store(name: str) -> Path:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -78,7 +80,13 @@ def run(
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=cwd, env=env
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            env=env,
+            start_new_session=True,
         )
         try:
             while True:
@@ -88,7 +96,7 @@ def run(
                 except subprocess.TimeoutExpired:
                     shown.tick()
         except BaseException:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)  # with its children: compilers, package managers
             process.wait()
             raise
     if code:

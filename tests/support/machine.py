@@ -4,7 +4,17 @@ import subprocess
 from pathlib import Path
 
 #: Where the programs of a node write, whatever folder they are given.
-_SHARED = ("/run", "/var/lib", "/var/lib/cni", "/var/lib/kubelet", "/var/log", "/opt", "/etc", "/usr/libexec")
+_SHARED = (
+    "/run",
+    "/var/lib",
+    "/var/lib/cni",
+    "/var/lib/kubelet",
+    "/var/log",
+    "/opt",
+    "/etc",
+    "/usr/libexec",
+    "/etc/cni",
+)
 #: Where images are built, perhaps by another program just now.
 _IMAGE_BUILDS = "/agenttype/cluster/buildah/"
 _SETTINGS = ("net/ipv4/ip_forward", "vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops")
