@@ -61,7 +61,7 @@ class Route(Document):
 
     match: tuple[str, ...]
     backend: str
-    model: str | None
+    model: str | None = None
     """Served name that goes upstream; None: the caller's own name."""
     adapter: str | None = None
     """Alias of the adapter, for metrics."""
