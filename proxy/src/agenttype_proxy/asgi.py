@@ -110,17 +110,19 @@ class Attended:
     deadline: whatever the block awaits, an upstream above all, is cancelled within one turn of the loop.
     """
 
-    __slots__ = ("_cancelled", "_future", "_receive", "_task")
+    __slots__ = ("_before", "_cancelled", "_future", "_over", "_receive", "_task")
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._cancelled = False
+        self._over = False
 
     async def __aenter__(self) -> Self:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("attended() needs a task")
         self._task = task
+        self._before = task.cancelling()
         self._future = watch_disconnect(self._receive)
         self._future.add_done_callback(self._cancel)
         return self
@@ -128,13 +130,16 @@ class Attended:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
+        self._over = True
         self._future.remove_done_callback(self._cancel)
         if not self._cancelled:
             self._future.cancel()
-        elif self._task.uncancel() == 0 and kind is asyncio.CancelledError:
+        elif self._task.uncancel() <= self._before and kind is asyncio.CancelledError:
             raise CallerGone("the caller hung up") from error
 
-    def _cancel(self, _: "asyncio.Future[None]") -> None:
+    def _cancel(self, gone: "asyncio.Future[None]") -> None:
+        if self._over or gone.cancelled():  # over: the caller left in the very turn in which the block ended
+            return
         self._cancelled = True
         self._task.cancel()
 

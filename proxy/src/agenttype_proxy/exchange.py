@@ -43,8 +43,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_body", "_bodyless", "_chunked", "_chunks", "_continue", "_delivered", "_gone", "_left", "_line", "_news",
-        "_touched", "complete", "disconnected", "keep_alive", "received", "started", "waiting",
+        "_body", "_bodyless", "_chunked", "_chunks", "_continue", "_delivered", "_left", "_line", "_news",
+        "_touched", "_watchers", "complete", "disconnected", "keep_alive", "received", "started", "waiting",
     )  # fmt: skip
 
     def __init__(self, line: Line, scope: Scope, *, keep_alive: bool) -> None:
@@ -66,7 +66,7 @@ class Exchange:
         self._chunked = False
         self._left: int | None = None
         self._news: asyncio.Event | None = None
-        self._gone: asyncio.Future[None] | None = None
+        self._watchers: list[asyncio.Future[None]] = []
         scope["extensions"] = {CUT: self.cut}
 
     # The app's side.
@@ -112,11 +112,12 @@ class Exchange:
 
     def gone(self) -> "asyncio.Future[None]":
         """Return a future that completes when the caller hangs up; see ``asgi.watch_disconnect``."""
-        if self._gone is None or self._gone.cancelled():
-            self._gone = asyncio.get_running_loop().create_future()
-            if self.disconnected:
-                self._gone.set_result(None)
-        return self._gone
+        watcher = asyncio.get_running_loop().create_future()  # one each: who cancels his leaves the others theirs
+        if self.disconnected:
+            watcher.set_result(None)
+        else:
+            self._watchers.append(watcher)
+        return watcher
 
     def cut(self) -> None:
         """End the connection so that the caller can tell that the response is not whole."""
@@ -147,8 +148,10 @@ class Exchange:
         """Mark the caller as gone."""
         self.disconnected = True
         self.wake()
-        if self._gone is not None and not self._gone.done():
-            self._gone.set_result(None)
+        for watcher in self._watchers:
+            if not watcher.done():
+                watcher.set_result(None)
+        self._watchers.clear()
 
     def fail(self) -> None:
         """Answer for an app that raised or went silent: 500 where nothing was said yet, else a cut."""

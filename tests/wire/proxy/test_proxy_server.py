@@ -623,6 +623,17 @@ async def test_a_caller_that_leaves_is_noticed_even_behind_pipelined_requests():
             assert isinstance(await events.get(), CallerGone)
 
 
+async def test_an_attended_block_within_another_ends_without_it():
+    async def app(scope, receive, send):
+        async with asgi.attended(receive):
+            async with asgi.attended(receive):
+                pass
+            await asyncio.sleep(0.01)
+            await asgi.respond(send, 200, [], b"ok")
+
+    assert (await ask(app, HANGING_UP)).endswith(b"ok")
+
+
 async def test_an_attended_block_that_ends_first_is_left_alone():
     async def app(scope, receive, send):
         async with asgi.attended(receive):
