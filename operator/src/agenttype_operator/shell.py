@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import kopf
+from agenttype_api import keys
 from kubernetes.aio import client
 
 from agenttype_operator import cluster, kinds
@@ -124,7 +125,12 @@ async def _in_thread(handlers: kopf.OperatorRegistry, namespaces: Sequence[str])
         try:
             asyncio.run(
                 kopf.operator(
-                    registry=handlers, clusterwide=not namespaces, namespaces=list(namespaces), stop_flag=stop
+                    registry=handlers,
+                    clusterwide=not namespaces,
+                    namespaces=list(namespaces),
+                    stop_flag=stop,
+                    # Left to itself kopf asks for its user's name, and the numeric uid of an image has none.
+                    identity=keys.FIELD_MANAGER,  # type: ignore[arg-type]  # a str type that kopf hides
                 )
             )
             ended.set_result(None)
