@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 KIND = "cgroup"
 NAME = "agenttype-cluster"
-_NEEDED = "+cpuset +cpu +memory +pids"
+_CONTROLLERS = {"cpuset", "cpu", "io", "memory", "hugetlb", "pids"}  # the kubelet insists on those that exist
 _TRIES = 20
 
 
@@ -26,14 +26,23 @@ def make(journal: Journal) -> None:
     """Make it: the kubelet refuses a root that is absent from any hierarchy."""
     journal.effect(KIND, NAME)
     for root in mounts.of_type("cgroup"):
-        if (root / "cgroup.controllers").exists():
-            with contextlib.suppress(OSError):  # in hybrid mode the controllers live in v1, and this refuses
-                (root / "cgroup.subtree_control").write_text(_NEEDED)
+        _enable(root)
         try:
             (root / NAME).mkdir(exist_ok=True)
         except OSError as error:
             fix = "use a machine, or a privileged container, that may write its cgroups"
             raise UnmetError(f"cannot make a cgroup in {root}: {error.strerror}", fix) from error
+
+
+def _enable(root: Path) -> None:
+    """Hand a v2 hierarchy's controllers to its children, as every container runtime does; in v1 they need no leave."""
+    try:
+        available = (root / "cgroup.controllers").read_text().split()
+    except FileNotFoundError:
+        return
+    for name in sorted(_CONTROLLERS.intersection(available)):
+        with contextlib.suppress(OSError):  # refused in a nested root; the kubelet then names what it misses
+            (root / "cgroup.subtree_control").write_text(f"+{name}")
 
 
 def kill(record: Record, tick: Callable[[], None]) -> None:
