@@ -87,6 +87,15 @@ def test_an_engine_that_breaks_is_charged_the_prompt(car, vllm):
     assert car.spent() > 0
 
 
+def test_an_engine_that_takes_more_than_it_was_allowed_is_charged_and_reported(vllm):
+    with sidecar(policy=a_policy(vllm.url, 1000)) as car:
+        vllm.fault(CHAT, status=200, times=1, body={"usage": {"prompt_tokens": 3, "completion_tokens": 5000}})
+        assert car.chat(max_tokens=40).status == 200
+        assert car.spent() == 5003
+        assert car.total("agenttype_budget_overspend_total", 'limit="run"') == 1
+        assert car.chat(max_tokens=40).status == 429
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422, 429])
 def test_a_call_that_is_turned_down_costs_nothing(car, vllm, status):
     vllm.fault(CHAT, status=status, times=1, headers={"retry-after": "7"}, body={"error": {"message": "no"}})

@@ -7,7 +7,7 @@ ours only in case (some servers ignore case), numbers that are no JSON.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from agenttype_sidecar.errors import MalformedBody
@@ -51,13 +51,15 @@ class Body:
             MalformedBody: It is not one JSON object, is nested too deep, or is ambiguous.
         """
         self.size = len(raw)
-        if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
-            _check_brackets(raw)
         try:
             self._text = raw.decode()
             self._first, self.members = _members(self._text)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise MalformedBody("the body is not valid JSON") from error
+        except RecursionError as error:
+            raise MalformedBody(f"the body is nested deeper than {MAX_DEPTH} levels") from error
+        if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
+            _check_depth(self.members)
 
     def get(self, name: str) -> Any:
         """Return the value of a top-level member, None where there is none."""
@@ -136,17 +138,16 @@ def _check_name(name: str, found: _Members) -> None:
         raise MalformedBody(f"write the member {name.lower()} in lower case; other spellings are ambiguous")
 
 
-def _check_brackets(raw: bytes) -> None:
-    """Refuse deep nesting before a recursive parser meets it; strings are skipped, the rest need not be valid."""
-    depth = 0
-    for match in _BRACKETS.finditer(raw):
-        token = match.group()
-        if token in b"[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise MalformedBody(f"the body is nested deeper than {MAX_DEPTH} levels")
-        elif token in b"]}":
-            depth -= 1
+def _check_depth(members: _Members) -> None:
+    """Refuse deep nesting: not every reader that comes after us is as careful with its stack."""
+    level = [member.value for member in members.values() if isinstance(member.value, dict | list)]
+    for _ in range(MAX_DEPTH - 1):
+        if not level:
+            return
+        level = [child for node in level for child in _children(node) if isinstance(child, dict | list)]
+    if level:
+        raise MalformedBody(f"the body is nested deeper than {MAX_DEPTH} levels")
 
 
-_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+def _children(node: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return node.values() if isinstance(node, dict) else node

@@ -18,6 +18,8 @@ MIN_OUTPUT: Final = 16
 DEFAULT_OUTPUT: Final = 4096
 #: Tokens that a chat template adds on top of the body's bytes.
 TEMPLATE_TOKENS: Final = 64
+#: And where tools are declared: templates explain at some length how to call one.
+TOOL_TOKENS: Final = 256
 
 
 class Amounts(NamedTuple):
@@ -97,13 +99,13 @@ class Line(NamedTuple):
         return max(0, self.limit.max - self.spent - self.held)
 
 
-def prompt_bound(size: int, context: int | None, prompts: int = 1) -> int:
-    """Return an upper bound of the input tokens of a body of `size` bytes.
+def prompt_bound(size: int, context: int | None, prompts: int = 1, *, tools: bool = False) -> int:
+    """Return an upper bound of the input tokens of a body of `size` bytes that perhaps declares tools.
 
     A byte-level tokenizer makes at most one token of a byte, and the body's JSON syntax outweighs what a chat
     template writes around the messages. The engine refuses what exceeds its context.
     """
-    bound = size + TEMPLATE_TOKENS
+    bound = size + TEMPLATE_TOKENS + (TOOL_TOKENS if tools else 0)
     return bound if context is None else min(bound, context * prompts)
 
 

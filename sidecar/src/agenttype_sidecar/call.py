@@ -98,7 +98,7 @@ def ask(call: Call, exact: int | None = None) -> Ask | None:
     if exact is not None:
         prompt = exact
     elif call.bounded:
-        prompt = budget.prompt_bound(call.body.size, context, call.prompts)
+        prompt = budget.prompt_bound(call.body.size, context, call.prompts, tools=bool(call.body.get("tools")))
     elif context is not None:
         prompt = context * call.prompts
     else:

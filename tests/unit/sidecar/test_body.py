@@ -97,9 +97,14 @@ def test_deep_nesting_is_refused():
         Body(b'{"a":' + b"[" * MAX_DEPTH + b"]" * MAX_DEPTH + b"}")
 
 
-def test_very_deep_nesting_is_refused_before_a_parser_recurses():
+@pytest.mark.parametrize("closed", [b"", b"}" * 1_000_001])
+def test_very_deep_nesting_is_refused_and_breaks_nothing(closed):
     with pytest.raises(MalformedBody):
-        Body(b'{"a":' + b'{"a":' * 1_000_000)
+        Body(b'{"a":' + b'{"a":' * 1_000_000 + closed)
+
+
+def test_nesting_up_to_the_limit_is_taken():
+    assert Body(b'{"a":' + b"[" * (MAX_DEPTH - 1) + b"]" * (MAX_DEPTH - 1) + b"}").members
 
 
 def test_many_brackets_side_by_side_or_in_texts_are_no_nesting():

@@ -81,6 +81,11 @@ def test_a_prompt_is_bounded_by_its_bytes_and_by_the_context():
     assert calls.ask(large, exact=1500) == Ask(1500, 5, 1, 2048)
 
 
+def test_tools_leave_room_for_what_templates_say_about_them():
+    call = read(a_chat(max_tokens=5, tools=[{"type": "function"}]))
+    assert calls.ask(call).prompt == call.body.size + 64 + 256
+
+
 @pytest.mark.parametrize("body", [{"messages": IMAGE}, {"chat_template": "{% for i in range(9) %}x{% endfor %}"}])
 def test_what_bytes_do_not_bound_takes_the_whole_context(body):
     assert calls.ask(read(a_chat() | body)).prompt == 2048
