@@ -103,6 +103,15 @@ class Gate:
         """POST to the data path."""
         return self.call("POST", path, body, token, **headers)
 
+    def leave_after_first_bytes(self, path: str, body: Any, token: str) -> bytes:
+        """POST, read what comes first, and hang up."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports["gate"], timeout=60)
+        fields = {"content-type": "application/json", "authorization": f"Bearer {token}"}
+        connection.request("POST", path, json.dumps(body), fields)
+        first = connection.getresponse().read1(64)
+        connection.close()
+        return first
+
     def health(self, path: str = "/readyz") -> Answer:
         """GET from the health port."""
         return _ask(self.ports["health"], "GET", path)
