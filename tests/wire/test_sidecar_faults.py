@@ -195,6 +195,7 @@ def test_a_damaged_ledger_keeps_the_sidecar_from_starting(vllm, tmp_path):
         pass
 
 
+@pytest.mark.timeout(300)
 def test_a_sidecar_that_is_killed_twenty_times_never_forgets_nor_overspends(tmp_path):
     """Each life takes calls until it is killed at a random moment; the engine counts what it really did."""
     moments = random.Random(7)

@@ -18,7 +18,10 @@ GOVERNED: Final = frozenset(
     {"model", "max_tokens", "max_completion_tokens", "n", "best_of", "stream", "stream_options", "prompt", "messages"}
 )
 
-_BLANK: Final = re.compile(r"[ \t\n\r]*")
+_BLANKS: Final = re.compile(r"[ \t\n\r]*")
+_OPENING: Final = re.compile(r"[ \t\n\r]*(\{)[ \t\n\r]*")
+_KEY: Final = re.compile(r'[ \t\n\r]*("(?:[^"\\\x00-\x1f]|\\.)*+")[ \t\n\r]*:[ \t\n\r]*')
+_SIGN: Final = re.compile(r"[ \t\n\r]*([,}])")
 _Members = dict[str, "Member"]
 
 
@@ -88,47 +91,30 @@ class Body:
 
 def _members(text: str) -> tuple[int, _Members]:
     """Return the place after the opening brace, and the members in their order."""
-    at = _skip(text, 0)
-    if text[at : at + 1] != "{":
+    opening = _OPENING.match(text)
+    if opening is None:
         raise MalformedBody("the body must be a JSON object")
-    first = at + 1
     found: _Members = {}
-    at = _skip(text, first)
-    if text[at : at + 1] != "}":
-        at = _read(text, at, found)
-    if _skip(text, at + 1) != len(text):
-        raise MalformedBody("the body must be one JSON object")
-    return first, found
-
-
-def _read(text: str, at: int, found: _Members) -> int:
-    """Read members from `at` on into `found`; return the place of the closing brace."""
-    while True:
-        name, at = _scan(text, at)
-        if not isinstance(name, str):
+    at = opening.end()
+    closed = text[at : at + 1] == "}"
+    at += closed
+    while not closed:
+        key = _KEY.match(text, at)
+        if key is None:
             raise MalformedBody("the body is not valid JSON")
-        start = _skip(text, _after(text, at, ":"))
+        quoted = key[1]
+        name = json.loads(quoted) if "\\" in quoted else quoted[1:-1]
+        start = key.end()
         value, end = _scan(text, start)
         _check_name(name, found)
         found[name] = Member(value, start, end)
-        at = _skip(text, end)
-        if text[at : at + 1] == "}":
-            return at
-        at = _skip(text, _after(text, at, ","))
-
-
-def _after(text: str, at: int, sign: str) -> int:
-    """Return the place after the sign that must stand here, perhaps after blanks."""
-    at = _skip(text, at)
-    if text[at : at + 1] != sign:
-        raise MalformedBody("the body is not valid JSON")
-    return at + 1
-
-
-def _skip(text: str, at: int) -> int:
-    """Return the place of the next sign that is no blank."""
-    blanks = _BLANK.match(text, at)
-    return blanks.end() if blanks else at
+        sign = _SIGN.match(text, end)
+        if sign is None:
+            raise MalformedBody("the body is not valid JSON")
+        at, closed = sign.end(), sign[1] == "}"
+    if not _BLANKS.fullmatch(text, at):
+        raise MalformedBody("the body must be one JSON object")
+    return opening.end(1), found
 
 
 def _check_name(name: str, found: _Members) -> None:
