@@ -120,8 +120,8 @@ class Inbound(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Await a first request, if there is room."""
         self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's are none by class
-        self._peer = transport.get_extra_info("peername")[:2]
-        self._name = transport.get_extra_info("sockname")[:2]
+        self._peer = _address(transport, "peername")
+        self._name = _address(transport, "sockname")
         site = self._site
         site.joined(self)
         if len(site.connections) > site.limits.connections:
@@ -317,3 +317,11 @@ class Inbound(asyncio.Protocol):
             self._refuse(408)
         else:
             self._close()
+
+
+def _address(transport: asyncio.Transport, end: str) -> tuple[str, int]:
+    try:
+        address = transport.get_extra_info(end)
+    except OSError:
+        address = None
+    return address[:2] if address else ("", 0)  # a caller that left at once has no address any more

@@ -43,7 +43,9 @@ async def serve(
         for listener in listeners:
             site = Site(listener.app, limits)
             sites.append(site)
-            servers.append(await loop.create_server(_factory(site, loop), listener.host, listener.port))
+            backlog = 2 * limits.connections  # as many as are heard at all
+            factory = _factory(site, loop)
+            servers.append(await loop.create_server(factory, listener.host, listener.port, backlog=backlog))
         on_ready([server.sockets[0].getsockname()[1] for server in servers])
         await stop.wait()
         _close(servers)

@@ -4,6 +4,7 @@
 import asyncio
 import contextlib
 import socket
+import struct
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
@@ -242,6 +243,21 @@ async def test_a_connection_that_never_says_anything_is_closed():
         caller = await served.caller()
         assert await caller.hear_out() == b""
         caller.leave()
+
+
+async def test_callers_that_leave_at_once_leave_nothing_behind(caplog):
+    async with serving(echo) as served:
+        for said in [b"", b"GET", GET] * 50:
+            sock = socket.create_connection(("127.0.0.1", served.ports[0]))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.sendall(said)
+            sock.close()
+            await asyncio.sleep(0)
+        caller = await served.caller()
+        caller.say(HANGING_UP)
+        assert (await caller.hear_out()).startswith(b"HTTP/1.1 200")
+        caller.leave()
+    assert caplog.records == []
 
 
 async def test_an_idle_connection_is_closed():
