@@ -369,6 +369,25 @@ async def test_a_response_cut_short_gives_what_arrived_and_then_fails(client, en
             await anext(chunks)
 
 
+@pytest.mark.parametrize("said", [STREAM + b"2\r\nok\r\n0\r\na: b\r\n\r\n", OK.data])
+async def test_a_response_cut_at_any_byte_is_never_taken_for_a_whole_one(client, said):
+    cuts = [[TakeRequest(), Say(said[:size]), Close()] for size in range(len(said))]
+    async with scripted(*cuts, ANSWERS) as upstream:
+        for _ in cuts:
+            with pytest.raises(UpstreamReset):
+                await body_of(client, upstream)
+        assert await body_of(client, upstream) == b"ok"
+
+
+@pytest.mark.parametrize("said", [STREAM + b"2\r\nok\r\n0\r\na: b\r\n\r\n", OK.data])
+async def test_a_response_split_at_any_byte_is_the_same_response(client, said):
+    splits = [(Say(said[:size]), Wait(0.001), Say(said[size:])) for size in range(1, len(said))]
+    async with scripted([step for split in splits for step in (TakeRequest(), *split)]) as upstream:
+        for _ in splits:
+            assert await body_of(client, upstream) == b"ok"
+        assert upstream.connections == 1
+
+
 async def test_an_answer_that_overtakes_its_request_costs_the_connection(client):
     script = [Say(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")]
     async with scripted(script, ANSWERS) as upstream:
