@@ -314,6 +314,40 @@ def test_an_engine_that_is_not_up_yet_is_warming(start, document, green, api):
         assert not door.report().engine_ready
 
 
+def test_an_engine_that_is_slow_to_list_its_models_still_gets_calls(start, document, vllm, api):
+    write_policy(document, a_gate_policy(callers=(caller("team-a/green", "base"),)))
+    token = api.token("team-a/green")
+    with start(check=0.1) as door:
+        door.until_ready()
+        vllm.fault(MODELS, status=500, times=2)
+        vllm.forget()
+        until(lambda: len(vllm.arrived(MODELS)) > 2)
+        assert [request["status"] for request in vllm.arrived(MODELS)][:3] == [500, 500, 200]
+        assert door.report().engine_ready
+        assert door.post(CHAT, chat("base"), token).status == 200
+
+
+def test_an_engine_that_does_not_list_its_models_any_more_is_away(start, document, vllm):
+    write_policy(document, a_gate_policy())
+    with start(check=0.1) as door:
+        door.until_ready()
+        vllm.fault(MODELS, status=500)
+        until(lambda: door.health().status == 503)
+        vllm.heal()
+        door.until_ready()
+
+
+def test_a_rejected_folder_is_looked_at_again_once_it_has_changed(start, document, source, green):
+    weights = source / "green" / "adapter_model.safetensors"
+    weights.rename(source / "weights")
+    os.mkfifo(weights)
+    write_policy(document, a_gate_policy(green))
+    with start() as keeper:
+        keeper.until_state(green.served_name, "Rejected")
+        (source / "weights").replace(weights)
+        keeper.until_state(green.served_name, "Loaded")
+
+
 def test_more_adapters_than_the_engine_holds_are_reported(start, document, vllm, green, red):
     write_policy(document, a_gate_policy(green, red, max_adapters=1))
     with start() as keeper:

@@ -66,15 +66,16 @@ class Engine:
         """Return what is served now.
 
         Raises:
-            EngineAway: The engine does not say.
+            EngineAway: The engine is not there.
+            EngineLost: It is, and does not say.
         """
         answer = await self.get(b"/v1/models")
         if answer.status != _OK:
-            raise EngineAway(f"the engine answers its list of models with status {answer.status}")
+            raise EngineLost(f"the engine answers its list of models with status {answer.status}")
         try:
             cards = {str(card["id"]): card for card in orjson.loads(answer.body)["data"]}
         except (ValueError, TypeError, KeyError) as error:
-            raise EngineAway("the engine's list of models cannot be read") from error
+            raise EngineLost("the engine's list of models cannot be read") from error
         adapters = {name: str(card.get("root")) for name, card in cards.items() if card.get("parent") is not None}
         return Served(cards, frozenset(cards.keys() - adapters.keys()), adapters)
 

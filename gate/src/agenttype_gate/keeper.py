@@ -22,12 +22,15 @@ from agenttype_gate.shelf import Shelf
 from agenttype_gate.status import Status
 
 _log = logging.getLogger("agenttype.gate")
-#: Between two turns, after something was done: soon, because only the engine's own list says what came of it.
+#: Between two turns at least. After something was done no longer: only the engine's own list says what came of it.
 _AGAIN_SECONDS: Final = 0.05
 #: Between two turns while there is something to wait for.
 _WAIT_SECONDS: Final = 1.0
 #: So many engines may break off while they load or try one adapter before it is held guilty.
 _STRIKES: Final = 3
+#: So many looks in a row may fail before the engine counts as away, unless nobody listens any more: a busy engine is
+#: slow to list its models, and that is no reason to stop sending it calls.
+_MISSES: Final = 3
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Fault:
     Attributes:
         adapter: As it was wanted.
         max_rank: As it was allowed.
-        evidence: The source's files as they were, where other files could help; None for a verdict of the engine.
+        evidence: The source's files as they were.
         error: What happened.
     """
 
@@ -49,9 +52,7 @@ class Fault:
     def holds(self, snapshot: Snapshot, evidence: Callable[[WantedAdapter], Hashable]) -> bool:
         """Return whether trying again would end the same way."""
         same = snapshot.wanted.get(self.adapter.served_name) == self.adapter
-        if not same or snapshot.document.max_rank != self.max_rank:
-            return False
-        return isinstance(self.error, Rejected) or evidence(self.adapter) == self.evidence
+        return same and snapshot.document.max_rank == self.max_rank and evidence(self.adapter) == self.evidence
 
 
 class Keeper:
@@ -72,6 +73,7 @@ class Keeper:
         self._strikes: Counter[str] = Counter()
         self._begun: dict[str, float] = {}
         self._trouble = ""
+        self._misses = 0
 
     async def run(self, rest_seconds: float, base_config: Path | None) -> None:
         """Take turns for ever: every second while there is work, every `rest_seconds` at rest, at once when woken."""
@@ -86,6 +88,7 @@ class Keeper:
             except OSError as error:
                 self._say(f"the engine's volume cannot be used: {error.strerror}")
                 seconds = _WAIT_SECONDS
+            await asyncio.sleep(_AGAIN_SECONDS)  # however often it is woken
             try:
                 async with asyncio.timeout(rest_seconds if seconds is None else min(seconds, rest_seconds)):
                     await self._status.wake.wait()
@@ -99,6 +102,19 @@ class Keeper:
             return _WAIT_SECONDS
         try:
             served = await self._engine.served()
+            self._misses = 0
+        except EngineLost as error:
+            self._misses += 1
+            if self._misses >= _MISSES:
+                self._engine_away(snapshot, error)
+            return _WAIT_SECONDS
+        except EngineAway as error:
+            self._engine_away(snapshot, error)
+            return _WAIT_SECONDS
+        return await self._act(snapshot, served, base_config)
+
+    async def _act(self, snapshot: Snapshot, served: Served, base_config: Path | None) -> float | None:
+        try:
             self._status.engine_ready = snapshot.document.base_model in served.base
             await self._review_faults(snapshot)
             todo = await self._plan(snapshot, served)
@@ -119,7 +135,7 @@ class Keeper:
         self._trouble = ""
         if todo.at_rest and self._status.engine_ready:
             return None
-        return _AGAIN_SECONDS if todo.acts and not self._newly_faulty(todo) else _WAIT_SECONDS
+        return 0 if todo.acts and not self._newly_faulty(todo) else _WAIT_SECONDS
 
     def _say(self, trouble: str) -> None:
         if trouble != self._trouble:
@@ -193,7 +209,7 @@ class Keeper:
             _log.warning("spoiled", extra={"fields": {"adapter": name, "error": str(error)}})
             self._spoiled |= {name}
         except EngineLost as error:
-            self._strike(snapshot, adapter, error)
+            self._strike(snapshot, adapter, evidence, error)
             raise
         except AdapterFault as error:
             self._fault(snapshot, adapter, evidence, error)
@@ -210,11 +226,11 @@ class Keeper:
         self._metrics.probed(prompt, completion)
         self._proven |= {name}
 
-    def _strike(self, snapshot: Snapshot, adapter: WantedAdapter, error: EngineLost) -> None:
+    def _strike(self, snapshot: Snapshot, adapter: WantedAdapter, evidence: Hashable, error: EngineLost) -> None:
         self._strikes[adapter.served_name] += 1
         if self._strikes[adapter.served_name] >= _STRIKES:
             guilty = Rejected(f"{_STRIKES} times the engine broke off while loading it; {error}")
-            self._fault(snapshot, adapter, None, guilty)
+            self._fault(snapshot, adapter, evidence, guilty)
 
     def _fault(self, snapshot: Snapshot, adapter: WantedAdapter, evidence: Hashable, error: AdapterFault) -> None:
         known = self._faults.get(adapter.served_name)

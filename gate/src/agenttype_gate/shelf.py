@@ -66,10 +66,10 @@ class Shelf:
                 shutil.rmtree(entry)
 
     def evidence(self, adapter: WantedAdapter) -> Hashable:
-        """Return what changes when the source's files change: names, sizes, times; None where they are not there."""
+        """Return what changes when the source's files change, None where they cannot be listed."""
         try:
             found = [(name, file.lstat()) for name, file in _files(self._source_of(adapter))]
-            return tuple((name, entry.st_size, entry.st_mtime_ns, entry.st_ino) for name, entry in found)
+            return tuple((name, stats.st_size, stats.st_mtime_ns, stats.st_mode, stats.st_ino) for name, stats in found)
         except (OSError, Missing, Rejected):
             return None
 
