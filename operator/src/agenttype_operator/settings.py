@@ -5,7 +5,6 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 

@@ -56,13 +56,17 @@ class Sweep:
             await asyncio.sleep(period * random.uniform(0.9, 1.1))  # noqa: S311 — jitter
             for kind in kinds.WATCHED:
                 try:
-                    if await self._differs(kind):
-                        await asyncio.sleep(_GRACE)
-                        if await self._differs(kind) and await self._list(kind):
-                            self._metrics.healed.inc()
-                            log.warning("events were lost; listed anew", extra={"kind": kind.name})
+                    await self.mend(kind)
                 except errors.OperatorError as error:
                     log.warning("cannot compare", extra={"kind": kind.name, "error": str(error)})
+
+    async def mend(self, kind: Kind) -> None:
+        """Compare a kind, and list it anew if it still differs after a moment."""
+        if await self._differs(kind):
+            await asyncio.sleep(_GRACE)
+            if await self._differs(kind) and await self._list(kind):
+                self._metrics.healed.inc()
+                log.warning("events were lost; listed anew", extra={"kind": kind.name})
 
     async def _differs(self, kind: Kind) -> bool:
         live: dict[tuple[str, str], int] = {}

@@ -1,0 +1,26 @@
+import pytest
+from agenttype_operator import settings
+
+REQUIRED = {"SIDECAR_IMAGE": "s", "WRAPPER_IMAGE": "w", "GATE_IMAGE": "g", "LEASE_NAMESPACE": "here"}
+
+
+def test_namespaces_are_a_sorted_set_and_none_means_all():
+    assert settings.from_environment({**REQUIRED, "NAMESPACES": " b, a,,"}).namespaces == ("a", "b")
+    assert settings.from_environment({**REQUIRED, "NAMESPACES": ""}).namespaces == ()
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_what_is_required_is_named_when_it_is_missing(name):
+    with pytest.raises(settings.SettingsError, match=name):
+        settings.from_environment({**REQUIRED, name: ""})
+
+
+@pytest.mark.parametrize(("name", "value"), [("HTTP_PORT", "x"), ("SWEEP_SECONDS", "soon"), ("LOG_LEVEL", "LOUD")])
+def test_a_value_that_makes_no_sense_is_named(name, value):
+    with pytest.raises(settings.SettingsError, match=name):
+        settings.from_environment({**REQUIRED, name: value})
+
+
+def test_two_replicas_without_names_are_not_one():
+    assert settings.from_environment({**REQUIRED, "POD_NAME": "a"}).identity == "a"
+    assert settings.from_environment(REQUIRED).identity != "agenttype-operator"
