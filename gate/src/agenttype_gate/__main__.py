@@ -3,7 +3,7 @@
 import os
 import sys
 
-import uvloop
+from agenttype_proxy import loop
 
 from agenttype_gate import logs, options, process
 
@@ -13,7 +13,7 @@ def main() -> None:
     chosen = options.parse(sys.argv[1:])
     logs.begin()
     os.umask(0o022)  # adapter files are read by the engine, which runs as another user
-    uvloop.run(process.run(chosen))
+    loop.run(process.run(chosen))
 
 
 main()
