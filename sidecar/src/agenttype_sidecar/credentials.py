@@ -1,23 +1,25 @@
 """Our proof for a backend, read from files that others rotate."""
 
-import os
+import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from agenttype_api.policy import Backend, Credential, WireProtocol
 from agenttype_proxy.messages import Headers
 
 from agenttype_sidecar.errors import CredentialUnavailable
 
+#: How long a value is used without a look at its file: nothing to a token that is replaced an hour before its end.
+LOOK_SECONDS: Final = 0.5
+
 
 class _Kept(NamedTuple):
-    inode: int
-    modified: int
+    until: float
     value: bytes
 
 
 class Credentials:
-    """Reads the token and the keys; a file is read again when it has changed."""
+    """Reads the token and the keys, again and again: whoever rotates them tells nobody."""
 
     def __init__(self, token: Path, folder: Path) -> None:
         """Take the pod's token from `token` and API keys from files of `folder`."""
@@ -43,13 +45,15 @@ class Credentials:
                 return [(b"authorization", b"Bearer " + key)]
 
     def _read(self, path: Path) -> bytes:
+        now = time.monotonic()
+        kept = self._kept.get(path)
+        if kept is not None and now < kept.until:
+            return kept.value
         try:
-            found = os.stat(path)  # noqa: PTH116 — once per call; Path.stat costs twice as much
-            kept = self._kept.get(path)
-            if kept is None or (kept.inode, kept.modified) != (found.st_ino, found.st_mtime_ns):
-                kept = self._kept[path] = _Kept(found.st_ino, found.st_mtime_ns, path.read_bytes().strip())
+            value = path.read_bytes().strip()
         except OSError as error:
             raise CredentialUnavailable("the credential for the model's backend cannot be read") from error
-        if not kept.value:
+        if not value:
             raise CredentialUnavailable("the credential for the model's backend is empty")
-        return kept.value
+        self._kept[path] = _Kept(now + LOOK_SECONDS, value)
+        return value

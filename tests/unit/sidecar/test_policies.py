@@ -4,7 +4,7 @@ from agenttype_sidecar.credentials import Credentials
 from agenttype_sidecar.errors import CredentialUnavailable, PolicyError
 from agenttype_sidecar.metrics import Metrics
 from agenttype_sidecar.policies import Policies
-from sidecars import a_backend, a_policy, write_policy
+from sidecars import a_backend, a_policy, eventually, write_policy
 
 URL = "http://shared.test"
 
@@ -89,7 +89,7 @@ def test_the_pods_token_is_read_again_when_it_was_rotated(tmp_path):
     assert credentials.headers(ours, api.WireProtocol.OPENAI) == [(b"authorization", b"Bearer one")]
     (tmp_path / "new").write_text("two\n")
     (tmp_path / "new").replace(token)
-    assert credentials.headers(ours, api.WireProtocol.OPENAI) == [(b"authorization", b"Bearer two")]
+    eventually(lambda: credentials.headers(ours, api.WireProtocol.OPENAI) == [(b"authorization", b"Bearer two")])
 
 
 @pytest.mark.parametrize(
