@@ -10,7 +10,7 @@ from pathlib import Path
 if __package__ in {None, ""}:  # run as a folder: the folder itself is on the path, its parent must be
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from cluster import binaries, bring_up, health, images, interrupts, journal, lock, paths, progress, teardown
+from cluster import binaries, bring_up, claim, health, images, interrupts, journal, lock, paths, progress, teardown
 from cluster.errors import ClusterError, UnmetError
 
 
@@ -98,9 +98,12 @@ def _home(text: str) -> paths.Home:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 cluster", description="A real Kubernetes without Docker.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    usual = paths.Home(paths.default_home())
     where = argparse.ArgumentParser(add_help=False)
-    where.add_argument(
-        "--dir", type=_home, default=paths.Home(paths.default_home()), help="the cluster's folder (%(default)s)"
+    where.add_argument("--dir", type=_home, default=usual, help=f"the cluster's folder ({usual.root})")
+    which = argparse.ArgumentParser(add_help=False)
+    which.add_argument(
+        "--dir", type=_home, default=claim.holder() or usual, help="a cluster's folder (that of this machine's cluster)"
     )
 
     build = commands.add_parser("build", help="build the pinned binaries into the cache")
@@ -116,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     down.add_argument("--keep", action="store_true", help="keep its folder: logs, audit log, store")
     down.set_defaults(command=_down)
 
-    status = commands.add_parser("status", parents=[where], help="each component, and whether it lives")
+    status = commands.add_parser("status", parents=[which], help="each component, and whether it lives")
     status.set_defaults(command=_status)
 
     image = commands.add_parser("image", help="build and load images").add_subparsers(required=True, metavar="ACTION")
@@ -126,11 +129,11 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("--build-arg", action="append", default=[], metavar="NAME=VALUE", help="for the Dockerfile's ARG")
     make.add_argument("context", type=Path, help="the folder that COPY reads from")
     make.set_defaults(command=_image_build)
-    load = image.add_parser("load", parents=[where], help="put built images, `base` or `pause` into the node")
+    load = image.add_parser("load", parents=[which], help="put built images, `base` or `pause` into the node")
     load.add_argument("names", nargs="+", help="names as given to `image build`")
     load.set_defaults(command=_image_load)
 
-    environment = commands.add_parser("exec-env", parents=[where], help="print exports for kubectl and helm")
+    environment = commands.add_parser("exec-env", parents=[which], help="print exports for kubectl and helm")
     environment.set_defaults(command=_exec_env)
     return parser
 

@@ -24,27 +24,27 @@ def take(home: Home, written: journal.Journal, clean: Callable[[Home], object]) 
     """Claim the machine for a cluster, after `clean` of a dead one; another live one is an error that names it."""
     written.effect(KIND, str(_FILE))
     while not _write_new(home):
-        holder = _holder()
-        if holder is None or holder.root == home.root:
+        other = holder()
+        if other is None or other.root == home.root:
             _FILE.unlink(missing_ok=True)
             continue
-        if holder.root.exists():
-            with lock.hold(holder):
-                record = journal.read(holder.journal)
+        if other.root.exists():
+            with lock.hold(other):
+                record = journal.read(other.journal)
                 if record is not None and _lives(record):
                     raise UnmetError(
-                        f"another full cluster is up in {holder.root}",
-                        f"python3 cluster down --dir {holder.root}, or use that one",
+                        f"another full cluster is up in {other.root}",
+                        f"python3 cluster down --dir {other.root}, or use that one",
                     )
-                progress.say(f"clean the leftovers of a dead cluster in {holder.root}")
-                clean(holder)
-        if _holder() == holder:
+                progress.say(f"clean the leftovers of a dead cluster in {other.root}")
+                clean(other)
+        if holder() == other:
             _FILE.unlink()
 
 
 def undo(home: Home, record: Record) -> None:
     """Give the machine back, if it is still ours."""
-    if record.names(KIND) and _holder() == home:
+    if record.names(KIND) and holder() == home:
         _FILE.unlink(missing_ok=True)
 
 
@@ -52,7 +52,8 @@ def _lives(record: Record) -> bool:
     return any(processes.alive(process) for process in record.processes) or bool(processes.marked(record.mark))
 
 
-def _holder() -> Home | None:
+def holder() -> Home | None:
+    """The folder of this machine's full cluster, up or dead; None when nobody claims one."""
     with contextlib.suppress(FileNotFoundError):
         if text := _FILE.read_text():
             return Home(Path(text))
