@@ -86,6 +86,18 @@ def door(running_gate, vllm, api):
 
 
 @pytest.fixture
+def own_gate(tmp_path):
+    """Starts a gate with an engine of its own: two keepers must never share one."""
+    document = a_gate_policy(callers=(caller("team-a/green", "base"),))
+    file = write_policy(tmp_path / "policy" / "gate.json", document)
+
+    def starting(engine, **options):
+        return gate(file, engine.url, tmp_path / "source", tmp_path / "adapters", **options)
+
+    return starting
+
+
+@pytest.fixture
 def token(api):
     return api.token("team-a/green")
 
@@ -262,6 +274,12 @@ def test_an_unreachable_api_server_lets_nobody_in_fail_closed(door, api, vllm):
     assert door.post(CHAT, chat(), token).status == 200
 
 
+def test_a_refused_connection_to_the_api_server_lets_nobody_in_fail_closed(own_gate, api, token):
+    with simulator() as engine, own_gate(engine, **api.options() | {"api_server": "https://127.0.0.1:1"}) as door:
+        answer = door.until_ready().post(CHAT, chat(), token)
+        assert (answer.status, answer.headers["x-agenttype-reason"]) == (503, "review-unavailable")
+
+
 def test_a_rotated_token_of_the_gates_own_is_read_anew(door, api):
     before = api.own_token.read_text()
     api.own_token.write_text("rotated.own.token")
@@ -269,18 +287,6 @@ def test_a_rotated_token_of_the_gates_own_is_read_anew(door, api):
         assert door.post(CHAT, chat(), api.token("team-a/green")).status == 200
     finally:
         api.own_token.write_text(before)
-
-
-@pytest.fixture
-def own_gate(tmp_path):
-    """Starts a gate with an engine of its own: two keepers must never share one."""
-    document = a_gate_policy(callers=(caller("team-a/green", "base"),))
-    file = write_policy(tmp_path / "policy" / "gate.json", document)
-
-    def starting(engine, **options):
-        return gate(file, engine.url, tmp_path / "source", tmp_path / "adapters", **options)
-
-    return starting
 
 
 def test_an_api_server_with_another_authority_is_not_believed(tmp_path, own_gate, api):

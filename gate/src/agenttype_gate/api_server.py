@@ -21,6 +21,8 @@ _PREFIX: Final = "system:serviceaccount:"
 _LIMIT: Final = 1024 * 1024
 #: Reviews at once; the rest wait. A flood of made-up tokens must not become a flood at the API server.
 _AT_ONCE: Final = 16
+#: How long a caller waits for its review in all, in seconds, the wait for its turn included.
+_PATIENCE: Final = 10.0
 
 
 class ApiServer:
@@ -40,8 +42,11 @@ class ApiServer:
         Raises:
             ReviewUnavailable: The API server could not be asked, or did not answer the question.
         """
-        async with self._places:
-            status = await self._status(token)
+        try:
+            async with asyncio.timeout(_PATIENCE), self._places:
+                status = await self._status(token)
+        except TimeoutError as error:
+            raise ReviewUnavailable("the API server is too slow, so no token can be checked") from error
         if status.get("authenticated") is not True:
             return None
         # A server that knows nothing of audiences leaves them out, and would take any token of the cluster for ours.
