@@ -12,7 +12,8 @@ from agenttype_operator.kinds import Key
 def affected(change: Change, cache: Cache, binding: Key) -> set[Key]:
     """Return the keys of everything whose plan or status may depend on what changed.
 
-    A change of status alone concerns only who reads that status: agents read their adapters'.
+    A change of status alone concerns only who reads that status: agents read their adapters', and adapters whether
+    their backend's pods are ready.
 
     Args:
         change: what changed.
@@ -21,7 +22,8 @@ def affected(change: Change, cache: Cache, binding: Key) -> set[Key]:
     """
     kind = change.key.kind
     if kind in {kinds.POD.name, *(child.name for child in kinds.CHILDREN)}:
-        return set(_owners(change))
+        owners = set(_owners(change))
+        return owners | (_adapters_of(owners, cache) if kind == kinds.POD.name else set())
     found: set[Key] = set()
     spec = _spec_changed(change)
     if spec:
@@ -42,6 +44,17 @@ def _owners(change: Change) -> Iterator[Key]:
     for entry in (change.old, change.new):
         if entry and (key := kinds.user_of(entry.raw)):
             yield key
+
+
+def _adapters_of(owners: set[Key], cache: Cache) -> set[Key]:
+    """Return the adapters of those owners that are backends: what a pod has loaded counts once the pod is ready."""
+    return {
+        user
+        for owner in owners
+        if owner.kind == kinds.MODEL_BACKEND.name
+        for user in _users(cache, owner.namespace, backend=owner.name)
+        if user.kind == kinds.LORA_ADAPTER.name
+    }
 
 
 def _spec_changed(change: Change) -> bool:

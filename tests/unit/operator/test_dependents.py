@@ -88,6 +88,15 @@ def test_a_pod_concerns_the_agent_whose_label_it_carries(world, told):
     assert told == {AGENT}
 
 
+def test_a_pod_of_a_backend_concerns_its_adapters_too(world, told):
+    labels = {"agenttype.dev/model-backend": "shared", "app.kubernetes.io/managed-by": "agenttype-operator"}
+    pod = {"kind": "Pod", "metadata": {"name": "p", "namespace": "default", "labels": labels}}
+
+    world.seen(kinds.POD, stored(pod))
+
+    assert told == {BACKEND, ADAPTER}
+
+
 def test_what_was_written_does_not_come_back_to_its_writer(world, told):
     body = {"metadata": {"name": "d", "namespace": "default", "uid": "d", "resourceVersion": "1"}}
     body["metadata"]["labels"] = {"agenttype.dev/agent-type": "green"}
