@@ -241,6 +241,7 @@ def test_an_engine_that_says_not_now_is_asked_again(start, document, vllm, green
     write_policy(document, a_gate_policy(green))
     with start() as keeper:
         keeper.until_state(green.served_name, "Loaded")
+        assert keeper.metric("agenttype_gate_engine_ready") == 1
 
 
 def test_an_adapter_that_breaks_three_engines_is_held_guilty(start, document, vllm, green, red):
@@ -436,10 +437,20 @@ def test_a_volume_that_is_not_there_is_said_and_waited_for(start, document, volu
     write_policy(document, a_gate_policy(green))
     with start() as keeper:
         until(lambda: "No such file" in str(keeper.report()), lambda: str(keeper.report()))
-        assert (keeper.state(green.served_name), keeper.health().status) == ("Loading", 503)
+        assert keeper.state(green.served_name) == "Loading"
         volume.mkdir()
-        keeper.until_ready()
+        keeper.until_state(green.served_name, "Loaded")
         assert keeper.adapter(green.served_name).message == ""
+
+
+def test_an_adapter_that_the_volume_does_not_take_holds_up_no_other(start, document, volume, green, red):
+    (volume / "green").write_text("in the way")
+    write_policy(document, a_gate_policy(green, red))
+    with start() as keeper:
+        keeper.until_state(red.served_name, "Loaded").until_ready()
+        assert "File exists" in keeper.adapter(green.served_name).message
+        (volume / "green").unlink()
+        keeper.until_state(green.served_name, "Loaded")
 
 
 def test_what_a_crash_left_behind_is_cleaned_up(start, document, source, volume, green):

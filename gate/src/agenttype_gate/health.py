@@ -15,10 +15,10 @@ class Health:
     """The ASGI app.
 
     `/readyz` waits until, since the engine came up, every wanted adapter has been live once. It does not wait for
-    broken ones: an adapter whose files are wrong, missing or too many is just as broken on every other replica. Nor
-    does it wait again for one that is added later: all replicas load it at once. In both cases taking the backend away
-    from every agent would turn one agent's adapter into everybody's outage; calls for it alone are answered with 503,
-    and the report and the status of its LoraAdapter say why.
+    broken ones: an adapter whose files are wrong, missing, too many or too large is no better off on another replica.
+    Nor does it wait again for one that is added later: all replicas load it at once. In each case taking the backend
+    away from every agent would turn one agent's adapter into everybody's outage; calls for it alone are answered with
+    503, and the report and the status of its LoraAdapter say why.
     """
 
     def __init__(self, policies: Policies, status: Status, engine: Engine) -> None:

@@ -72,7 +72,7 @@ class Keeper:
         self._spoiled: frozenset[str] = frozenset()
         self._strikes: Counter[str] = Counter()
         self._begun: dict[str, float] = {}
-        self._trouble = ""
+        self._troubles: dict[str, str] = {}
         self._misses = 0
 
     async def run(self, rest_seconds: float, base_config: Path | None) -> None:
@@ -86,7 +86,7 @@ class Keeper:
                     cleaned = True
                 seconds = await self._turn(base_config)
             except OSError as error:
-                self._say(f"the engine's volume cannot be used: {error.strerror}")
+                _log.error("volume", extra={"fields": {"error": str(error.strerror)}})
                 seconds = _WAIT_SECONDS
             await asyncio.sleep(_AGAIN_SECONDS)  # however often it is woken
             try:
@@ -114,36 +114,22 @@ class Keeper:
         return await self._act(snapshot, served, base_config)
 
     async def _act(self, snapshot: Snapshot, served: Served, base_config: Path | None) -> float | None:
+        self._status.engine_ready = snapshot.document.base_model in served.base
+        await self._review_faults(snapshot)
+        todo = await self._plan(snapshot, served)
+        self._report(snapshot, todo)
         try:
-            self._status.engine_ready = snapshot.document.base_model in served.base
-            await self._review_faults(snapshot)
-            todo = await self._plan(snapshot, served)
-            self._report(snapshot, todo)
-            await self._remove(todo)
-            if todo.bring:
-                limits = Limits(snapshot.document.max_rank, await _base(base_config))
-                for adapter in todo.bring:
-                    await self._bring(snapshot, adapter, served, limits)
-                    self._report(snapshot, todo)
-        except EngineAway as error:
-            self._engine_away(snapshot, error)
+            well = await self._remove(todo)
+            limits = Limits(snapshot.document.max_rank, await _base(base_config) if todo.bring else None)
+            for adapter in todo.bring:
+                well = await self._bring(snapshot, adapter, served, limits) and well
+                self._report(snapshot, todo)
+        except EngineAway as error:  # whether it is away or only busy, the next look tells
+            _log.warning("engine", extra={"fields": {"error": str(error)}})
             return _WAIT_SECONDS
-        except VolumeTrouble as error:
-            self._say(str(error))
-            self._report(snapshot, todo)
-            return _WAIT_SECONDS
-        self._trouble = ""
         if todo.at_rest and self._status.engine_ready:
             return None
-        return 0 if todo.acts and not self._newly_faulty(todo) else _WAIT_SECONDS
-
-    def _say(self, trouble: str) -> None:
-        if trouble != self._trouble:
-            _log.error("volume", extra={"fields": {"error": trouble}})
-        self._trouble = trouble
-
-    def _newly_faulty(self, todo: Plan) -> bool:
-        return any(adapter.served_name in self._faults for adapter in todo.bring)
+        return 0 if todo.acts and well else _WAIT_SECONDS
 
     def _engine_away(self, snapshot: Snapshot, error: EngineAway) -> None:
         if self._status.engine_ready:
@@ -171,9 +157,10 @@ class Keeper:
             try:
                 paths[name] = self._shelf.path(name)
             except Rejected as error:
-                self._fault(snapshot, adapter, None, error)
+                self._fault(snapshot, adapter, self._shelf.evidence(adapter), error)
         folders = await asyncio.to_thread(self._shelf.folders)
         self._proven &= {name for name, path in paths.items() if served.adapters.get(name) == path}
+        self._troubles = {name: said for name, said in self._troubles.items() if name in paths}
         self._spoiled &= served.adapters.keys() | folders.keys()
         seen = Seen(
             loaded=served.adapters,
@@ -185,39 +172,54 @@ class Keeper:
         )
         return plan(snapshot.document.adapters, snapshot.document.max_adapters, paths, seen)
 
-    async def _remove(self, todo: Plan) -> None:
+    async def _remove(self, todo: Plan) -> bool:
+        """Unload and delete; return whether all went well."""
         for name in todo.unload:
             if name in self._status.busy():
                 continue  # a call came while we did something else; it was admitted, so let it finish
             _log.info("unload", extra={"fields": {"adapter": name}})
             await self._engine.unload(name)
+        well = True
         for name in todo.delete:
             _log.info("delete", extra={"fields": {"adapter": name}})
-            await asyncio.to_thread(self._shelf.delete, name)
+            try:
+                await asyncio.to_thread(self._shelf.delete, name)
+            except OSError as error:
+                _log.error("delete", extra={"fields": {"adapter": name, "error": str(error.strerror)}})
+                well = False
+        return well
 
-    async def _bring(self, snapshot: Snapshot, adapter: WantedAdapter, served: Served, limits: Limits) -> None:
+    async def _bring(self, snapshot: Snapshot, adapter: WantedAdapter, served: Served, limits: Limits) -> bool:
+        """Fetch, load, prove; return whether all went well."""
         name = adapter.served_name
         loaded = name in served.adapters
         begun = self._begun.setdefault(name, time.monotonic())
         evidence = await asyncio.to_thread(self._shelf.evidence, adapter)
         try:
             await asyncio.to_thread(self._shelf.fetch, adapter, limits, loaded=loaded)
+            self._troubles.pop(name, None)
             if not loaded:
                 await self._engine.load(name, self._shelf.path(name))
             await self._prove(name)
-        except Spoiled as error:
-            _log.warning("spoiled", extra={"fields": {"adapter": name, "error": str(error)}})
-            self._spoiled |= {name}
         except EngineLost as error:
             self._strike(snapshot, adapter, evidence, error)
             raise
         except AdapterFault as error:
             self._fault(snapshot, adapter, evidence, error)
-        if name in self._proven:
-            self._strikes.pop(name, None)
-            del self._begun[name]
-            self._metrics.loaded(time.monotonic() - begun)
-            _log.info("loaded", extra={"fields": {"adapter": name}})
+        except Spoiled as error:
+            _log.warning("spoiled", extra={"fields": {"adapter": name, "error": str(error)}})
+            self._spoiled |= {name}
+        except VolumeTrouble as error:
+            if self._troubles.get(name) != str(error):
+                _log.warning("volume", extra={"fields": {"adapter": name, "error": str(error)}})
+            self._troubles[name] = str(error)
+        if name not in self._proven:
+            return False
+        self._strikes.pop(name, None)
+        del self._begun[name]
+        self._metrics.loaded(time.monotonic() - begun)
+        _log.info("loaded", extra={"fields": {"adapter": name}})
+        return True
 
     async def _prove(self, name: str) -> None:
         if (await self._engine.served()).adapters.get(name) != self._shelf.path(name):
@@ -245,7 +247,7 @@ class Keeper:
         waiting = {adapter.served_name for adapter in todo.waiting}
         reports = {}
         for name, adapter in snapshot.wanted.items():
-            state, message = AdapterState.LOADING, self._trouble
+            state, message = AdapterState.LOADING, self._troubles.get(name, "")
             fault = self._faults.get(name)
             if fault is not None:
                 state, message = fault.error.state, str(fault.error)
@@ -258,7 +260,8 @@ class Keeper:
                 message = "waiting until an adapter that is not wanted any more has finished its calls"
             reports[name] = AdapterReport(name=adapter.name, served_name=name, state=state, message=message)
         self._status.reports = reports
-        if self._status.engine_ready and not any(report.state is AdapterState.LOADING for report in reports.values()):
+        loading = {name for name, report in reports.items() if report.state is AdapterState.LOADING}
+        if self._status.engine_ready and loading <= self._troubles.keys():
             self._status.complete = True
 
 

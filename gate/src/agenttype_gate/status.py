@@ -16,7 +16,7 @@ class Status:
 
     Attributes:
         engine_ready: Whether the engine answers and serves the base model of the document.
-        complete: Whether, since the engine came up, no wanted adapter was on its way any more at least once.
+        complete: Whether, since the engine came up, every wanted adapter was live or in trouble at least once.
         reports: What is known of every wanted adapter, by served name.
         wake: Set when the keeper should look now: another document, a doubt, a last call done.
         leaving: Whether the process has been told to end.
