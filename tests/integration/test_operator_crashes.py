@@ -1,0 +1,159 @@
+"""The operator may die at any moment, and may be replaced: what it left half done is finished, once."""
+
+import json
+import signal
+import time
+
+import kinds
+import pytest
+from operators import Control, operator, prepared, until
+
+#: Enough to pass every write of the story below; the sweep ends when an operator gets through without dying.
+MOST_WRITES = 40
+COMPARED = "deployments,services,configmaps,serviceaccounts,networkpolicies,agenttypes,modelbackends,loraadapters"
+#: What differs from run to run without meaning anything.
+MOVING = {
+    *("uid", "resourceVersion", "creationTimestamp", "managedFields", "lastTransitionTime", "lastUpdateTime"),
+    *(
+        "clusterIP",
+        "clusterIPs",
+        "namespace",
+        "observedGeneration",
+        "generation",
+        "policyHash",
+        "agenttype.dev/applied",
+    ),
+    *("kubectl.kubernetes.io/last-applied-configuration", "message", "runAsUser", "runAsGroup", "data"),
+}
+
+
+@pytest.fixture(scope="module")
+def control():
+    with prepared() as found:
+        yield found
+
+
+def story(control: Control, namespace: str) -> None:
+    """Create, then change and remove a child, as a user would, whatever the operator is doing meanwhile."""
+    agent = {"namespace": namespace, "models": [{"match": ["*"], "backendRef": {"name": "shared"}}]}
+    control.apply(
+        kinds.backend_manifest(namespace=namespace),
+        kinds.adapter_manifest(namespace=namespace),
+        kinds.agent_manifest(**agent, interface={"port": 8080}),
+    )
+    time.sleep(0.5)
+    control.apply(kinds.agent_manifest(**agent, replicas=2, budget={"limits": [kinds.a_limit("7")]}))
+
+
+def dump(control: Control, namespace: str) -> str:
+    """Everything of a namespace that the operator makes or writes, in a comparable form."""
+    found = control.get(namespace, COMPARED) or {"items": []}
+    ours = [item for item in found["items"] if item["metadata"]["name"] not in {"default", "kube-root-ca.crt"}]
+    return json.dumps([_still(item) for item in ours], sort_keys=True, indent=1).replace(namespace, "NAMESPACE")
+
+
+def _still(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _still(part) for name, part in value.items() if name not in MOVING}
+    return [_still(part) for part in value] if isinstance(value, list) else value
+
+
+@pytest.fixture(scope="module")
+def undisturbed(control: Control) -> str:
+    """What the story leads to when nothing dies."""
+    namespace = control.namespace()
+    with operator(control, "undisturbed"):
+        story(control, namespace)
+        settle(control, namespace)
+    return dump(control, namespace)
+
+
+def settle(control: Control, namespace: str) -> None:
+    """Wait until the newest specs are told and nothing is written for two seconds."""
+    until(lambda: _observed(control, namespace), lambda: dump(control, namespace))
+    began = -1
+    while began != len(control.writes()):
+        began = len(control.writes())
+        time.sleep(2)
+
+
+def let_a_successor_finish(control: Control, namespace: str) -> None:
+    """Run an operator under the dead one's name, which therefore need not wait for its Lease."""
+    began = control.now()
+    with operator(control, "mortal"):
+        until(lambda: _watches(control, began), lambda: "the next operator does not watch")
+        settle(control, namespace)
+
+
+def _watches(control: Control, since: int) -> bool:
+    return any(event["verb"] == "watch" for event in control.requests(since))
+
+
+def _observed(control: Control, namespace: str) -> bool:
+    items = (control.get(namespace, "agenttypes,modelbackends,loraadapters,deployments") or {"items": []})["items"]
+    pods = {item["metadata"]["name"]: item.get("status", {}).get("replicas") for item in items}
+    return pods == {"green": 2, "shared": None, "shared-backend": 1} and all(
+        item.get("status", {}).get("observedGeneration") == item["metadata"]["generation"] for item in items
+    )
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_dying_at_any_write_leads_to_the_same_end(control, undisturbed, moment):
+    # Dying after a write and dying before the next one meet the same cluster: every other number covers every point.
+    died = 0
+    for number in range(1, MOST_WRITES, 2):
+        namespace = control.namespace()
+        with operator(control, "mortal", crash=f"{moment}:{number}") as process:
+            story(control, namespace)
+            until(lambda: process.poll() is not None or _idle(control), lambda: "neither dead nor done")
+            died += process.poll() == 137
+            survived = process.poll() is None
+        let_a_successor_finish(control, namespace)
+        assert dump(control, namespace) == undisturbed, f"{moment} write {number}"
+        control("delete", "agenttypes,modelbackends,loraadapters", "--all", "-n", namespace)
+        if survived:
+            break
+
+    assert died >= 5
+
+
+def _idle(control: Control) -> bool:
+    seen = len(control.writes())
+    time.sleep(3)
+    return seen == len(control.writes())
+
+
+def test_a_standby_takes_over_at_once_when_the_leader_leaves(control):
+    with operator(control, "first") as leader:
+        until(lambda: _holder(control) == "first", lambda: _holder(control))
+        with operator(control, "second"):
+            time.sleep(3)
+            assert _holder(control) == "first"
+            leader.send_signal(signal.SIGTERM)
+            began = time.monotonic()
+            until(lambda: _holder(control) == "second", lambda: _holder(control), seconds=6)
+            assert leader.wait(timeout=10) == 0
+            assert time.monotonic() - began < 6
+
+
+def test_a_leader_that_was_frozen_writes_nothing_after_its_time(control):
+    namespace = control.namespace()
+    with operator(control, "frozen") as leader:
+        until(lambda: _holder(control) == "frozen", lambda: _holder(control))
+        leader.send_signal(signal.SIGSTOP)
+        with operator(control, "successor"):
+            until(lambda: _holder(control) == "successor", lambda: _holder(control), seconds=25)
+            story(control, namespace)
+            settle(control, namespace)
+            began = control.now()
+            leader.send_signal(signal.SIGCONT)
+            assert leader.wait(timeout=15) == 1
+
+            agents = [event["userAgent"] for event in control.requests(began) if event["verb"] in {"patch", "create"}]
+            assert [agent for agent in agents if agent.endswith("/frozen")] == []
+
+
+def _holder(control: Control) -> str:
+    lease = control.get("agenttype-system", "lease", "agenttype-operator") or {"spec": {}}
+    return str(lease["spec"].get("holderIdentity", ""))
