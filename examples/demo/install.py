@@ -1,5 +1,6 @@
 """What the demo installs: images, the chart with a backend on CPU, the tool server, the adapters, the two agents."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +13,12 @@ from stages import say
 EXAMPLES = ROOT / "examples"
 MANIFESTS = EXAMPLES / "demo/manifests"
 CHART = ROOT / "charts/agenttype"
-TAG = "0.1.0"
 PREFIX = "localhost/"
 
 #: Our own images: built from the repository's root.
 ROOMS = ("operator", "sidecar", "wrapper", "gate")
+#: What they are built from.
+SOURCES = ("uv.lock", "crds", "proxy", *ROOMS)
 #: Images that know nothing of us: each folder is a build context of its own.
 OTHERS = {
     "green:1": EXAMPLES / "agents/green",
@@ -26,11 +28,26 @@ OTHERS = {
 }
 
 
+def tag() -> str:
+    """Return the tag of our images: a hash of their sources, so that a change of them rolls the pods."""
+    found = hashlib.sha256()
+    for name in SOURCES:
+        place = ROOT / name
+        files = (
+            [place]
+            if place.is_file()
+            else sorted(place.glob("src/**/*.py")) + [place / "pyproject.toml", *place.glob("Dockerfile")]
+        )
+        for file in files:
+            found.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes())
+    return f"demo-{found.hexdigest()[:12]}"
+
+
 def images(place: Place) -> None:
     """Build every image and put it on the node."""
     for room in ROOMS:
         say(f"  image agenttype-{room}")
-        place.build(f"{PREFIX}agenttype-{room}:{TAG}", ROOT / room / "Dockerfile", ROOT)
+        place.build(f"{PREFIX}agenttype-{room}:{tag()}", ROOT / room / "Dockerfile", ROOT)
     for name, folder in OTHERS.items():
         say(f"  image {name}")
         place.build(f"{PREFIX}{name}", folder / "Dockerfile", folder)
@@ -39,7 +56,7 @@ def images(place: Place) -> None:
 def chart(place: Place, kubectl: Kubectl, engine: dict[str, Any]) -> None:
     """Install or upgrade the chart with the backend that the demo shares."""
     values = {
-        "images": {"prefix": PREFIX, "tag": TAG, "pullPolicy": "IfNotPresent"},
+        "images": {"prefix": PREFIX, "tag": tag(), "pullPolicy": "IfNotPresent"},
         "backend": {
             "namespace": "demo",
             **engine,

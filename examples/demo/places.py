@@ -72,20 +72,15 @@ class Embedded:
     def engine(self) -> dict[str, Any]:
         """Prepare the engine on the host and mount it: its environment is larger than an image should be here."""
         found = json.loads(run(sys.executable, ENGINE / "prepare.py", "--json"))
-        venv, model = found["venv"], found["model"]
         self.build("localhost/engine-runtime:1", ENGINE / "Dockerfile.runtime", ENGINE)
+        # Not at their own paths: those may lie in a home that only its owner may enter.
+        mounts = {"venv": "/engine/venv", "model": "/engine/model"}
         return {
             "image": "localhost/engine-runtime:1",
-            "model": model,
-            "command": [f"{venv}/bin/python", "-m", "vllm.entrypoints.openai.api_server"],
-            "volumes": [
-                {"name": "venv", "hostPath": {"path": venv, "type": "Directory"}},
-                {"name": "model", "hostPath": {"path": model, "type": "Directory"}},
-            ],
-            "volumeMounts": [
-                {"name": "venv", "mountPath": venv, "readOnly": True},
-                {"name": "model", "mountPath": model, "readOnly": True},
-            ],
+            "model": mounts["model"],
+            "command": [f"{mounts['venv']}/bin/python", "-m", "vllm.entrypoints.openai.api_server"],
+            "volumes": [{"name": name, "hostPath": {"path": found[name], "type": "Directory"}} for name in mounts],
+            "volumeMounts": [{"name": name, "mountPath": path, "readOnly": True} for name, path in mounts.items()],
         }
 
     def _programs(self) -> Path:
