@@ -36,7 +36,7 @@ def tag() -> str:
         files = (
             [place]
             if place.is_file()
-            else sorted(place.glob("src/**/*.py")) + [place / "pyproject.toml", *place.glob("Dockerfile")]
+            else [*sorted(place.glob("src/**/*.py")), place / "pyproject.toml", *place.glob("Dockerfile")]
         )
         for file in files:
             found.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes())
