@@ -173,6 +173,10 @@ def save(model: PeftModel, folder: Path) -> None:
     weights = folder / "adapter_model.safetensors"
     halved = {key: value.to(torch.bfloat16) for key, value in load_file(weights).items()}
     save_file(halved, weights, metadata={"format": "pt"})
+    # peft keeps the modules in a set: in a fixed order the same training gives the same digest.
+    config = json.loads((folder / "adapter_config.json").read_text())
+    config["target_modules"].sort()
+    (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n")
     for path in folder.iterdir():
         path.chmod(0o644)
 
