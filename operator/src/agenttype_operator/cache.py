@@ -29,12 +29,19 @@ class Entry:
     """One object."""
 
     raw: Raw
+    """The object without managedFields; of children and pods only what is read often."""
+    packed: bytes = b""
+    """JSON of what a child has besides: as objects it would take three times the memory."""
     fields: str = ""
     """Digest of the fields that are ours, as the server records them: it changes when another takes one away."""
     model: Model | None = None
     """A kind of ours, parsed; None where it does not parse or is not ours."""
     error: str = ""
     """Why it does not parse."""
+
+    def whole(self) -> Raw:
+        """Return the object with everything that it had."""
+        return {**self.raw, **json.loads(self.packed)} if self.packed else self.raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,8 @@ class Cache:
     """All objects that the operator watches."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, dict[tuple[str, str], Entry]] = {kind.name: {} for kind in kinds.WATCHED}
+        self._entries: dict[str, dict[str, dict[str, Entry]]] = {kind.name: {} for kind in kinds.WATCHED}
+        """Kind → namespace → name → object."""
         self._children: dict[str, set[Key]] = {}
         self._pods: dict[Key, set[Key]] = {}
         self._buried: collections.OrderedDict[str, int] = collections.OrderedDict()
@@ -65,7 +73,7 @@ class Cache:
         new = _entry(kind, raw)
         if old:
             self._unlink(key, old)
-        self._entries[kind.name][key[1:]] = new
+        self._entries[kind.name].setdefault(key.namespace, {})[key.name] = new
         self._link(key, new)
         return Change(key, old, new)
 
@@ -81,7 +89,10 @@ class Cache:
         if old is None or old.raw["metadata"].get("uid", "") != uid:
             return None
         self._unlink(key, old)
-        del self._entries[kind.name][key[1:]]
+        within = self._entries[kind.name][key.namespace]
+        del within[key.name]
+        if not within:
+            del self._entries[kind.name][key.namespace]
         return Change(key, old, None)
 
     def replace(self, kind: Kind, items: Iterable[Raw], version: int) -> list[Change]:
@@ -89,36 +100,34 @@ class Cache:
         found = list(items)
         there = {kinds.key_of(kind.name, raw) for raw in found}
         gone = [
-            entry.raw
-            for name, entry in self._entries[kind.name].items()
-            if Key(kind.name, *name) not in there and kinds.version_of(entry.raw) <= version
+            entry.raw for key, entry in self._all(kind) if key not in there and kinds.version_of(entry.raw) <= version
         ]
         changes = [self.remove(kind, raw) for raw in gone] + [self.put(kind, raw) for raw in found]
         return [change for change in changes if change]
 
     def get(self, key: Key) -> Entry | None:
         """The object of a key."""
-        return self._entries[key.kind].get(key[1:])
+        return self._entries[key.kind].get(key.namespace, {}).get(key.name)
 
     def versions(self, kind: Kind) -> dict[tuple[str, str], int]:
         """Resource versions of a kind by (namespace, name)."""
-        return {name: kinds.version_of(entry.raw) for name, entry in self._entries[kind.name].items()}
+        return {key[1:]: kinds.version_of(entry.raw) for key, entry in self._all(kind)}
 
     def keys(self) -> Iterator[Key]:
         """Keys of everything that users wrote."""
         for kind in kinds.OWNERS:
-            for name in self._entries[kind.name]:
-                yield Key(kind.name, *name)
+            for key, _ in self._all(kind):
+                yield key
 
     def entries(self, kind: Kind, namespace: str) -> Iterator[Entry]:
         """Objects of a kind in a namespace, by name."""
-        of_kind = self._entries[kind.name]
-        for name in sorted(name for name in of_kind if name[0] == namespace):
-            yield of_kind[name]
+        within = self._entries[kind.name].get(namespace, {})
+        for name in sorted(within):
+            yield within[name]
 
     def models(self, kind: Kind) -> Iterator[Model]:
         """Everything of a kind of ours that parses, in all namespaces."""
-        return (entry.model for entry in self._entries[kind.name].values() if entry.model)
+        return (entry.model for _, entry in self._all(kind) if entry.model)
 
     def children(self, uid: str) -> list[Key]:
         """Keys of the objects that the object of a uid controls."""
@@ -128,6 +137,11 @@ class Cache:
         """Pods of an AgentType or ModelBackend, by name."""
         found = (self.get(key) for key in sorted(self._pods.get(owner, ())))
         return [entry.raw for entry in found if entry]
+
+    def _all(self, kind: Kind) -> Iterator[tuple[Key, Entry]]:
+        for namespace, within in self._entries[kind.name].items():
+            for name, entry in within.items():
+                yield Key(kind.name, namespace, name), entry
 
     def _link(self, key: Key, entry: Entry) -> None:
         if owner := kinds.owner_of(entry.raw):
@@ -148,14 +162,19 @@ def _drop(index: dict[_At, set[Key]], at: _At, key: Key) -> None:
         del index[at]
 
 
+_READ_OFTEN = ("apiVersion", "kind", "metadata", "status")
+
+
 def _entry(kind: Kind, raw: Raw) -> Entry:
     """Keep what we read, and no more: managedFields and pod specs are most of an object's bytes."""
     metadata = {name: value for name, value in raw["metadata"].items() if name != "managedFields"}
     kept = {**raw, "metadata": metadata}
     if kind is kinds.POD:
-        kept.pop("spec", None)
+        return Entry({name: kept[name] for name in _READ_OFTEN if name in kept})
     if kind.name not in MODELS:
-        return Entry(kept, fields=_fields_digest(raw))
+        rest = {name: value for name, value in kept.items() if name not in _READ_OFTEN}
+        often = {name: kept[name] for name in _READ_OFTEN if name in kept}
+        return Entry(often, json.dumps(rest).encode(), _fields_digest(raw))
     try:
         return Entry(kept, model=MODELS[kind.name].model_validate(kept))
     except pydantic.ValidationError as error:

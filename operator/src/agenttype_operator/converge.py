@@ -3,6 +3,7 @@
 from agenttype_api import v1alpha1
 
 from agenttype_operator import drift, errors, kinds
+from agenttype_operator.cache import Entry
 from agenttype_operator.cluster import Cluster
 from agenttype_operator.kinds import Key, Raw
 from agenttype_operator.plan import Plan
@@ -49,7 +50,7 @@ class Converger:
             sent = body
         else:
             _check_owner(owner, live, key)
-            if entry and self._intact(key, live, entry.fields, body):
+            if entry and self._intact(key, entry, body):
                 return
             sent = {**body, "metadata": {**body["metadata"], "uid": live["metadata"]["uid"]}}
         try:
@@ -60,16 +61,14 @@ class Converger:
         if after := self._world.cache.get(key):
             self._fields[key] = (after.raw["metadata"]["uid"], after.fields)
 
-    def _intact(self, key: Key, live: Raw, fields: str, body: Raw) -> bool:
-        if not drift.sealed_as(live, body):
+    def _intact(self, key: Key, entry: Entry, body: Raw) -> bool:
+        now = (entry.raw["metadata"]["uid"], entry.fields)
+        if not drift.sealed_as(entry.raw, body):
             return False
-        known = self._fields.get(key)
-        if known == (live["metadata"]["uid"], fields):
-            return True
-        if drift.covers(live, body):
-            self._fields[key] = (live["metadata"]["uid"], fields)
-            return True
-        return False
+        if self._fields.get(key) != now and not drift.covers(entry.whole(), body):
+            return False
+        self._fields[key] = now
+        return True
 
 
 _PRUNED = {kind.name for kind in kinds.CHILDREN}

@@ -60,7 +60,7 @@ class Reconciler:
         return await self._invalid(entry, key)
 
     async def _agent(self, agent: v1alpha1.AgentType, raw: Raw) -> Outcome:
-        around = self._tools.world.around(agent.metadata.namespace)
+        around = self._tools.world.around(agent.metadata.namespace, agents=False)
         unresolved, failure, wanted = None, None, plan.Plan(policy_hash=agent.status.policy_hash)
         try:
             wanted = plan.agent_plan(agent, around, self._tools.settings.images)

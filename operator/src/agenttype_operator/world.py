@@ -53,21 +53,21 @@ class World:
         for listener in self._listeners:
             listener(key)
 
-    def around(self, namespace: str) -> Neighbours:
-        """Everything of a namespace that parses."""
-        agents: dict[str, v1alpha1.AgentType] = {}
+    def around(self, namespace: str, *, agents: bool = True) -> Neighbours:
+        """Everything of a namespace that parses; its agents, who may be many, only where they matter."""
+        found: dict[str, v1alpha1.AgentType] = {}
         backends: dict[str, v1alpha1.ModelBackend] = {}
         adapters: dict[str, v1alpha1.LoraAdapter] = {}
-        for kind in kinds.OWNERS:
+        for kind in kinds.OWNERS if agents else (kinds.MODEL_BACKEND, kinds.LORA_ADAPTER):
             for entry in self.cache.entries(kind, namespace):
                 match entry.model:
                     case v1alpha1.AgentType():
-                        agents[entry.model.metadata.name] = entry.model
+                        found[entry.model.metadata.name] = entry.model
                     case v1alpha1.ModelBackend():
                         backends[entry.model.metadata.name] = entry.model
                     case v1alpha1.LoraAdapter():
                         adapters[entry.model.metadata.name] = entry.model
-        return Neighbours(agents, backends, adapters)
+        return Neighbours(found, backends, adapters)
 
     def _spread(self, changes: Iterable[Change | None], by: Key | None) -> None:
         for change in changes:
