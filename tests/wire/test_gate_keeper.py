@@ -371,6 +371,22 @@ def test_a_new_version_replaces_the_old_one_even_without_a_free_place(start, doc
         assert keeper.health().status == 200
 
 
+def test_a_replaced_version_is_served_on_for_a_while_to_those_who_had_it(start, document, source, vllm, green, api):
+    newer = wanted(an_adapter(source / "newer", rank=2), name="green", path="newer")
+    token, other = api.token("team-a/green"), api.token("team-a/other")
+    others = caller("team-a/other", "base")
+    write_policy(document, a_gate_policy(green, callers=(caller("team-a/green", green.served_name), others)))
+    with start(linger=2) as door:
+        door.until_ready()
+        write_policy(document, a_gate_policy(newer, callers=(caller("team-a/green", newer.served_name), others)))
+        door.until_state(newer.served_name, "Loaded")
+        assert door.post(CHAT, chat(green.served_name), token).status == 200
+        assert door.post(CHAT, chat(green.served_name), other).status == 404
+        until(lambda: bool(vllm.arrived(UNLOAD)))
+        answer = door.post(CHAT, chat(green.served_name), token)
+        assert (answer.status, answer.headers["x-agenttype-reason"]) == (503, "warming")
+
+
 def test_a_retired_adapter_finishes_its_calls_before_it_is_unloaded_and_its_files_go_last(
     start, document, volume, vllm, green, api
 ):

@@ -28,7 +28,7 @@ from agenttype_proxy.errors import (
 from agenttype_proxy.messages import Deadlines, Headers, Origin, Request
 from agenttype_proxy.response import Response
 
-from agenttype_gate import answers, bearer, body, paths
+from agenttype_gate import answers, bearer, body, paths, versions
 from agenttype_gate.engine import Engine
 from agenttype_gate.errors import (
     BodyLate,
@@ -134,8 +134,9 @@ class Door:
 
     async def _call(self, call: _Call, account: str, raw: bytes) -> None:
         model = body.model(raw)
-        self._check(account, model)
-        call.model = model
+        before = self._check(account, model)
+        if model in before.wanted or model in before.replaced or model == before.document.base_model:
+            call.model = model  # a label from the document, never from the wire
         async with asgi.attended(call.receive), self._wire.shares.slot(call.agent_type):
             # It may have waited for its place: what held then is asked again, and nothing comes between it and the
             # counting of the call.
@@ -165,7 +166,7 @@ class Door:
 
     def _check(self, account: str, model: str) -> Snapshot:
         snapshot, caller = self._caller(account)
-        if model not in caller.models:
+        if model not in caller.models and not versions.is_version_of(model, caller.models):
             raise NoSuchModel("there is no such model for this caller; GET /v1/models lists those that are")
         return snapshot
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from agenttype_api.gate_policy import AdapterReport, AdapterState, WantedAdapter
 
-from agenttype_gate import shapes
+from agenttype_gate import shapes, versions
 from agenttype_gate.engine import Engine, Served
 from agenttype_gate.errors import AdapterFault, EngineAway, EngineLost, Rejected, Spoiled, VolumeTrouble
 from agenttype_gate.metrics import Metrics
@@ -70,6 +70,7 @@ class Keeper:
         self._faults: dict[str, Fault] = {}
         self._proven: frozenset[str] = frozenset()
         self._spoiled: frozenset[str] = frozenset()
+        self._lingering: frozenset[str] = frozenset()
         self._strikes: Counter[str] = Counter()
         self._begun: dict[str, float] = {}
         self._troubles: dict[str, str] = {}
@@ -158,6 +159,11 @@ class Keeper:
                 paths[name] = self._shelf.path(name)
             except Rejected as error:
                 self._fault(snapshot, adapter, self._shelf.evidence(adapter), error)
+        document = snapshot.document
+        room = document.max_adapters - len(document.adapters)
+        lingering = versions.kept(snapshot.replaced, served.adapters, room, time.monotonic())
+        self._lingering = frozenset(adapter.served_name for adapter in lingering)
+        paths |= {name: self._shelf.path(name) for name in self._lingering}
         folders = await asyncio.to_thread(self._shelf.folders)
         self._proven &= {name for name, path in paths.items() if served.adapters.get(name) == path}
         self._troubles = {name: said for name, said in self._troubles.items() if name in paths}
@@ -170,7 +176,7 @@ class Keeper:
             busy=self._status.busy(),
             folders=folders,
         )
-        return plan(snapshot.document.adapters, snapshot.document.max_adapters, paths, seen)
+        return plan((*document.adapters, *lingering), document.max_adapters, paths, seen)
 
     async def _remove(self, todo: Plan) -> bool:
         """Unload and delete; return whether all went well."""
@@ -260,6 +266,7 @@ class Keeper:
                 message = "waiting until an adapter that is not wanted any more has finished its calls"
             reports[name] = AdapterReport(name=adapter.name, served_name=name, state=state, message=message)
         self._status.reports = reports
+        self._status.lingering = self._lingering & self._proven
         loading = {name for name, report in reports.items() if report.state is AdapterState.LOADING}
         if self._status.engine_ready and loading <= self._troubles.keys():
             self._status.complete = True

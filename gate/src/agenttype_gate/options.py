@@ -35,6 +35,7 @@ class Options:
     check: float
     first_byte: float
     idle: float
+    linger: float
     lame_duck: float
     drain: float
 
@@ -62,6 +63,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     add("--check", type=float, default=5.0, help="seconds between two looks at the engine while all is well")
     add("--first-byte", type=float, default=600.0, help="longest wait for the engine's answer to begin")
     add("--idle", type=float, default=300.0, help="longest silence of the engine within an answer")
+    add("--linger", type=float, default=90.0, help="seconds that a replaced version of an adapter is still served")
     add("--lame-duck", type=float, default=0.0, help="on SIGTERM: seconds of unreadiness before the doors close")
     add("--drain", type=float, default=100.0, help="on SIGTERM: longest wait for calls in flight")
     given = vars(parser.parse_args(arguments))

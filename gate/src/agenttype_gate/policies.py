@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,9 @@ from typing import Final
 from agenttype_api.gate_policy import Caller, GatePolicy, WantedAdapter
 from pydantic import ValidationError
 
+from agenttype_gate import versions
+from agenttype_gate.versions import Replaced
+
 _log = logging.getLogger("agenttype.gate")
 _LOOK_SECONDS: Final = 0.5
 _Stamp = tuple[int, int, int]
@@ -18,10 +21,14 @@ _Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One document with its indexes; a call or a turn of the keeper uses one from its begin to its end."""
+    """One document with its indexes; a call or a turn of the keeper uses one from its begin to its end.
+
+    `replaced` holds, by served name, versions that this document wants no more but another version of.
+    """
 
     document: GatePolicy
     hash: str
+    replaced: Mapping[str, Replaced]
 
     @cached_property
     def callers(self) -> Mapping[str, Caller]:
@@ -42,10 +49,13 @@ class Policies:
         error: Why a newer document is refused; empty when none is.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, linger: float, clock: Callable[[], float]) -> None:
+        """Read nothing yet; versions that are replaced are kept for `linger` seconds of `clock`."""
         self.current: Snapshot | None = None
         self.error = "no document has been read yet"
         self._file = file
+        self._linger = linger
+        self._clock = clock
         self._stamp: _Stamp | None = None
 
     def look(self) -> bool:
@@ -68,7 +78,8 @@ class Policies:
             self._refuse(f"the gate document is refused: {place or 'document'}: {first['msg']}")
             return False
         self.error = ""
-        before, self.current = self.current, Snapshot(document, document.hash())
+        before = self.current
+        self.current = Snapshot(document, document.hash(), self._replaced(before, document))
         changed = before is None or before.hash != self.current.hash
         if changed:
             _log.info("policy", extra={"fields": {"hash": self.current.hash, "adapters": len(document.adapters)}})
@@ -83,6 +94,12 @@ class Policies:
             await asyncio.sleep(_LOOK_SECONDS)
             if self.look():
                 changed.set()
+
+    def _replaced(self, before: Snapshot | None, document: GatePolicy) -> Mapping[str, Replaced]:
+        if before is None:
+            return {}
+        wanted = {adapter.served_name: adapter for adapter in document.adapters}
+        return versions.replaced(wanted, before.wanted, before.replaced, self._clock() + self._linger)
 
     def _stamp_now(self) -> _Stamp:
         found = self._file.stat()

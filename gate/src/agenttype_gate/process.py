@@ -32,7 +32,7 @@ _LIMITS: Final = ServerLimits(connections=4096)
 
 async def run(options: Options) -> None:
     """Serve until SIGTERM or SIGINT, then leave in order: unready, a while, drained, gone."""
-    status, metrics, policies = Status(), Metrics(), Policies(options.policy)
+    status, metrics, policies = Status(), Metrics(), Policies(options.policy, options.linger, time.monotonic)
     policies.look()
     api_server = ApiServer(options.api_server, options.api_token, options.api_ca)
     inner, outer = Client(), Client(ClientLimits(connections=options.max_concurrent))

@@ -7,17 +7,21 @@ from contextlib import contextmanager
 
 from agenttype_api.gate_policy import AdapterReport, AdapterState
 
+from agenttype_gate import versions
 from agenttype_gate.errors import AdapterUnusable, NoSuchModel, Warming
 from agenttype_gate.policies import Snapshot
 
 
 class Status:
-    """One process's state; only the keeper writes `engine_ready`, `complete` and `reports`, only the door counts calls.
+    """One process's state.
+
+    Only the door counts calls; only the keeper writes `engine_ready`, `complete`, `reports` and `lingering`.
 
     Attributes:
         engine_ready: Whether the engine answers and serves the base model of the document.
         complete: Whether, since the engine came up, every wanted adapter was live or in trouble at least once.
         reports: What is known of every wanted adapter, by served name.
+        lingering: Served names that are live although another version has replaced them.
         wake: Set when the keeper should look now: another document, a doubt, a last call done.
         leaving: Whether the process has been told to end.
     """
@@ -26,6 +30,7 @@ class Status:
         self.engine_ready = False
         self.complete = False
         self.reports: Mapping[str, AdapterReport] = {}
+        self.lingering: frozenset[str] = frozenset()
         self.wake = asyncio.Event()
         self.leaving = False
         self._calls: Counter[str] = Counter()
@@ -38,10 +43,15 @@ class Status:
             Warming: It will be live soon.
             AdapterUnusable: It will not be by waiting.
         """
-        if model != snapshot.document.base_model and model not in snapshot.wanted:
-            raise NoSuchModel(f"there is no model {model!r} for this caller")
+        known = model == snapshot.document.base_model or model in snapshot.wanted
+        if not known and not versions.is_version_of(model, snapshot.wanted):
+            raise NoSuchModel("there is no such model for this caller")
         if not self.engine_ready:
             raise Warming("the engine is not up yet")
+        if model in self.lingering:
+            return
+        if not known:
+            raise Warming("this version of the adapter is not known here; another one is being rolled out")
         if model == snapshot.document.base_model:
             return
         report = self.reports.get(model)
@@ -60,7 +70,7 @@ class Status:
             self._calls[model] -= 1
             if not self._calls[model]:
                 del self._calls[model]
-                if model not in self.reports:
+                if model not in self.reports and model not in self.lingering:
                     self.wake.set()
 
     def busy(self) -> frozenset[str]:
