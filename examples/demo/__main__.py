@@ -30,11 +30,22 @@ def main() -> int:
         kubectl = bring_up(place, stages)
         seen = tell(kubectl, stages)
     except CommandError as error:
-        say(f"\n{error}\n\nThe cluster is left as it is; look with kubectl, then run `make demo` again.")
+        say(f"\n{error}\n{_troubles(place)}\nThe cluster is left as it is; run `make demo` again once that is mended.")
         return 1
     show(seen, kubectl)
     say(f"\nTook: {stages.summary()}.")
     return 0 if seen.balance.balanced and seen.refusal and seen.refusal.alive else 1
+
+
+def _troubles(place: Place) -> str:
+    """Return what the cluster itself complains of, or nothing where it cannot be asked."""
+    try:
+        kubectl = place.kubectl()
+        pods = kubectl("get", "pods", "--all-namespaces")
+        events = kubectl("get", "events", "--all-namespaces", "--field-selector=type=Warning")
+    except (CommandError, OSError):
+        return ""
+    return f"\n{pods}\n{''.join(events.splitlines(keepends=True)[-8:])}"
 
 
 def bring_up(place: Place, stages: Stages) -> Kubectl:
@@ -45,9 +56,9 @@ def bring_up(place: Place, stages: Stages) -> Kubectl:
     with stages.stage("engine: vLLM and its model"):
         engine = place.engine()
     with stages.stage("images"):
-        install.images(place)
+        tag = install.images(place)
     with stages.stage("install"):
-        install.everything(place, kubectl, engine)
+        install.everything(place, kubectl, engine, tag)
     with stages.stage("model server ready"):
         kubectl.wait("Ready", "modelbackend/shared", seconds=600)
     with stages.stage("agents ready"):

@@ -28,7 +28,7 @@ OTHERS = {
 }
 
 
-def tag() -> str:
+def _tag() -> str:
     """Return the tag of our images: a hash of their sources, so that a change of them rolls the pods."""
     found = hashlib.sha256()
     for name in SOURCES:
@@ -43,20 +43,22 @@ def tag() -> str:
     return f"demo-{found.hexdigest()[:12]}"
 
 
-def images(place: Place) -> None:
-    """Build every image and put it on the node."""
+def images(place: Place) -> str:
+    """Build every image and put it on the node; return the tag of ours."""
+    tag = _tag()
     for room in ROOMS:
         say(f"  image agenttype-{room}")
-        place.build(f"{PREFIX}agenttype-{room}:{tag()}", ROOT / room / "Dockerfile", ROOT)
+        place.build(f"{PREFIX}agenttype-{room}:{tag}", ROOT / room / "Dockerfile", ROOT)
     for name, folder in OTHERS.items():
         say(f"  image {name}")
         place.build(f"{PREFIX}{name}", folder / "Dockerfile", folder)
+    return tag
 
 
-def chart(place: Place, kubectl: Kubectl, engine: dict[str, Any]) -> None:
+def chart(place: Place, kubectl: Kubectl, engine: dict[str, Any], tag: str) -> None:
     """Install or upgrade the chart with the backend that the demo shares."""
     values = {
-        "images": {"prefix": PREFIX, "tag": tag(), "pullPolicy": "IfNotPresent"},
+        "images": {"prefix": PREFIX, "tag": tag, "pullPolicy": "IfNotPresent"},
         "backend": {
             "namespace": "demo",
             **engine,
@@ -109,10 +111,10 @@ def adapters() -> Iterator[dict[str, Any]]:
         }
 
 
-def everything(place: Place, kubectl: Kubectl, engine: dict[str, Any]) -> None:
+def everything(place: Place, kubectl: Kubectl, engine: dict[str, Any], tag: str) -> None:
     """Install the platform, then what a user would apply."""
     kubectl.apply(*_files("namespace.yaml"))
-    chart(place, kubectl, engine)
+    chart(place, kubectl, engine, tag)
     kubectl.apply(*_files("norms.yaml"))
     for adapter in adapters():
         kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(adapter))

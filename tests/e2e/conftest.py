@@ -17,8 +17,8 @@ def demo() -> Iterator[Kubectl]:
         place = places.Embedded(kubeconfig.parent)
         kubectl = place.kubectl()
         engine = place.engine()
-        install.images(place)
-        install.everything(place, kubectl, engine)
+        tag = install.images(place)
+        install.everything(place, kubectl, engine, tag)
         kubectl.wait("Ready", "modelbackend/shared", seconds=900)
         kubectl.wait("Ready", "agenttype/green", "agenttype/red", seconds=300)
         yield kubectl
