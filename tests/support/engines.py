@@ -89,6 +89,12 @@ def adapter_version(name: str) -> str:
     return f"{name}@{digest.removeprefix('sha256:')[:12]}"
 
 
+def held_out(name: str, split: str) -> list[dict[str, str | None]]:
+    """The examples of an adapter that it was not trained on: `split`, `system`, `user` and the right `answer`."""
+    lines = (EXAMPLES / "adapters" / f"{name}.jsonl").read_text().splitlines()
+    return [line for line in map(json.loads, lines) if line["split"] == split]
+
+
 @contextlib.contextmanager
 def real_engine(*more: str) -> Iterator[Engine]:
     """Start vLLM with the example's flags and `more`; give it when it answers; end it by its own id."""
