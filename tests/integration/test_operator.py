@@ -115,6 +115,7 @@ def test_a_foreign_object_of_our_name_is_left_alone_until_it_is_gone(control, na
     assert "green-policy" in told["message"]
     assert control.get(namespace, "configmap", "green-policy")["data"] == {"mine": "1"}
     assert control.get(namespace, "deployment", "green") is None
+    until(lambda: "NameConflict" in control("get", "events.events.k8s.io", "-n", namespace), lambda: "no event")
 
     control("delete", "configmap", "green-policy", "-n", namespace)
     await_children(control, namespace, GREEN)

@@ -6,7 +6,7 @@ import time
 
 import kinds
 import pytest
-from operators import Control, operator, prepared, until
+from operators import Control, operator, paused, prepared, until
 
 #: Enough to pass every write of the story below; the sweep ends when an operator gets through without dying.
 MOST_WRITES = 40
@@ -34,8 +34,12 @@ def control():
 
 
 def story(control: Control, namespace: str) -> None:
-    """Create, then change and remove a child, as a user would, whatever the operator is doing meanwhile."""
-    agent = {"namespace": namespace, "models": [{"match": ["*"], "backendRef": {"name": "shared"}}]}
+    """Create, then scale, change the policy and let a Service go, whatever the operator is doing meanwhile.
+
+    The agent's own probe keeps its pod template the same throughout: without a kubelet a rollout would never end.
+    """
+    container = kinds.agent_container(readinessProbe={"tcpSocket": {"port": 8080}})
+    agent = {"namespace": namespace, "template": kinds.pod(container)}
     control.apply(
         kinds.backend_manifest(namespace=namespace),
         kinds.adapter_manifest(namespace=namespace),
@@ -148,10 +152,33 @@ def test_a_leader_that_was_frozen_writes_nothing_after_its_time(control):
             settle(control, namespace)
             began = control.now()
             leader.send_signal(signal.SIGCONT)
-            assert leader.wait(timeout=15) == 1
+            time.sleep(5)
 
+            assert _holder(control) == "successor"
             agents = [event["userAgent"] for event in control.requests(began) if event["verb"] in {"patch", "create"}]
             assert [agent for agent in agents if agent.endswith("/frozen")] == []
+
+
+def test_an_outage_of_the_api_server_is_outlived(control):
+    namespace = control.namespace()
+    with operator(control, "patient") as process:
+        until(lambda: _holder(control) == "patient", lambda: _holder(control))
+        with paused(control, "kube-apiserver"):
+            time.sleep(15)
+            assert process.poll() is None
+        story(control, namespace)
+        until(lambda: _observed(control, namespace), lambda: dump(control, namespace))
+        assert process.poll() is None
+
+
+def test_only_the_chosen_namespaces_are_served(control):
+    chosen, other = control.namespace(), control.namespace()
+    with operator(control, "modest", NAMESPACES=chosen):
+        control.apply(kinds.external_manifest("shared", other), kinds.agent_manifest(namespace=other))
+        control.apply(kinds.external_manifest("shared", chosen), kinds.agent_manifest(namespace=chosen))
+        until(lambda: control.get(chosen, "deployment", "green"), lambda: "nothing is made")
+
+        assert control.get(other, "deployment", "green") is None
 
 
 def _holder(control: Control) -> str:

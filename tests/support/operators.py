@@ -106,6 +106,19 @@ def prepared() -> Iterator[Control]:
         yield control
 
 
+@contextlib.contextmanager
+def paused(control: Control, component: str) -> Iterator[None]:
+    """Freeze a process of the control plane: it neither answers nor closes connections."""
+    lines = (control.kubeconfig.parent / "journal.jsonl").read_text().splitlines()
+    processes = [json.loads(line)["process"] for line in lines if line.startswith('{"process"')]
+    [pid] = [process["pid"] for process in processes if process["name"] == component]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def _rights() -> list[dict[str, Any]]:
     role, binding = "rbac.authorization.k8s.io/v1", "agenttype-operator"
     subject = {"kind": "ServiceAccount", "name": "agenttype-operator", "namespace": "agenttype-system"}

@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 
-from agenttype_operator import app, leadership, settings
+from agenttype_operator import app, settings
 
 
 class JsonLines(logging.Formatter):
@@ -23,7 +23,7 @@ class JsonLines(logging.Formatter):
 
 
 def main() -> int:
-    """Run; return the exit status: 0 after SIGTERM, 1 when the Lease was lost, 2 on wrong settings."""
+    """Run; return the exit status: 0 after SIGTERM, 2 on wrong settings."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
@@ -35,9 +35,6 @@ def main() -> int:
     except settings.SettingsError as error:
         logging.getLogger(__name__).error("wrong settings", extra={"error": str(error)})  # noqa: TRY400 — not code's fault
         return 2
-    except leadership.LeadershipLost as lost:
-        logging.getLogger(__name__).warning("leadership lost", extra={"error": str(lost)})
-        return 1
     return 0
 
 

@@ -29,15 +29,15 @@ from agenttype_operator.world import World
 
 log = logging.getLogger(__name__)
 
-#: Without any word from the API server for this long, a fresh process has better chances.
-_SILENCE_SECONDS = 120.0
+#: A replica that has had no word from the API server for this long cannot be counted on.
+_SILENCE_SECONDS = 30.0
 
 
 async def run(settings: Settings) -> None:
-    """Stand by until the Lease is ours, work until SIGTERM or SIGINT, give the Lease back.
+    """Stand by until the Lease is ours, work while it is, until SIGTERM or SIGINT; then give the Lease back.
 
-    Raises:
-        LeadershipLost: another replica may lead; this process must end.
+    A Lease that was lost, as in an outage of the API server, puts this replica back to standing by: ending the
+    process instead would make the kubelet delay its return ever longer.
     """
     stop = asyncio.Event()
     _listen(stop)
@@ -49,16 +49,18 @@ async def run(settings: Settings) -> None:
     server = await http.serve(
         settings.http_port,
         metrics,
-        alive=lambda: loop.time() - leadership.last_contact < _SILENCE_SECONDS,
         ready=lambda: loop.time() - leadership.last_contact < _SILENCE_SECONDS,
     )
     try:
-        if await _unless(stop, leadership.acquire(cluster)):
+        while not stop.is_set() and await _unless(stop, leadership.acquire(cluster)):
             metrics.leading.set(1)
-            await _unless(stop, _lead(settings, cluster, leadership, metrics, found))
+            try:
+                await _unless(stop, _lead(settings, cluster, leadership, metrics, found))
+            except LeadershipLost as lost:
+                log.warning("standing by again", extra={"error": str(lost)})
+            metrics.leading.set(0)
     finally:
         await leadership.release(cluster)
-        metrics.leading.set(0)
         await server.cleanup()
         await cluster.close()
 

@@ -7,14 +7,15 @@ from aiohttp import web
 from agenttype_operator.metrics import Metrics
 
 
-async def serve(port: int, metrics: Metrics, alive: Callable[[], bool], ready: Callable[[], bool]) -> web.AppRunner:
-    """Serve /metrics, /healthz (the process works) and /readyz (its picture of the cluster is whole).
+async def serve(port: int, metrics: Metrics, ready: Callable[[], bool]) -> web.AppRunner:
+    """Serve /metrics, /healthz and /readyz.
+
+    /healthz tells that the event loop turns and no more: restarting does not mend an API server.
 
     Args:
         port: where; 0 takes a free one.
         metrics: what /metrics tells.
-        alive: whether this process should live on.
-        ready: whether it may be counted on, standby included.
+        ready: whether this replica may be counted on, standing by included.
     """
 
     async def show(_: web.Request) -> web.Response:
@@ -22,7 +23,7 @@ async def serve(port: int, metrics: Metrics, alive: Callable[[], bool], ready: C
 
     app = web.Application()
     app.router.add_get("/metrics", show)
-    app.router.add_get("/healthz", _check(alive))
+    app.router.add_get("/healthz", _check(lambda: True))
     app.router.add_get("/readyz", _check(ready))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class LeadershipLost(Exception):  # noqa: N818 — the end of this process's work, not a fault
-    """Another replica may lead now: this process ends, and a fresh one stands by."""
+    """Another replica may lead now: all work ends, and this replica stands by."""
 
 
 class Leadership:
