@@ -30,7 +30,19 @@ kind: Service
 metadata: {name: web}
 spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
 """
-ASK = "import urllib.request; print(urllib.request.urlopen('http://web.default.svc.cluster.local', timeout=9).status)"
+# A Service's name and rules follow its endpoints within seconds, not at once: whoever asks, asks again.
+ASK = """
+import time, urllib.request
+due = time.monotonic() + 30
+while True:
+    try:
+        print(urllib.request.urlopen("http://web.default.svc.cluster.local", timeout=9).status)
+        break
+    except OSError:
+        if time.monotonic() > due:
+            raise
+        time.sleep(0.2)
+"""
 DOCKERFILE = """
 ARG BASE=python:3.11-slim
 FROM ${BASE}

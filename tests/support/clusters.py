@@ -76,7 +76,12 @@ def said_by_pod(kubeconfig: Path, name: str, image: str, *command: str) -> str:
     """Run a pod, with its image's own command or this one, to its successful end; return what it printed."""
     given = ("--command", "--", *command) if command else ()
     kubectl(kubeconfig, "run", name, f"--image={image}", "--restart=Never", *given)
-    kubectl(kubeconfig, "wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{name}", "--timeout=60s")
+    try:
+        kubectl(kubeconfig, "wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{name}", "--timeout=60s")
+    except AssertionError as error:
+        error.add_note(kubectl(kubeconfig, "describe", "pod", name))
+        error.add_note(kubectl(kubeconfig, "logs", name, "--ignore-errors"))
+        raise
     return kubectl(kubeconfig, "logs", name)
 
 
