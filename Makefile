@@ -7,12 +7,17 @@ ROOMS := crds operator wrapper proxy sidecar gate simulator
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 .PHONY: setup
 setup: ## Install uv if it is missing, and the locked dependencies
 	@command -v uv >/dev/null || python3 -m pip install --quiet uv==0.13.8
 	@uv sync --frozen --quiet
+
+.PHONY: prepare
+prepare: setup ## Build or find what real clusters and a real engine need (minutes, the first time)
+	@python3 cluster build
+	@python3 examples/engine/prepare.py
 
 .PHONY: generate
 generate: setup ## Write CRDs, the chart's copies and the reference page from the models
@@ -34,13 +39,13 @@ contract: setup ## What one room writes another can read
 	$(PYTEST) tests/contract
 wire: setup ## Sidecar, gate and agents as processes on loopback
 	$(PYTEST) tests/wire
-integration: setup ## The operator on a real API server
+integration: prepare ## The operator on a real API server
 	$(PYTEST) tests/integration
-e2e: setup ## Real pods on a real node, with the real engine
+e2e: prepare ## Real pods on a real node, with the real engine
 	$(PYTEST) tests/e2e
 
 .PHONY: test
-test: check ## Everything that CI runs
+test: check prepare ## Everything that CI runs
 	$(PYTEST) tests/unit tests/contract tests/wire tests/integration tests/e2e
 
 .PHONY: demo
