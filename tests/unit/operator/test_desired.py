@@ -307,6 +307,33 @@ def test_the_engine_cannot_write_the_adapters_that_the_gate_checked():
     assert {"name": keys.VOLUME_ADAPTERS, "mountPath": keys.ADAPTERS_DIR, "readOnly": True} in engine["volumeMounts"]
 
 
+MOUNTED = {
+    "spec": {
+        "containers": [{"name": "engine", "volumeMounts": [{"name": "models", "mountPath": "/models"}]}],
+        "volumes": [{"name": "adapters", "emptyDir": {}}, {"name": "models", "emptyDir": {}}],
+    }
+}
+
+
+def test_the_gate_reads_the_base_model_s_shapes_where_its_folder_is_mounted():
+    gate = container(pod_of(backend_objects(a_backend(model="/models/base", template=MOUNTED))), "agenttype-gate")
+
+    assert gate["args"] == ["--base-config", "/models/base/config.json"]
+    assert {"name": "models", "mountPath": "/models", "readOnly": True} in gate["volumeMounts"]
+
+
+def test_the_gate_does_without_shapes_where_the_engine_downloads_the_model():
+    gate = container(pod_of(backend_objects(a_backend(model="acme/base", template=MOUNTED))), "agenttype-gate")
+
+    assert "args" not in gate
+
+
+def test_the_engine_waits_for_the_gate_before_it_stops():
+    engine = container(pod_of(backend_objects(a_backend())), "engine")
+
+    assert "15021" in engine["lifecycle"]["preStop"]["exec"]["command"][-1]
+
+
 def test_only_agents_of_the_namespace_reach_the_gate():
     calls, control = backend_objects()["NetworkPolicy"]["spec"]["ingress"]
 

@@ -27,9 +27,9 @@ def engine_container(backend: v1alpha1.ModelBackend, vllm: v1alpha1.VllmBackend)
     Its probes run inside it: it listens on loopback only, where the kubelet cannot reach it, and a probe through the
     gate would restart an engine, which takes minutes, whenever the gate is ill.
     """
-    written = _written(vllm)
+    base = written(vllm)
     mounts = [
-        *(written.get("volumeMounts") or ()),
+        *(base.get("volumeMounts") or ()),
         {"name": keys.VOLUME_SHM, "mountPath": "/dev/shm"},  # noqa: S108 — vLLM's processes share memory there
     ]
     if vllm.lora:
@@ -37,12 +37,12 @@ def engine_container(backend: v1alpha1.ModelBackend, vllm: v1alpha1.VllmBackend)
     container: Raw = {
         "startupProbe": _probe(periodSeconds=5, failureThreshold=240),
         "livenessProbe": _probe(periodSeconds=10, failureThreshold=5),
-        "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
-        **written,
+        "lifecycle": {"preStop": _after_the_gate()},
+        **base,
         "name": keys.CONTAINER_ENGINE,
         "image": vllm.image,
-        "args": [*_arguments(backend, vllm), *(written.get("args") or ()), *vllm.args],
-        "env": _environment(written, vllm),
+        "args": [*_arguments(backend, vllm), *(base.get("args") or ()), *vllm.args],
+        "env": _environment(base, vllm),
         "volumeMounts": mounts,
     }
     if vllm.resources:
@@ -89,12 +89,25 @@ def _with_user(container: Raw, vllm: v1alpha1.VllmBackend) -> Raw:
     return {**container, "securityContext": {**own, **said}}
 
 
-def _written(vllm: v1alpha1.VllmBackend) -> Raw:
+def written(vllm: v1alpha1.VllmBackend) -> Raw:
+    """Return the template's container named engine, empty where there is none."""
     spec = (vllm.template or {}).get("spec") or {}
     for container in spec.get("containers") or ():
         if container["name"] == keys.CONTAINER_ENGINE:
             return dict(container)
     return {}
+
+
+def _after_the_gate() -> Raw:
+    """Hook that keeps the engine until the gate has closed its door: the gate's last calls need it."""
+    script = (
+        "import socket, time\n"
+        "while True:\n"
+        f"    try: socket.create_connection(('127.0.0.1', {keys.PORT_HEALTH}), 1).close()\n"
+        "    except OSError: break\n"
+        "    time.sleep(0.5)"
+    )
+    return {"exec": {"command": ["python3", "-c", script]}}
 
 
 def _probe(**times: int) -> Raw:

@@ -21,9 +21,15 @@ def gate_container(vllm: v1alpha1.VllmBackend, images: Images) -> Raw:
             {"name": vllm.lora.volume, "mountPath": keys.ADAPTER_SOURCE_DIR, "readOnly": True},
             {"name": keys.VOLUME_ADAPTERS, "mountPath": keys.ADAPTERS_DIR},
         ]
+    arguments: list[str] = []
+    model = _model_mount(vllm)
+    if vllm.lora and model:
+        mounts.append(model)
+        arguments = ["--base-config", f"{vllm.model}/config.json"]
     return {
         "name": keys.CONTAINER_GATE,
         "image": images.gate,
+        **({"args": arguments} if arguments else {}),
         "imagePullPolicy": images.pull_policy,
         "ports": [
             {"name": "agenttype-gate", "containerPort": keys.PORT_GATE, "protocol": "TCP"},
@@ -36,6 +42,18 @@ def gate_container(vllm: v1alpha1.VllmBackend, images: Images) -> Raw:
         "securityContext": security.restricted(names.GATE_UID),
         "volumeMounts": mounts,
     }
+
+
+def _model_mount(vllm: v1alpha1.VllmBackend) -> Raw | None:
+    """Return the engine's mount in which its model lies, read-only; None where the engine downloads the model.
+
+    With the model's config.json the keeper checks every adapter's shapes; the engine would load a wrong one.
+    """
+    for mount in engine_container.written(vllm).get("volumeMounts") or ():
+        path = mount["mountPath"].rstrip("/")
+        if vllm.model == path or vllm.model.startswith(f"{path}/"):
+            return {**mount, "readOnly": True}
+    return None
 
 
 def _probe(path: str, **times: int) -> Raw:
