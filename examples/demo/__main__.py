@@ -80,10 +80,9 @@ def tell(kubectl: Kubectl, stages: Stages) -> stories.Story:
 
 def show(seen: stories.Story, kubectl: Kubectl) -> None:
     """Print the story."""
-    say("\nThree answers of one engine")
-    say(f"  green ({stories.PROMPT!r}): {seen.forms['green']}")
-    say(f"  red   ({stories.TOPIC!r}): {seen.forms['red']}")
-    say(f"  base  ({stories.PROMPT!r}): {' '.join(seen.forms['base'].split())[:120]}")
+    say(f"\nOne engine, asked {stories.PROMPT!r}")
+    for who, answer in seen.forms.items():
+        say(f"  {who:5} {' '.join(answer.split())[:120]}")
     last = next((said for said in reversed(seen.exchange) if "raw" in said), None)
     if last:
         say("\nOne round of the exchange")

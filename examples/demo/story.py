@@ -8,9 +8,8 @@ import books
 from kubectl import CommandError, Kubectl
 
 AGENTS = ("green", "red")
-#: One prompt for all three forms: what green was trained on, and red and the base were not.
-PROMPT = "sshd[812]: Failed password for eve from 192.0.2.7 port 4022"
-TOPIC = "Topic: load balancers"
+#: One prompt for all three: its form tells which adapter answered.
+PROMPT = "Failed password for eve from 192.0.2.7 port 4022"
 #: Far more rounds than the budget allows: a bound, not an expectation.
 MOST_ROUNDS = 40
 
@@ -75,10 +74,10 @@ def ask(kubectl: Kubectl, agent: str, model: str, prompt: str) -> str:
 
 
 def forms(kubectl: Kubectl) -> dict[str, str]:
-    """Return the same prompts' answers through green's pod, red's pod and the base model."""
+    """Return the answers to one prompt through green's pod, through red's pod and from the base model."""
     return {
         "green": ask(kubectl, "green", "gpt-4o", PROMPT),
-        "red": ask(kubectl, "red", "gpt-4o", TOPIC),
+        "red": ask(kubectl, "red", "gpt-4o", PROMPT),
         "base": ask(kubectl, "green", "base", PROMPT),
     }
 

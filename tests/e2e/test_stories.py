@@ -176,7 +176,7 @@ def test_a_wrong_digest_is_never_loaded_and_says_so(demo: Kubectl) -> None:
 
     assert found["reason"] == "DigestMismatch"
     demo.wait("Ready", "modelbackend/shared", seconds=SECONDS)
-    assert story.ask(demo, "red", "gpt-4o", story.TOPIC).startswith("PROBE: ")
+    assert story.ask(demo, "red", "gpt-4o", story.PROMPT).startswith("PROBE: ")
 
 
 def _false(kubectl: Kubectl, what: str, name: str, kind: str) -> dict[str, Any] | None:
