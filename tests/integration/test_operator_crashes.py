@@ -1,11 +1,15 @@
 """The operator may die at any moment, and may be replaced: what it left half done is finished, once."""
 
+import contextlib
 import json
 import signal
 import time
 
 import kinds
 import pytest
+from agenttype_api import keys
+from agenttype_api.gate_policy import GatePolicy
+from fake_node import FakeNode
 from operators import Control, operator, paused, prepared, until
 
 #: Enough to pass every write of the story below; the sweep ends when an operator gets through without dying.
@@ -126,6 +130,35 @@ def _idle(control: Control) -> bool:
     seen = len(control.writes())
     time.sleep(3)
     return seen == len(control.writes())
+
+
+def test_a_restart_writes_nothing_where_nothing_has_changed(control):
+    namespace = control.namespace()
+    route = {"match": ["*"], "backendRef": {"name": "shared"}, "adapterRef": {"name": "green"}}
+    control.apply(
+        kinds.backend_manifest(namespace=namespace),
+        kinds.adapter_manifest(namespace=namespace),
+        kinds.agent_manifest(namespace=namespace, models=[route]),
+    )
+    with contextlib.closing(FakeNode(control)) as node:
+        with operator(control, "first"):
+            control.await_reason(namespace, "modelbackend", "shared", "Programmed", "Pending")
+            served = control.get(namespace, "loraadapter", "green")["status"]["servedName"]
+            document = control.get(namespace, "configmap", "shared-gate")["data"][keys.GATE_POLICY_FILE]
+            report = {
+                "policyHash": GatePolicy.model_validate_json(document).hash(),
+                "engineReady": True,
+                "adapters": [{"name": "green", "servedName": served, "state": "Loaded"}],
+            }
+            node.start(namespace, "agenttype.dev/model-backend=shared", keys.GATE_STATUS_PATH, report)
+            control.await_reason(namespace, "agenttype", "green", "AdapterLoaded", "Loaded")
+            until(lambda: _idle(control), lambda: "the first operator does not come to rest")
+        began, asked = control.now(), len(node.asked)
+
+        with operator(control, "second"):
+            until(lambda: len(node.asked) > asked and _idle(control), lambda: "the second operator asks nobody")
+
+        assert control.writes(began) == []
 
 
 def test_a_standby_takes_over_at_once_when_the_leader_leaves(control):

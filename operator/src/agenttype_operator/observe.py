@@ -45,6 +45,7 @@ class Observer:
         self._session = session
         self._port = port
         self._answers: dict[str, Answer] = {}
+        self._asked: dict[str, str] = {}
 
     async def policies(self, found: Iterable[Raw], wanted: str) -> None:
         """Ask the sidecars of pods for their policy unless they already had the wanted one in use."""
@@ -61,9 +62,14 @@ class Observer:
             return answer.report
         return None
 
+    def asked(self, pod: Raw) -> bool:
+        """Whether this run of a pod's containers was asked at all, answered or not."""
+        return self._asked.get(pod["metadata"]["uid"]) == pods.incarnation(pod)
+
     def forget(self, uid: str) -> None:
         """Drop what a pod said: it is gone."""
         self._answers.pop(uid, None)
+        self._asked.pop(uid, None)
 
     async def _ask(
         self, found: Iterable[Raw], path: str, kind: type[Report], settled: Callable[[Report], bool]
@@ -83,4 +89,6 @@ class Observer:
         except (aiohttp.ClientError, TimeoutError, OSError, pydantic.ValidationError) as error:
             log.info("pod does not answer", extra={"pod": pod["metadata"]["name"], "error": type(error).__name__})
             return
+        finally:
+            self._asked[pod["metadata"]["uid"]] = pods.incarnation(pod)
         self._answers[pod["metadata"]["uid"]] = Answer(pods.incarnation(pod), report)

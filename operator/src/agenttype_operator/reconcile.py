@@ -147,10 +147,11 @@ class Reconciler:
         self, backend: v1alpha1.ModelBackend, running: Sequence[Raw], wanted: str
     ) -> list[tuple[Raw, GateReport | None]]:
         """Ask a backend's gates, and let its adapters be looked at when they said something new."""
-        before = [self._tools.observer.report(pod, GateReport) for pod in running]
-        await self._tools.observer.gates(running, lambda report: _settled(report, wanted))
-        said = [(pod, self._tools.observer.report(pod, GateReport)) for pod in running]
-        if before != [report for _, report in said]:
+        observer = self._tools.observer
+        before = [(observer.asked(pod), observer.report(pod, GateReport)) for pod in running]
+        await observer.gates(running, lambda report: _settled(report, wanted))
+        said = [(pod, observer.report(pod, GateReport)) for pod in running]
+        if before != [(observer.asked(pod), report) for pod, report in said]:
             for entry in self._cache.entries(kinds.LORA_ADAPTER, backend.metadata.namespace):
                 model = entry.model
                 if isinstance(model, v1alpha1.LoraAdapter) and model.spec.backend_ref.name == backend.metadata.name:
@@ -167,9 +168,11 @@ class Reconciler:
             compiler.check_adapter_backend(adapter, model)
         except compiler.Unresolved as found:
             unresolved = found
-        replicas = [
-            (pod, self._tools.observer.report(pod, GateReport)) for pod in pods.living(self._cache.pods(backend))
-        ]
+        living = pods.living(self._cache.pods(backend))
+        running = [pod for pod in living if pods.started(pod, keys.CONTAINER_GATE)]
+        if not unresolved and running and not any(self._tools.observer.asked(pod) for pod in running):
+            return Outcome.DONE  # we have just started: the status stands until the backend has asked its gates
+        replicas = [(pod, self._tools.observer.report(pod, GateReport)) for pod in living]
         await self._tools.reporter.report(
             raw,
             [findings.accepted(), findings.resolved(unresolved), findings.loaded(adapter, replicas)],

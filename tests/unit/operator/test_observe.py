@@ -69,6 +69,16 @@ async def test_a_restarted_container_is_asked_again(observer, control_port):
     assert control_port.asked == 2
 
 
+@pytest.mark.parametrize("ip", ["127.0.0.1", "127.0.0.9"], ids=["it answered", "it did not"])
+async def test_a_pod_counts_as_asked_whether_it_answered_or_not(observer, ip):
+    assert not observer.asked(a_pod(ip=ip))
+
+    await observer.policies([a_pod(ip=ip)], "new")
+
+    assert observer.asked(a_pod(ip=ip))
+    assert not observer.asked(a_pod("c2", ip=ip))
+
+
 @pytest.mark.parametrize("body", [{}, {"policyHash": 1}, {"policyHash": "new", "unknown": 1}], ids=str)
 async def test_an_answer_that_makes_no_sense_is_no_answer(observer, control_port, body):
     control_port.body = body
