@@ -207,12 +207,20 @@ def test_restarting_the_operator_in_the_middle_changes_nothing_in_the_end(demo: 
 
 def test_at_rest_the_operator_writes_nothing_but_its_lease(demo: Kubectl, audit: Path) -> None:
     demo.wait("Ready", "agenttype/red", "agenttype/green", "modelbackend/shared", seconds=SECONDS)
+    until(lambda: _leads(demo), "a living operator leads")
     until(lambda: not _writes(audit, since=time.time() - 10), "the last work is done")
     began = time.time()
 
     time.sleep(REST_SECONDS)
 
     assert _writes(audit, since=began) == []
+
+
+def _leads(demo: Kubectl) -> bool:
+    """Whether the holder of the operator's Lease is the pod that runs."""
+    operator = Kubectl(demo.kubeconfig, demo.program, "agenttype-system")
+    holder = operator.get("lease", "agenttype-operator")["spec"]["holderIdentity"]
+    return operator.pods("app.kubernetes.io/component=operator") == [holder]
 
 
 def _writes(audit: Path, since: float) -> list[str]:
