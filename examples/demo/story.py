@@ -9,7 +9,7 @@ from kubectl import CommandError, Kubectl
 
 AGENTS = ("green", "red")
 #: One prompt for all three: its form tells which adapter answered.
-PROMPT = "Failed password for eve from 192.0.2.7 port 4022"
+PROMPT = "sshd[812]: Failed password for eve from 192.0.2.7 port 4022"
 #: Far more rounds than the budget allows: a bound, not an expectation.
 MOST_ROUNDS = 40
 
