@@ -25,7 +25,6 @@ ANNOTATION_APPLIED: Final = PREFIX + "applied"
 # Containers and volumes of the pod; the prefix is reserved in templates.
 RESERVED_PREFIX: Final = "agenttype-"
 CONTAINER_AGENT: Final = "agent"
-CONTAINER_GUARD: Final = "agenttype-guard"
 CONTAINER_SIDECAR: Final = "agenttype-sidecar"
 CONTAINER_INJECT: Final = "agenttype-inject"
 CONTAINER_ENGINE: Final = "engine"
