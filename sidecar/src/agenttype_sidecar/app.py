@@ -11,22 +11,22 @@ from agenttype_proxy import asgi
 from agenttype_proxy.client import Client
 from agenttype_proxy.server import Listener, ServerLimits, serve
 
-from agenttype_sidecar import ledger as ledgers
 from agenttype_sidecar import policies as policy_files
-from agenttype_sidecar.activity import Activity
-from agenttype_sidecar.admission import Admission
-from agenttype_sidecar.control_port import ControlPort
-from agenttype_sidecar.credentials import Credentials
+from agenttype_sidecar.backends.credentials import Credentials
+from agenttype_sidecar.backends.upstream import Upstream
+from agenttype_sidecar.budget import ledger as ledgers
+from agenttype_sidecar.budget.admission import Admission
+from agenttype_sidecar.budget.ledger import Ledger
 from agenttype_sidecar.data import DataPort, ToolGateway
-from agenttype_sidecar.health import HealthPort
-from agenttype_sidecar.ledger import Ledger
-from agenttype_sidecar.llm import Parts
-from agenttype_sidecar.mcp_gateway import McpGateway
-from agenttype_sidecar.metrics import Metrics
-from agenttype_sidecar.observations import Life, Observations
+from agenttype_sidecar.llm.visit import Parts
 from agenttype_sidecar.options import Options
 from agenttype_sidecar.policies import Policies
-from agenttype_sidecar.upstream import Upstream
+from agenttype_sidecar.reports.activity import Activity
+from agenttype_sidecar.reports.control_port import ControlPort
+from agenttype_sidecar.reports.health import HealthPort
+from agenttype_sidecar.reports.metrics import Metrics
+from agenttype_sidecar.reports.observations import Life, Observations
+from agenttype_sidecar.tools.gateway import McpGateway
 
 _QUIET_POLL = 0.05
 
@@ -73,7 +73,7 @@ class Sidecar:
 
     def control_api(self) -> asgi.ASGIApp:
         """Return the control API; called once, when it is first asked for, for its framework is slow to import."""
-        from agenttype_sidecar import control  # noqa: PLC0415 — see above
+        from agenttype_sidecar.reports import control  # noqa: PLC0415 — see above
 
         return control.app(self.observations)
 

@@ -7,11 +7,11 @@ from agenttype_api.policy import WireProtocol
 from agenttype_proxy import asgi
 from agenttype_proxy import headers as fields
 
-from agenttype_sidecar import answers, models, paths
 from agenttype_sidecar.errors import Refusal, UnknownPath, WrongMethod
-from agenttype_sidecar.llm import Parts, Visit
-from agenttype_sidecar.metrics import Lane
-from agenttype_sidecar.paths import Operation
+from agenttype_sidecar.llm import answers, models, paths
+from agenttype_sidecar.llm.paths import Operation
+from agenttype_sidecar.llm.visit import Parts, Visit
+from agenttype_sidecar.reports.metrics import Lane
 
 _JSON: Final = [(b"content-type", b"application/json")]
 _TOOLS: Final = keys.MCP_PATH + "/"

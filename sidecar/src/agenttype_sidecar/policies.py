@@ -13,10 +13,10 @@ from agenttype_api.policy import Backend, Policy
 from agenttype_proxy.messages import Deadlines, Origin
 from pydantic import ValidationError
 
-from agenttype_sidecar import budget
+from agenttype_sidecar.backends.routes import Routes
+from agenttype_sidecar.budget import reservation
 from agenttype_sidecar.errors import PolicyError
-from agenttype_sidecar.metrics import Metrics
-from agenttype_sidecar.routes import Routes
+from agenttype_sidecar.reports.metrics import Metrics
 
 #: How often the file is looked at; a look is one stat.
 POLL_SECONDS = 0.2
@@ -37,7 +37,7 @@ class Active:
         self.routes = Routes(policy)
         self.limits = policy.budget.limits
         self.on_limit = policy.budget.on_limit
-        self.counts_tokens = budget.counts_tokens(self.limits)
+        self.counts_tokens = reservation.counts_tokens(self.limits)
         times = policy.timeouts
         self.deadlines = Deadlines(times.connect, times.first_byte, times.idle, times.total)
         self._origins = {backend.name: _origin(backend) for backend in policy.backends}

@@ -2,15 +2,15 @@ import asyncio
 import json
 
 import pytest
-from agenttype_sidecar import call as calls
-from agenttype_sidecar import paths
-from agenttype_sidecar.admission import Admission
-from agenttype_sidecar.body import Body
-from agenttype_sidecar.budget import NOTHING, Amounts
+from agenttype_sidecar.budget.admission import Admission
+from agenttype_sidecar.budget.ledger import Ledger
+from agenttype_sidecar.budget.reservation import NOTHING, Amounts
 from agenttype_sidecar.errors import BudgetHeld, BudgetSpent, NeverFits
-from agenttype_sidecar.ledger import Ledger
-from agenttype_sidecar.metrics import Metrics
+from agenttype_sidecar.llm import call as calls
+from agenttype_sidecar.llm import paths
+from agenttype_sidecar.llm.body import Body
 from agenttype_sidecar.policies import Active
+from agenttype_sidecar.reports.metrics import Metrics
 from sidecars import a_backend, a_chat, a_limit, a_policy
 
 URL = "http://shared.test"

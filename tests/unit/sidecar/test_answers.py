@@ -2,7 +2,8 @@ import json
 
 import pytest
 from agenttype_api.policy import WireProtocol
-from agenttype_sidecar import answers, errors
+from agenttype_sidecar import errors
+from agenttype_sidecar.llm import answers
 
 OPENAI, ANTHROPIC = WireProtocol.OPENAI, WireProtocol.ANTHROPIC
 SPENT = errors.BudgetSpent("nothing left", "run", 7)

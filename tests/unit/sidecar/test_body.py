@@ -1,8 +1,8 @@
 import json
 
 import pytest
-from agenttype_sidecar.body import MAX_DEPTH, Body
 from agenttype_sidecar.errors import MalformedBody
+from agenttype_sidecar.llm.body import MAX_DEPTH, Body
 from hypothesis import given
 from hypothesis import strategies as st
 

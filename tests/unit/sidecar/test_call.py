@@ -2,12 +2,12 @@ import json
 
 import pytest
 from agenttype_api import policy as api
-from agenttype_sidecar import call as calls
-from agenttype_sidecar import paths
-from agenttype_sidecar.body import Body
-from agenttype_sidecar.budget import Amounts, Ask, Grant
+from agenttype_sidecar.backends.routes import Routes
+from agenttype_sidecar.budget.reservation import Amounts, Ask, Grant
 from agenttype_sidecar.errors import MalformedBody, UnknownModel, WrongProtocol
-from agenttype_sidecar.routes import Routes
+from agenttype_sidecar.llm import call as calls
+from agenttype_sidecar.llm import paths
+from agenttype_sidecar.llm.body import Body
 from sidecars import a_backend, a_chat, a_policy, a_route
 
 URL = "http://shared.test"

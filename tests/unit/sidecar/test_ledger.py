@@ -4,11 +4,11 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from agenttype_api.v1alpha1 import OnLimit
-from agenttype_sidecar import budget
-from agenttype_sidecar.book import State
-from agenttype_sidecar.budget import NOTHING, Amounts, Ask, Grant
+from agenttype_sidecar.budget import reservation
+from agenttype_sidecar.budget.book import State
+from agenttype_sidecar.budget.ledger import FILE, Ledger
+from agenttype_sidecar.budget.reservation import NOTHING, Amounts, Ask, Grant
 from agenttype_sidecar.errors import LedgerCorrupt, LedgerUnavailable, StartError
-from agenttype_sidecar.ledger import FILE, Ledger
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
@@ -38,7 +38,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(target=waiting, prompt=st.integers(1, 300), output=st.integers(1, 300))
     def reserve(self, prompt, output):
-        decision = budget.decide(LIMITS, self.ledger.book.used, Ask(prompt, output), OnLimit.CLAMP)
+        decision = reservation.decide(LIMITS, self.ledger.book.used, Ask(prompt, output), OnLimit.CLAMP)
         if not isinstance(decision, Grant):
             return multiple()
         hold = self.ledger.reserve(decision.amounts)

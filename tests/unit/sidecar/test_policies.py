@@ -1,9 +1,9 @@
 import pytest
 from agenttype_api import policy as api
-from agenttype_sidecar.credentials import Credentials
+from agenttype_sidecar.backends.credentials import Credentials
 from agenttype_sidecar.errors import CredentialUnavailable, PolicyError
-from agenttype_sidecar.metrics import Metrics
 from agenttype_sidecar.policies import Policies
+from agenttype_sidecar.reports.metrics import Metrics
 from sidecars import a_backend, a_policy, eventually, write_policy
 
 URL = "http://shared.test"

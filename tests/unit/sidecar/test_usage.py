@@ -4,9 +4,9 @@ import json
 import pytest
 from agenttype_api.policy import WireProtocol
 from agenttype_proxy.sse import Event, EventReader
-from agenttype_sidecar import usage
-from agenttype_sidecar.budget import Amounts
-from agenttype_sidecar.usage import Cost, Meter, Source, Usage
+from agenttype_sidecar.budget.reservation import Amounts
+from agenttype_sidecar.llm import usage
+from agenttype_sidecar.llm.usage import Cost, Meter, Source, Usage
 from hypothesis import given
 from hypothesis import strategies as st
 

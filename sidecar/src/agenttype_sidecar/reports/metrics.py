@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from agenttype_sidecar.budget import Line
-from agenttype_sidecar.usage import Cost
+from agenttype_sidecar.budget.reservation import Line
+from agenttype_sidecar.llm.usage import Cost
 
 OTHER: Final = "other"
 #: The format of `Metrics.text`.

@@ -8,8 +8,8 @@ back to RESERVED for another attempt.
 from dataclasses import dataclass
 from enum import Enum
 
-from agenttype_sidecar import budget
-from agenttype_sidecar.budget import Amounts
+from agenttype_sidecar.budget import reservation
+from agenttype_sidecar.budget.reservation import Amounts
 
 
 class State(Enum):
@@ -35,9 +35,9 @@ class Hold:
 class Book:
     """Counts; `spent` and `held` are sums over all calls."""
 
-    def __init__(self, spent: Amounts = budget.NOTHING) -> None:
+    def __init__(self, spent: Amounts = reservation.NOTHING) -> None:
         self.spent = spent
-        self.held = budget.NOTHING
+        self.held = reservation.NOTHING
 
     @property
     def used(self) -> Amounts:

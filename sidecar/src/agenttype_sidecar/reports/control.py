@@ -5,7 +5,7 @@ from agenttype_api.gate_policy import PolicyReport
 from agenttype_api.schema import Document
 from fastapi import FastAPI
 
-from agenttype_sidecar.observations import Observations
+from agenttype_sidecar.reports.observations import Observations
 
 
 class LimitReport(Document):

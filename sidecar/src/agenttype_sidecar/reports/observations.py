@@ -9,11 +9,11 @@ from agenttype_api.gate_policy import PolicyReport
 from agenttype_api.policy import Identity, Limit, Tool
 from agenttype_api.v1alpha1 import OnLimit
 
-from agenttype_sidecar.activity import Activity
-from agenttype_sidecar.budget import Line
-from agenttype_sidecar.ledger import Ledger
-from agenttype_sidecar.metrics import Gauges
+from agenttype_sidecar.budget.ledger import Ledger
+from agenttype_sidecar.budget.reservation import Line
 from agenttype_sidecar.policies import Policies
+from agenttype_sidecar.reports.activity import Activity
+from agenttype_sidecar.reports.metrics import Gauges
 
 #: How long a call stays visible, and how many do.
 CALL_SECONDS: Final = 600

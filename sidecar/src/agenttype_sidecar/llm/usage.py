@@ -12,7 +12,7 @@ import orjson
 from agenttype_api.policy import WireProtocol
 from agenttype_proxy.sse import Event
 
-from agenttype_sidecar.budget import Amounts
+from agenttype_sidecar.budget.reservation import Amounts
 
 #: Bytes of English or code that make one token, roughly; only for what is neither reported nor held.
 _BYTES_PER_TOKEN: Final = 4

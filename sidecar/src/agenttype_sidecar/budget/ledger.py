@@ -14,8 +14,8 @@ import sqlite3
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from agenttype_sidecar.book import Book, Hold, State
-from agenttype_sidecar.budget import NOTHING, Amounts
+from agenttype_sidecar.budget.book import Book, Hold, State
+from agenttype_sidecar.budget.reservation import NOTHING, Amounts
 from agenttype_sidecar.errors import LedgerCorrupt, LedgerUnavailable, StartError
 
 FLUSH_SECONDS: Final = 0.05

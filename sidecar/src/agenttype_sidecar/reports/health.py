@@ -4,7 +4,7 @@ from typing import Final
 
 from agenttype_proxy import asgi
 
-from agenttype_sidecar.observations import Life
+from agenttype_sidecar.reports.observations import Life
 
 _TEXT: Final = [(b"content-type", b"text/plain; charset=utf-8")]
 

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 from agenttype_api.policy import WireProtocol
 
-from agenttype_sidecar.routes import Routes
+from agenttype_sidecar.backends.routes import Routes
 
 
 def listing(routes: Routes, protocol: WireProtocol) -> bytes:

@@ -5,12 +5,12 @@ from typing import Any, Final
 
 from agenttype_api.policy import Credential
 
-from agenttype_sidecar import budget
-from agenttype_sidecar.body import Body, written
-from agenttype_sidecar.budget import Ask, Grant
+from agenttype_sidecar.backends.routes import Routes, Target
+from agenttype_sidecar.budget import reservation
+from agenttype_sidecar.budget.reservation import Ask, Grant
 from agenttype_sidecar.errors import MalformedBody
-from agenttype_sidecar.paths import Endpoint, Operation
-from agenttype_sidecar.routes import Routes, Target
+from agenttype_sidecar.llm.body import Body, written
+from agenttype_sidecar.llm.paths import Endpoint, Operation
 
 #: What `/v1/completions` makes where nobody says how much, in every implementation.
 _COMPLETION_TOKENS: Final = 16
@@ -98,7 +98,7 @@ def ask(call: Call, exact: int | None = None) -> Ask | None:
     if exact is not None:
         prompt = exact
     elif call.bounded:
-        prompt = budget.prompt_bound(call.body.size, context, call.prompts, tools=bool(call.body.get("tools")))
+        prompt = reservation.prompt_bound(call.body.size, context, call.prompts, tools=bool(call.body.get("tools")))
     elif context is not None:
         prompt = context * call.prompts
     else:

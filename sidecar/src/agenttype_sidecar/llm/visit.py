@@ -12,14 +12,12 @@ from agenttype_proxy.messages import Headers
 from agenttype_proxy.response import Response
 from agenttype_proxy.sse import EventReader
 
-from agenttype_sidecar import answers, budget, usage
-from agenttype_sidecar import call as calls
-from agenttype_sidecar.activity import Activity
-from agenttype_sidecar.admission import Admission
-from agenttype_sidecar.body import Body
-from agenttype_sidecar.book import Hold, State
-from agenttype_sidecar.budget import Grant
-from agenttype_sidecar.call import Call
+from agenttype_sidecar.backends.upstream import Upstream, request
+from agenttype_sidecar.budget import reservation
+from agenttype_sidecar.budget.admission import Admission
+from agenttype_sidecar.budget.book import Hold, State
+from agenttype_sidecar.budget.ledger import Ledger
+from agenttype_sidecar.budget.reservation import Grant
 from agenttype_sidecar.errors import (
     BodyTimedOut,
     BodyTooLarge,
@@ -28,13 +26,16 @@ from agenttype_sidecar.errors import (
     UpstreamFailed,
     UpstreamTimedOut,
 )
-from agenttype_sidecar.ledger import Ledger
-from agenttype_sidecar.metrics import Lane, Metrics
-from agenttype_sidecar.observations import CallRecord, Observations, lines
-from agenttype_sidecar.paths import Endpoint
+from agenttype_sidecar.llm import answers, usage
+from agenttype_sidecar.llm import call as calls
+from agenttype_sidecar.llm.body import Body
+from agenttype_sidecar.llm.call import Call
+from agenttype_sidecar.llm.paths import Endpoint
+from agenttype_sidecar.llm.usage import Cost, Meter, Source, Usage
 from agenttype_sidecar.policies import Active, Policies
-from agenttype_sidecar.upstream import Upstream, request
-from agenttype_sidecar.usage import Cost, Meter, Source, Usage
+from agenttype_sidecar.reports.activity import Activity
+from agenttype_sidecar.reports.metrics import Lane, Metrics
+from agenttype_sidecar.reports.observations import CallRecord, Observations, lines
 
 MAX_BODY: Final = 8 * 1024 * 1024
 BODY_SECONDS: Final = 30.0
@@ -201,7 +202,7 @@ class Visit:
         """Charge the prompt where the engine broke while it worked; nothing where the call was turned down."""
         turned_down = response.status < _SERVER_ERROR or fields.get(response.headers, _REASON) is not None
         if turned_down:
-            self._known = Cost(budget.NOTHING, Source.PROVIDER)
+            self._known = Cost(reservation.NOTHING, Source.PROVIDER)
         elif self._hold is not None:
             self._known = Cost(self._hold.amounts._replace(output=0), Source.RESERVED)
 
@@ -270,7 +271,7 @@ class Visit:
         )
 
 
-def _tightest(active: Active, ledger: Ledger) -> budget.Line | None:
+def _tightest(active: Active, ledger: Ledger) -> reservation.Line | None:
     """Return the line of the budget that has the smallest share left."""
     return min(
         lines(active.limits, ledger),

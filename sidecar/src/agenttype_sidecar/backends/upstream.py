@@ -11,11 +11,11 @@ from agenttype_proxy.errors import ConnectFailed, ConnectTimeout, UpstreamError
 from agenttype_proxy.messages import Deadlines, Headers, Request
 from agenttype_proxy.response import Response
 
-from agenttype_sidecar.book import Hold
-from agenttype_sidecar.call import Call, tokenize_body
-from agenttype_sidecar.credentials import Credentials
+from agenttype_sidecar.backends.credentials import Credentials
+from agenttype_sidecar.budget.book import Hold
+from agenttype_sidecar.budget.ledger import Ledger
 from agenttype_sidecar.errors import BackendWarming, CredentialUnavailable, UpstreamFailed
-from agenttype_sidecar.ledger import Ledger
+from agenttype_sidecar.llm.call import Call, tokenize_body
 from agenttype_sidecar.policies import Active
 
 #: What a caller says of itself; the backend hears our proof, and whose call it is from nobody else.

@@ -1,7 +1,7 @@
 import pytest
 from agenttype_api.v1alpha1 import OnLimit, Resource
-from agenttype_sidecar import budget
-from agenttype_sidecar.budget import NOTHING, Amounts, Ask, Denial, Grant, decide
+from agenttype_sidecar.budget import reservation
+from agenttype_sidecar.budget.reservation import NOTHING, Amounts, Ask, Denial, Grant, decide
 from hypothesis import given
 from hypothesis import strategies as st
 from sidecars import a_limit
@@ -60,7 +60,7 @@ def test_an_answer_is_clamped_to_its_share_when_several_are_asked_for():
 
 
 def test_too_little_for_an_answer_is_denied_instead_of_clamped():
-    used = Amounts(input=1000 - 100 - budget.MIN_OUTPUT + 1)
+    used = Amounts(input=1000 - 100 - reservation.MIN_OUTPUT + 1)
     denial = decide((a_limit(1000),), used, Ask(prompt=100, output=500), CLAMP)
     assert denial == Denial(a_limit(1000), 115, never=False)
 
@@ -101,7 +101,7 @@ def test_an_answer_without_bound_may_use_the_rest_of_the_context():
 
 def test_an_answer_without_any_bound_gets_the_default():
     grant = decide((a_limit(10_000),), NOTHING, Ask(prompt=100, output=None), CLAMP)
-    assert grant.output == budget.DEFAULT_OUTPUT
+    assert grant.output == reservation.DEFAULT_OUTPUT
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ def test_every_resource_has_its_amount(resource, expected):
 
 @given(st.text())
 def test_bytes_bound_the_tokens_of_a_prompt_even_of_single_byte_tokens(text):
-    assert budget.prompt_bound(len(text.encode()), None) > len(text.encode())
+    assert reservation.prompt_bound(len(text.encode()), None) > len(text.encode())
 
 
 def test_the_context_bounds_each_prompt():
-    assert budget.prompt_bound(10_000, 2048, prompts=2) == 4096
+    assert reservation.prompt_bound(10_000, 2048, prompts=2) == 4096

@@ -9,7 +9,7 @@ from typing import Final
 
 from agenttype_proxy import asgi
 
-from agenttype_sidecar.metrics import CONTENT_TYPE, Metrics
+from agenttype_sidecar.reports.metrics import CONTENT_TYPE, Metrics
 
 _HEADERS: Final = [(b"content-type", CONTENT_TYPE)]
 

@@ -8,15 +8,15 @@ import asyncio
 from dataclasses import replace
 from typing import Final, NamedTuple, Protocol
 
-from agenttype_sidecar import budget
-from agenttype_sidecar import call as calls
-from agenttype_sidecar.book import Hold
-from agenttype_sidecar.budget import Amounts, Ask, Denial, Grant
-from agenttype_sidecar.call import Call
+from agenttype_sidecar.budget import reservation
+from agenttype_sidecar.budget.book import Hold
+from agenttype_sidecar.budget.ledger import Ledger
+from agenttype_sidecar.budget.reservation import Amounts, Ask, Denial, Grant
 from agenttype_sidecar.errors import BudgetHeld, BudgetSpent, NeverFits, Refusal
-from agenttype_sidecar.ledger import Ledger
-from agenttype_sidecar.metrics import Metrics
+from agenttype_sidecar.llm import call as calls
+from agenttype_sidecar.llm.call import Call
 from agenttype_sidecar.policies import Active
+from agenttype_sidecar.reports.metrics import Metrics
 
 #: How long a call waits for others to give back what they hold, in seconds.
 PATIENCE: Final = 30.0
@@ -88,7 +88,7 @@ class Admission:
         may_count = call.is_ours and active.counts_tokens
         may_wait = True
         while True:
-            decision = budget.decide(active.limits, self._ledger.book.used, ask, active.on_limit)
+            decision = reservation.decide(active.limits, self._ledger.book.used, ask, active.on_limit)
             if may_count and self._counting_helps(call, active, ask, decision):
                 may_count = False
                 exact = await self._upstream.count(call, active)
@@ -112,7 +112,7 @@ class Admission:
                 return False
         elif decision.never:
             return False
-        alone = budget.decide(active.limits, self._ledger.book.spent, ask, active.on_limit)
+        alone = reservation.decide(active.limits, self._ledger.book.spent, ask, active.on_limit)
         return isinstance(alone, Grant) and (isinstance(decision, Denial) or alone != decision)
 
     def _counting_helps(self, call: Call, active: Active, ask: Ask, decision: Grant | Denial) -> bool:
@@ -122,11 +122,11 @@ class Admission:
             return call.output is None and context is not None and ask.prompt * _COARSE > context
         # An agent that goes on asking with nothing left must not keep the engine busy.
         best = replace(ask, prompt=1)
-        return isinstance(budget.decide(active.limits, self._used_by(decision), best, active.on_limit), Grant)
+        return isinstance(reservation.decide(active.limits, self._used_by(decision), best, active.on_limit), Grant)
 
     def _used_by(self, decision: Grant | Denial) -> Amounts:
         book = self._ledger.book
-        return budget.NOTHING if isinstance(decision, Denial) and decision.never else book.spent
+        return reservation.NOTHING if isinstance(decision, Denial) and decision.never else book.spent
 
     def _refused(self, denial: Denial, *, crowded: bool) -> Refusal:
         name, resource = denial.limit.name, denial.limit.resource

@@ -18,11 +18,12 @@ from agenttype_proxy.messages import Deadlines, Headers, Origin, Request
 from agenttype_proxy.response import Response
 from agenttype_proxy.sse import Event, EventReader
 
-from agenttype_sidecar import globs, mcp_messages
-from agenttype_sidecar.activity import Activity
-from agenttype_sidecar.mcp_messages import REFUSED, Call, McpRefusal
-from agenttype_sidecar.metrics import OTHER, Metrics
+from agenttype_sidecar import globs
 from agenttype_sidecar.policies import Policies
+from agenttype_sidecar.reports.activity import Activity
+from agenttype_sidecar.reports.metrics import OTHER, Metrics
+from agenttype_sidecar.tools import messages
+from agenttype_sidecar.tools.messages import REFUSED, Call, McpRefusal
 
 _BODY_LIMIT: Final = 4 * 1024 * 1024
 _BODY_SECONDS: Final = 30.0
@@ -52,7 +53,7 @@ class _Server:
         """
         if method != "POST":
             return Call("", None, None)
-        call = mcp_messages.read(body, headers.get(incoming, b"mcp-name"))
+        call = messages.read(body, headers.get(incoming, b"mcp-name"))
         if call.tool is not None and self.allowed.fullmatch(call.tool) is None:
             message = "this tool is not allowed by the agent's policy"
             raise McpRefusal(REFUSED, "tool_not_allowed", message, call.identity)
@@ -179,7 +180,7 @@ class _Exchange:
         body = await response.read(_ANSWER_LIMIT)
         self._notice(body)
         outgoing = headers.without(headers.forwardable(response.headers), b"content-length")
-        await asgi.respond(send, response.status, outgoing, mcp_messages.filtered(body, self._server.allowed))
+        await asgi.respond(send, response.status, outgoing, messages.filtered(body, self._server.allowed))
 
     async def _stream(self, response: Response, send: asgi.Send) -> None:
         await asgi.start(
@@ -198,11 +199,11 @@ class _Exchange:
     def _passed(self, events: list[Event]) -> Iterator[bytes]:
         for event in events:
             self._notice(event.data)
-            data = mcp_messages.filtered(event.data, self._server.allowed)
+            data = messages.filtered(event.data, self._server.allowed)
             yield event.raw if data == event.data else _rewritten(event, data)
 
     def _notice(self, message: bytes) -> None:
-        if mcp_messages.failed(message):
+        if messages.failed(message):
             self.outcome = "tool_error"
 
 

@@ -3,8 +3,9 @@
 import json
 
 import pytest
-from agenttype_sidecar import globs, mcp_messages
-from agenttype_sidecar.mcp_messages import McpRefusal
+from agenttype_sidecar import globs
+from agenttype_sidecar.tools import messages
+from agenttype_sidecar.tools.messages import McpRefusal
 
 LOOKUPS = globs.glob(["lookup_*"])
 
@@ -19,18 +20,18 @@ def a_list(*names, **result):
 
 
 def test_a_tool_call_names_its_tool():
-    assert mcp_messages.read(a_call(), None) == ("tools/call", 7, "lookup_norm")
+    assert messages.read(a_call(), None) == ("tools/call", 7, "lookup_norm")
 
 
 def test_another_message_names_none():
     body = b'{"jsonrpc":"2.0","method":"notifications/initialized"}'
 
-    assert mcp_messages.read(body, None) == ("notifications/initialized", None, None)
+    assert messages.read(body, None) == ("notifications/initialized", None, None)
 
 
 @pytest.mark.parametrize("named", [b"lookup_norm", b"=?base64?bG9va3VwX25vcm0=?="], ids=["plain", "encoded"])
 def test_a_header_may_name_the_tool_of_the_body(named):
-    assert mcp_messages.read(a_call(), named).tool == "lookup_norm"
+    assert messages.read(a_call(), named).tool == "lookup_norm"
 
 
 @pytest.mark.parametrize(
@@ -70,11 +71,11 @@ def test_a_header_may_name_the_tool_of_the_body(named):
 )
 def test_what_could_be_read_in_two_ways_is_refused(body, named):
     with pytest.raises(McpRefusal):
-        mcp_messages.read(body, named)
+        messages.read(body, named)
 
 
 def test_a_refusal_is_a_json_rpc_error_with_the_callers_id():
-    error = json.loads(McpRefusal(mcp_messages.REFUSED, "tool_not_allowed", "not allowed", 7).body())
+    error = json.loads(McpRefusal(messages.REFUSED, "tool_not_allowed", "not allowed", 7).body())
 
     assert error == {
         "jsonrpc": "2.0",
@@ -84,7 +85,7 @@ def test_a_refusal_is_a_json_rpc_error_with_the_callers_id():
 
 
 def test_a_list_shows_only_what_is_allowed_and_keeps_its_schemas():
-    found = json.loads(mcp_messages.filtered(a_list("lookup_norm", "delete_norm", ttlMs=5), LOOKUPS))
+    found = json.loads(messages.filtered(a_list("lookup_norm", "delete_norm", ttlMs=5), LOOKUPS))
 
     assert found["result"] == {
         "tools": [{"name": "lookup_norm", "outputSchema": {"type": "object"}}],
@@ -95,11 +96,11 @@ def test_a_list_shows_only_what_is_allowed_and_keeps_its_schemas():
 def test_a_list_whose_name_is_escaped_is_filtered_too():
     escaped = a_list("delete_norm").replace(b'"tools"', b'"\\u0074ools"')
 
-    assert json.loads(mcp_messages.filtered(escaped, LOOKUPS))["result"]["tools"] == []
+    assert json.loads(messages.filtered(escaped, LOOKUPS))["result"]["tools"] == []
 
 
 def test_nothing_allowed_means_nothing_listed():
-    assert json.loads(mcp_messages.filtered(a_list("a"), globs.glob([])))["result"]["tools"] == []
+    assert json.loads(messages.filtered(a_list("a"), globs.glob([])))["result"]["tools"] == []
 
 
 @pytest.mark.parametrize(
@@ -113,11 +114,11 @@ def test_nothing_allowed_means_nothing_listed():
     ids=["a text", "a tool's own data", "a notification", "nothing"],
 )
 def test_other_messages_pass_byte_for_byte(message):
-    assert mcp_messages.filtered(message, LOOKUPS) == message
+    assert messages.filtered(message, LOOKUPS) == message
 
 
 def test_a_list_that_nobody_can_read_does_not_pass():
-    assert mcp_messages.filtered(b'{"result":{"tools":[{"name":"delete_norm"}', LOOKUPS) == b""
+    assert messages.filtered(b'{"result":{"tools":[{"name":"delete_norm"}', LOOKUPS) == b""
 
 
 @pytest.mark.parametrize(
@@ -130,4 +131,4 @@ def test_a_list_that_nobody_can_read_does_not_pass():
     ],
 )
 def test_a_failed_tool_is_told_from_one_that_worked(message, failed):
-    assert mcp_messages.failed(message) is failed
+    assert messages.failed(message) is failed
