@@ -22,7 +22,7 @@ def document():
         models=MODELS, tools=TOOLS, budget={"limits": [a_limit("1000"), a_limit("5", "calls", resource="Requests")]}
     )
     backends = {"shared": a_backend(), "outside": an_external_backend(protocol="Anthropic")}
-    return compiler.agent_policy(agent, backends, {"green": an_adapter()})
+    return compiler.agent_policy(agent, compiler.Surroundings(backends, {"green": an_adapter()}))
 
 
 def loaded(folder, text):
@@ -45,6 +45,6 @@ def test_compiled_routes_lead_where_the_agent_type_says(document, tmp_path):
 
 
 def test_a_document_of_a_newer_operator_is_refused_rather_than_half_understood(document, tmp_path):
-    newer = api.document_json(document).replace('"version":1', '"version":1,"rateLimits":{}')
-    with pytest.raises(PolicyError, match="rateLimits"):
+    newer = api.document_json(document).replace('"version":1', '"version":1,"memory":{}')
+    with pytest.raises(PolicyError, match="memory"):
         loaded(tmp_path, newer)

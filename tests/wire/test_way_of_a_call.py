@@ -52,7 +52,7 @@ class Place:
     def policy(self, name, url):
         """An agent's document, with the gate where this test runs it."""
         agent = next(agent for agent in self.agents if agent.metadata.name == name)
-        document = compiler.agent_policy(agent, self.backends, self.adapters)
+        document = compiler.agent_policy(agent, compiler.Surroundings(self.backends, self.adapters))
         return document.model_copy(
             update={"backends": tuple(backend.model_copy(update={"url": url}) for backend in document.backends)}
         )

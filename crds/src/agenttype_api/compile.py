@@ -3,9 +3,10 @@
 What cannot be resolved raises `Unresolved`, whose reason is a condition's reason and whose message tells the fix.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from agenttype_api import keys, names, policy, v1alpha1
+from agenttype_api import keys, names, policy, quantities, v1alpha1
 from agenttype_api.conditions import Reason
 from agenttype_api.gate_policy import Caller, GatePolicy, WantedAdapter
 
@@ -21,39 +22,69 @@ class Unresolved(Exception):  # noqa: N818 — a finding about the user's spec, 
 
 Backends = Mapping[str, v1alpha1.ModelBackend]
 Adapters = Mapping[str, v1alpha1.LoraAdapter]
+Budgets = Mapping[str, v1alpha1.AgentBudget]
+_Routed = v1alpha1.ModelRoute | v1alpha1.Fallback
 
 
-def agent_policy(agent: v1alpha1.AgentType, backends: Backends, adapters: Adapters) -> policy.Policy:
+@dataclass(frozen=True)
+class Surroundings:
+    """What an agent's spec can refer to: all objects of its namespace by name, and the store of shared limits.
+
+    Attributes:
+        store: URL of the NATS server that counts shared limits; None where there is none.
+    """
+
+    backends: Backends
+    adapters: Adapters = field(default_factory=dict)
+    budgets: Budgets = field(default_factory=dict)
+    store: str | None = None
+
+
+def agent_policy(agent: v1alpha1.AgentType, around: Surroundings) -> policy.Policy:
     """Compile an agent's policy document.
 
     Args:
         agent: the AgentType.
-        backends: the ModelBackends of its namespace by name.
-        adapters: the LoraAdapters of its namespace by name.
+        around: what it can refer to.
 
     Raises:
-        Unresolved: a route names a backend or an adapter that does not exist or does not fit.
+        Unresolved: a reference leads nowhere or does not fit, or a limit is shared and there is no store.
     """
-    routes = [_route(route, backends, adapters) for route in agent.spec.models]
-    used = dict.fromkeys(route.backend for route in routes)
+    routes = [_route(route, around) for route in agent.spec.models]
+    used = dict.fromkeys(
+        name for route in routes for name in (route.backend, *(step.backend for step in route.fallback))
+    )
+    limits = _limits(agent, around.budgets)
+    shared = any(limit.account for limit in limits)
+    if shared and around.store is None:
+        raise Unresolved(
+            Reason.STORE_NOT_CONFIGURED,
+            "a limit is shared by several pods, and nothing is there to count it; install the chart with "
+            "nats.enabled=true or nats.url, or make the limit's scope Pod",
+        )
     return policy.Policy(
         identity=policy.Identity(namespace=agent.metadata.namespace, name=agent.metadata.name, uid=agent.metadata.uid),
-        backends=tuple(_backend(backends[name]) for name in used),
+        backends=tuple(_backend(around.backends[name]) for name in used),
         routes=tuple(routes),
-        tools=tuple(
-            policy.Tool(name=tool.name, url=tool.mcp.url, allow=tuple(tool.allow)) for tool in agent.spec.tools
-        ),
-        budget=policy.Budget(
-            limits=tuple(_limit(limit) for limit in agent.spec.budget.limits),
-            on_limit=agent.spec.budget.on_limit,
-        ),
+        tools=tuple(_tool(tool) for tool in agent.spec.tools),
+        budget=_budget(agent.spec.budget, limits),
+        rate_limits=policy.RateLimits.model_validate(agent.spec.rate_limits.model_dump()),
+        rules=tuple(policy.Rule.model_validate(rule.model_dump()) for rule in agent.spec.rules),
+        store=policy.Store(url=around.store) if shared and around.store else None,
     )
 
 
 def agent_adapters(agent: v1alpha1.AgentType, adapters: Adapters) -> list[v1alpha1.LoraAdapter]:
     """Return the adapters that an agent's routes use, in their order, each once; absent ones are left out."""
-    used = dict.fromkeys(route.adapter_ref.name for route in agent.spec.models if route.adapter_ref)
+    used = dict.fromkeys(step.adapter_ref.name for step in steps(agent) if step.adapter_ref)
     return [adapters[name] for name in used if name in adapters]
+
+
+def steps(agent: v1alpha1.AgentType) -> Iterator[_Routed]:
+    """Yield everything that may answer an agent's calls: its routes, each followed by its fallbacks."""
+    for route in agent.spec.models:
+        yield route
+        yield from route.fallback
 
 
 def gate_policy(
@@ -107,33 +138,50 @@ def gate_policy(
 def _models_of(agent: v1alpha1.AgentType, backend: v1alpha1.ModelBackend, served: Mapping[str, str]) -> tuple[str, ...]:
     """Served names of a backend that an agent may call, sorted."""
     models = set()
-    for route in agent.spec.models:
-        if route.backend_ref.name != backend.metadata.name:
+    for step in steps(agent):
+        if step.backend_ref.name != backend.metadata.name:
             continue
-        if route.adapter_ref is None:
+        if step.adapter_ref is None:
             models.add(names.base_model(backend))
-        elif route.adapter_ref.name in served:
-            models.add(served[route.adapter_ref.name])
+        elif step.adapter_ref.name in served:
+            models.add(served[step.adapter_ref.name])
     return tuple(sorted(models))
 
 
-def _route(route: v1alpha1.ModelRoute, backends: Backends, adapters: Adapters) -> policy.Route:
-    name = route.backend_ref.name
-    backend = backends.get(name)
+def _route(route: v1alpha1.ModelRoute, around: Surroundings) -> policy.Route:
+    backend, model, adapter = _step(route, around)
+    fallback = []
+    for step in route.fallback:
+        other, its_model, its_adapter = _step(step, around)
+        fallback.append(policy.Fallback(backend=other, model=its_model, adapter=its_adapter, on=tuple(step.on)))
+    return policy.Route(
+        match=tuple(route.match), backend=backend, model=model, adapter=adapter, fallback=tuple(fallback)
+    )
+
+
+def _step(step: _Routed, around: Surroundings) -> tuple[str, str | None, str | None]:
+    """Return backend, served model and adapter of something that may answer."""
+    name = step.backend_ref.name
+    backend = around.backends.get(name)
     if backend is None:
         raise Unresolved(
             Reason.BACKEND_NOT_FOUND,
             f'there is no ModelBackend "{name}" in this namespace; create it or change backendRef',
         )
-    match = tuple(route.match)
-    if route.adapter_ref is None:
-        model = names.base_model(backend) if backend.spec.vllm else None
-        return policy.Route(match=match, backend=name, model=model)
-    adapter = adapters.get(route.adapter_ref.name)
+    if step.adapter_ref is None:
+        if backend.spec.vllm is None:
+            return name, step.model, None
+        if step.model is not None:
+            raise Unresolved(
+                Reason.INVALID,
+                f'backend "{name}" serves one base model; leave model out, or name an adapter with adapterRef',
+            )
+        return name, names.base_model(backend), None
+    adapter = around.adapters.get(step.adapter_ref.name)
     if adapter is None:
         raise Unresolved(
             Reason.ADAPTER_NOT_FOUND,
-            f'there is no LoraAdapter "{route.adapter_ref.name}" in this namespace; create it or change adapterRef',
+            f'there is no LoraAdapter "{step.adapter_ref.name}" in this namespace; create it or change adapterRef',
         )
     if adapter.spec.backend_ref.name != name:
         raise Unresolved(
@@ -142,7 +190,7 @@ def _route(route: v1alpha1.ModelRoute, backends: Backends, adapters: Adapters) -
             f'but the route uses backend "{name}"; make both the same',
         )
     check_adapter_backend(adapter, backend)
-    return policy.Route(match=match, backend=name, model=names.served_adapter(adapter), adapter=adapter.metadata.name)
+    return name, names.served_adapter(adapter), adapter.metadata.name
 
 
 def check_adapter_backend(adapter: v1alpha1.LoraAdapter, backend: v1alpha1.ModelBackend | None) -> None:
@@ -169,6 +217,7 @@ def _backend(backend: v1alpha1.ModelBackend) -> policy.Backend:
             credential=policy.Credential.POD_TOKEN,
             counts_bytes=True,
             max_model_len=backend.spec.vllm.max_model_len,
+            prices=_prices(backend),
         )
     external = backend.spec.external
     if external is None:
@@ -181,12 +230,83 @@ def _backend(backend: v1alpha1.ModelBackend) -> policy.Backend:
         url=external.url.rstrip("/"),
         protocols=(policy.WireProtocol(external.protocol.value),),
         credential=policy.Credential.API_KEY if external.credential_ref else policy.Credential.NONE,
-        credential_file=backend.metadata.name if external.credential_ref else None,
+        credential_file=names.backend_credential(backend.metadata.name) if external.credential_ref else None,
         counts_bytes=True,
+        ca_file=names.backend_authority(backend.metadata.name) if external.ca_ref else None,
+        prices=_prices(backend),
     )
 
 
-def _limit(limit: v1alpha1.Limit) -> policy.Limit:
+def _prices(backend: v1alpha1.ModelBackend) -> tuple[policy.Price, ...]:
+    nano = quantities.nano_dollars
+    return tuple(
+        policy.Price(
+            models=tuple(price.models),
+            input=nano(price.input),
+            cached_input=nano(price.cached_input or price.input),
+            cache_write=nano(price.cache_write or price.input),
+            output=nano(price.output),
+        )
+        for price in backend.spec.prices
+    )
+
+
+def _tool(tool: v1alpha1.Tool) -> policy.Tool:
+    limits = tool.limits.model_dump(exclude={"timeout"})
+    timeout = None if tool.limits.timeout is None else quantities.milliseconds(tool.limits.timeout) / 1000
+    common = policy.Tool(
+        name=tool.name,
+        url="",
+        limits=policy.ToolLimits(**limits, timeout=timeout),
+        credential_file=names.tool_credential(tool.name) if tool.credential_ref else None,
+        credential_header=tool.credential_header.lower(),
+        on_refusal=tool.on_refusal,
+    )
+    if tool.mcp is not None:
+        return common.model_copy(update={"url": tool.mcp.url, "allow": tuple(tool.allow)})
+    if tool.http is None:
+        raise Unresolved(Reason.INVALID, f'tool "{tool.name}" has neither mcp nor http; set one')
+    routes = tuple(policy.HttpRoute(methods=tuple(route.methods), path=route.path) for route in tool.http.allow)
+    return common.model_copy(update={"url": tool.http.url, "protocol": policy.ToolProtocol.HTTP, "routes": routes})
+
+
+def _budget(budget: v1alpha1.Budget, limits: tuple[policy.Limit, ...]) -> policy.Budget:
+    return policy.Budget(
+        limits=limits,
+        on_limit=budget.on_limit,
+        warn_at_percent=budget.warn_at_percent,
+        on_exhausted=budget.on_exhausted,
+        refusal_status=budget.refusal_status,
+    )
+
+
+def _limits(agent: v1alpha1.AgentType, budgets: Budgets) -> tuple[policy.Limit, ...]:
+    """Return an agent's own limits, then those of the AgentBudget that it shares."""
+    namespace, name, spec = agent.metadata.namespace, agent.metadata.name, agent.spec.budget
+    found = []
+    for limit in spec.limits:
+        account = "" if limit.scope is v1alpha1.Scope.POD else f"{namespace}.agent.{name}.{limit.name}"
+        found.append(_limit(limit, v1alpha1.Scope(limit.scope), account))
+    if spec.budget_ref is not None:
+        budget = budgets.get(spec.budget_ref.name)
+        if budget is None:
+            raise Unresolved(
+                Reason.BUDGET_NOT_FOUND,
+                f'there is no AgentBudget "{spec.budget_ref.name}" in this namespace; create it or change budgetRef',
+            )
+        for shared in budget.spec.limits:
+            account = f"{namespace}.budget.{budget.metadata.name}.{shared.name}"
+            named = shared.model_copy(update={"name": f"{budget.metadata.name}/{shared.name}"})
+            found.append(_limit(named, v1alpha1.Scope.NAMESPACE, account))
+    return tuple(found)
+
+
+def _limit(limit: v1alpha1.Limit, scope: v1alpha1.Scope, account: str) -> policy.Limit:
     return policy.Limit(
-        name=limit.name, resource=limit.resource, max=int(limit.max), window=limit.window, scope=limit.scope
+        name=limit.name,
+        resource=limit.resource,
+        max=quantities.amount(limit.max, limit.resource),
+        window=limit.window,
+        scope=scope,
+        account=account,
     )

@@ -11,7 +11,7 @@ _READY: Column = ("Ready", "string", '.status.conditions[?(@.type=="Ready")].sta
 _REASON: Column = ("Reason", "string", '.status.conditions[?(@.type=="Ready")].message', 1)
 _AGE: Column = ("Age", "date", ".metadata.creationTimestamp", 0)
 
-_SHORT_NAMES = {"AgentType": "at", "ModelBackend": "mb", "LoraAdapter": "la"}
+_SHORT_NAMES = {"AgentType": "at", "ModelBackend": "mb", "LoraAdapter": "la", "AgentBudget": "ab"}
 _COLUMNS: dict[str, list[Column]] = {
     "AgentType": [
         _READY,
@@ -38,6 +38,15 @@ _COLUMNS: dict[str, list[Column]] = {
         _AGE,
         _REASON,
     ],
+    "AgentBudget": [
+        _READY,
+        ("Agents", "integer", ".status.agentTypes", 0),
+        ("Limit", "string", ".spec.limits[0].max", 0),
+        ("Resource", "string", ".spec.limits[0].resource", 0),
+        ("Window", "string", ".spec.limits[0].window", 0),
+        _AGE,
+        _REASON,
+    ],
 }
 
 
@@ -46,7 +55,7 @@ def custom_resource_definitions() -> list[dict[str, Any]]:
     return [_definition(kind) for kind in v1alpha1.KINDS]
 
 
-def _definition(kind: type[v1alpha1.AgentType | v1alpha1.ModelBackend | v1alpha1.LoraAdapter]) -> dict[str, Any]:
+def _definition(kind: type[v1alpha1.Kind]) -> dict[str, Any]:
     name = kind.__name__
     return {
         "apiVersion": "apiextensions.k8s.io/v1",

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from agenttype_api import keys
-from agenttype_api.v1alpha1 import AgentType, Wrapper
+from agenttype_api.v1alpha1 import AgentType, Tool, Wrapper
 
 _LOOPBACK: Final = "127.0.0.1,localhost,::1"
 #: Settings without which a well-known framework tries to reach the internet at start.
@@ -28,6 +28,11 @@ class Endpoints:
 def tool_variable(tool: str) -> str:
     """Name of the variable that holds a tool server's URL: `AGENTTYPE_TOOL_<NAME>_URL`."""
     return f"{keys.ENV_PREFIX}TOOL_{tool.upper().replace('-', '_')}_URL"
+
+
+def tool_path(tool: Tool) -> str:
+    """Return the path under which the sidecar answers for a tool server."""
+    return f"{keys.MCP_PATH if tool.mcp else keys.TOOLS_PATH}/{tool.name}"
 
 
 def routing(agent: AgentType, endpoints: Endpoints) -> dict[str, str]:
@@ -50,7 +55,8 @@ def routing(agent: AgentType, endpoints: Endpoints) -> dict[str, str]:
         "OPENAI_API_KEY": keys.PLACEHOLDER_KEY,
         "HOSTED_VLLM_API_KEY": keys.PLACEHOLDER_KEY,
         "ANTHROPIC_API_KEY": keys.PLACEHOLDER_KEY,
-        **{tool_variable(tool.name): f"{endpoints.data}{keys.MCP_PATH}/{tool.name}" for tool in agent.spec.tools},
+        keys.ENV_MCP_URL: f"{endpoints.data}{keys.MCP_PATH}",
+        **{tool_variable(tool.name): endpoints.data + tool_path(tool) for tool in agent.spec.tools},
     }
 
 

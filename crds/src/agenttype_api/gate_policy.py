@@ -74,11 +74,3 @@ class GateReport(Document):
     """Why a newer document was refused; empty when none was."""
     engine_ready: bool
     adapters: tuple[AdapterReport, ...] = ()
-
-
-class PolicyReport(Document):
-    """What a sidecar answers at `/agenttype/v1/policy` on its control port."""
-
-    policy_hash: str
-    error: str = ""
-    """Why a newer document was refused; empty when none was."""

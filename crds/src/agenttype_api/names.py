@@ -57,6 +57,21 @@ def served_adapter(adapter: v1alpha1.LoraAdapter) -> str:
     return f"{adapter.metadata.name}@{digests.short(adapter.spec.source.digest)}"
 
 
+def backend_credential(backend: str) -> str:
+    """Path below the credentials folder of a backend's API key."""
+    return f"backends/{backend}/key"
+
+
+def backend_authority(backend: str) -> str:
+    """Path below the credentials folder of the certificate authority that vouches for a backend."""
+    return f"backends/{backend}/ca.pem"
+
+
+def tool_credential(tool: str) -> str:
+    """Path below the credentials folder of a tool server's credential."""
+    return f"tools/{tool}/credential"
+
+
 def sidecar_uid(agent_uid: str) -> int:
     """Uid of an AgentType's sidecar: stable for the object, unlikely to be any image's own."""
     number = int.from_bytes(hashlib.sha256(agent_uid.encode()).digest()[:8], "big")

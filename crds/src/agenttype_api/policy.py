@@ -11,7 +11,18 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from agenttype_api.schema import Document
-from agenttype_api.v1alpha1 import OnLimit, Resource, Scope, Window
+from agenttype_api.v1alpha1 import (
+    FallbackReason,
+    HttpMethod,
+    OnExhausted,
+    OnLimit,
+    OnRefusal,
+    Resource,
+    RuleAction,
+    RuleOn,
+    Scope,
+    Window,
+)
 
 
 class Identity(Document):
@@ -40,6 +51,19 @@ class Credential(StrEnum):
     """Nothing is sent."""
 
 
+class Price(Document):
+    """What some models cost, in nano-dollars per million tokens; the first price that matches counts."""
+
+    models: tuple[str, ...]
+    """Globs of served names or adapters' aliases."""
+    input: Annotated[int, Field(ge=0)]
+    cached_input: Annotated[int, Field(ge=0)]
+    """Input read from a cache."""
+    cache_write: Annotated[int, Field(ge=0)]
+    """Input written to a cache."""
+    output: Annotated[int, Field(ge=0)]
+
+
 class Backend(Document):
     """Where calls of a route go."""
 
@@ -54,6 +78,19 @@ class Backend(Document):
     """Whether a prompt's tokens are bounded by its bytes (byte-level tokenizers: every engine that we run)."""
     max_model_len: int | None = None
     """Context length in tokens: what one call can cost at most; None where nobody told us."""
+    ca_file: str | None = None
+    """Path below the credentials folder of the authority that vouches for the server; None: the public ones."""
+    prices: tuple[Price, ...] = ()
+
+
+class Fallback(Document):
+    """What answers when the backend before it does not."""
+
+    backend: str
+    model: str | None = None
+    """As in Route."""
+    adapter: str | None = None
+    on: tuple[FallbackReason, ...]
 
 
 class Route(Document):
@@ -65,24 +102,64 @@ class Route(Document):
     """Served name that goes upstream; None: the caller's own name."""
     adapter: str | None = None
     """Alias of the adapter, for metrics."""
+    fallback: tuple[Fallback, ...] = ()
+
+
+class ToolProtocol(StrEnum):
+    """What a tool server speaks."""
+
+    MCP = "MCP"
+    HTTP = "HTTP"
+
+
+class HttpRoute(Document):
+    """Paths of an HTTP API, and the methods that they take."""
+
+    methods: tuple[HttpMethod, ...]
+    path: str
+    """A glob."""
+
+
+class ToolLimits(Document):
+    """Bounds of one tool server; None: no bound of its own."""
+
+    calls_per_minute: int | None = None
+    calls_per_run: int | None = None
+    timeout: float | None = None
+    """Seconds."""
+    argument_bytes: int | None = None
+    result_bytes: int | None = None
 
 
 class Tool(Document):
-    """One MCP server."""
+    """One tool server."""
 
     name: str
+    protocol: ToolProtocol = ToolProtocol.MCP
     url: str
-    allow: tuple[str, ...]
+    allow: tuple[str, ...] = ()
+    """MCP: globs of its tools."""
+    routes: tuple[HttpRoute, ...] = ()
+    """HTTP: what may be called."""
+    limits: ToolLimits = ToolLimits()
+    credential_file: str | None = None
+    """Path below the credentials folder; None: nothing is sent."""
+    credential_header: str = "authorization"
+    """As 'Bearer <value>' in authorization, else the value alone."""
+    on_refusal: OnRefusal = OnRefusal.ERROR
 
 
 class Limit(Document):
-    """One bound; `max` in units of its resource."""
+    """One bound; `max` in tokens or calls, for Cost in nano-dollars, for ToolTime and WallClock in milliseconds."""
 
     name: str
     resource: Resource
     max: Annotated[int, Field(ge=0)]
     window: Window
     scope: Scope
+    account: str = ""
+    """Whose counter it is, for limits that pods share: `<namespace>.agent.<agent>.<limit>` or
+    `<namespace>.budget.<budget>.<limit>`; empty in scope Pod."""
 
 
 class Budget(Document):
@@ -90,6 +167,41 @@ class Budget(Document):
 
     limits: tuple[Limit, ...] = ()
     on_limit: OnLimit = OnLimit.CLAMP
+    warn_at_percent: int = 80
+    on_exhausted: OnExhausted = OnExhausted.REFUSE
+    refusal_status: int = 402
+    """On OpenAI's paths; Anthropic's has one of its own."""
+
+
+class RateLimits(Document):
+    """How fast the agent may call models, each pod for itself; None: no bound."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    max_concurrent: int | None = None
+
+
+class Rule(Document):
+    """What must not happen; it applies when everything that is not None holds."""
+
+    name: str
+    on: tuple[RuleOn, ...]
+    matches: str | None = None
+    """RE2."""
+    model: str | None = None
+    """A glob of the names that the agent uses."""
+    tool: str | None = None
+    """A glob of `<tool>` or `<server>/<tool>`."""
+    more_than_bytes: int | None = None
+    more_per_minute: int | None = None
+    action: RuleAction
+
+
+class Store(Document):
+    """Where limits are counted that several pods share."""
+
+    url: str
+    """nats://host:port or tls://host:port."""
 
 
 class Timeouts(Document):
@@ -112,6 +224,10 @@ class Policy(Document):
     routes: tuple[Route, ...]
     tools: tuple[Tool, ...] = ()
     budget: Budget = Budget()
+    rate_limits: RateLimits = RateLimits()
+    rules: tuple[Rule, ...] = ()
+    store: Store | None = None
+    """None: no limit is shared."""
     timeouts: Timeouts = Timeouts()
 
     def hash(self) -> str:

@@ -27,6 +27,11 @@ def cel(rule: str, message: str) -> dict[str, Any]:
     return {"rule": rule, "message": message}
 
 
+DURATION_RULE = cel(
+    "self != '' && self.matches('^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,9}s)?$')",
+    'write a duration in hours, minutes and seconds, for example "20s" or "1m30s"',
+)
+
 DNS_LABEL = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 
 URL = r"^https?://[^\s/@]+(/[^\s]*)?$"
@@ -34,6 +39,8 @@ DIGEST = r"^sha256:[0-9a-f]{64}$"
 
 #: The name of an object or of an item of a list.
 Name = Annotated[str, Field(min_length=1, max_length=52, pattern=DNS_LABEL)]
+#: A name with '*' for any text.
+Glob = Annotated[str, Field(min_length=1, max_length=128)]
 #: Human text.
 Text = Annotated[str, Field(max_length=1024)]
 #: A pod template of the pinned Kubernetes, kept as it was written.

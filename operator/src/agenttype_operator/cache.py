@@ -17,7 +17,7 @@ from agenttype_api import keys, v1alpha1
 from agenttype_operator import kinds
 from agenttype_operator.kinds import Key, Kind, Raw
 
-Model = v1alpha1.AgentType | v1alpha1.ModelBackend | v1alpha1.LoraAdapter
+Model = v1alpha1.Kind
 MODELS: dict[str, type[Model]] = {model.__name__: model for model in v1alpha1.KINDS}
 _At = TypeVar("_At")
 #: Deletions remembered against answers that arrive late.

@@ -6,7 +6,8 @@ from typing import Any
 from agenttype_api import compile as compiler
 from agenttype_api import names, v1alpha1
 from agenttype_api.conditions import Condition, Reason
-from agenttype_api.gate_policy import AdapterReport, AdapterState, GateReport, PolicyReport
+from agenttype_api.gate_policy import AdapterReport, AdapterState, GateReport
+from agenttype_api.sidecar_report import PolicyReport
 
 from agenttype_operator import errors, pods
 from agenttype_operator.conditions import Finding, no, unknown, yes

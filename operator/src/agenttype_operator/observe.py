@@ -13,7 +13,8 @@ from typing import Final, TypeVar
 import aiohttp
 import pydantic
 from agenttype_api import keys
-from agenttype_api.gate_policy import GateReport, PolicyReport
+from agenttype_api.gate_policy import GateReport
+from agenttype_api.sidecar_report import PolicyReport
 
 from agenttype_operator import pods
 from agenttype_operator.kinds import Raw

@@ -45,7 +45,7 @@ def agent_plan(agent: v1alpha1.AgentType, around: Neighbours, images: Images) ->
     Raises:
         compiler.Unresolved: a reference leads nowhere.
     """
-    document = compiler.agent_policy(agent, around.backends, around.adapters)
+    document = compiler.agent_policy(agent, compiler.Surroundings(around.backends, around.adapters))
     backends = [around.backends[backend.name] for backend in document.backends]
     objects = [
         service_account.service_account(agent, names.workload(agent)),

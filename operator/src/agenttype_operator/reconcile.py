@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from agenttype_api import compile as compiler
 from agenttype_api import keys, names, v1alpha1
-from agenttype_api.gate_policy import AdapterState, GateReport, PolicyReport
+from agenttype_api.gate_policy import AdapterState, GateReport
+from agenttype_api.sidecar_report import PolicyReport
 
 from agenttype_operator import errors, findings, kinds, plan, pods
 from agenttype_operator.cache import Entry

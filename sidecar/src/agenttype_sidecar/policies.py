@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from agenttype_api.gate_policy import PolicyReport
 from agenttype_api.policy import Backend, Policy
+from agenttype_api.sidecar_report import PolicyReport
 from agenttype_proxy.messages import Deadlines, Origin
 from pydantic import ValidationError
 

@@ -3,6 +3,7 @@
 import pytest
 from agenttype_api import compile as compiler
 from agenttype_api import policy
+from agenttype_api.compile import Surroundings
 from agenttype_api.conditions import Reason
 from kinds import DIGEST, a_backend, a_limit, an_adapter, an_agent_type, an_external_backend
 
@@ -18,7 +19,7 @@ def a_route(match="*", backend="shared", adapter=None):
 def test_a_route_with_an_adapter_names_the_version_that_its_digest_decides():
     agent = an_agent_type(models=[a_route("gpt-4o*", adapter="green")])
 
-    found = compiler.agent_policy(agent, SHARED, GREEN)
+    found = compiler.agent_policy(agent, Surroundings(SHARED, GREEN))
 
     assert found.routes == (
         policy.Route(match=("gpt-4o*",), backend="shared", model="green@abababababab", adapter="green"),
@@ -26,7 +27,7 @@ def test_a_route_with_an_adapter_names_the_version_that_its_digest_decides():
 
 
 def test_a_route_without_an_adapter_names_the_base_model():
-    found = compiler.agent_policy(an_agent_type(models=[a_route()]), SHARED, {})
+    found = compiler.agent_policy(an_agent_type(models=[a_route()]), Surroundings(SHARED))
 
     assert found.routes[0].model == "shared"
 
@@ -34,14 +35,14 @@ def test_a_route_without_an_adapter_names_the_base_model():
 def test_an_external_backend_gets_the_name_that_the_agent_used():
     agent = an_agent_type(models=[a_route(backend="outside")])
 
-    found = compiler.agent_policy(agent, {"outside": an_external_backend()}, {})
+    found = compiler.agent_policy(agent, Surroundings({"outside": an_external_backend()}, {}))
 
     assert found.routes[0].model is None
     assert found.backends[0].credential is policy.Credential.NONE
 
 
 def test_a_backend_that_we_run_is_called_with_the_pods_token():
-    found = compiler.agent_policy(an_agent_type(), SHARED, {})
+    found = compiler.agent_policy(an_agent_type(), Surroundings(SHARED))
 
     assert found.backends[0].credential is policy.Credential.POD_TOKEN
     assert found.backends[0].url == "http://shared-backend.default.svc:80"
@@ -50,9 +51,14 @@ def test_a_backend_that_we_run_is_called_with_the_pods_token():
 def test_an_external_key_is_a_file_that_only_the_sidecar_has():
     backend = an_external_backend(credentialRef={"name": "key", "key": "token"})
 
-    found = compiler.agent_policy(an_agent_type(models=[a_route(backend="outside")]), {"outside": backend}, {})
+    found = compiler.agent_policy(
+        an_agent_type(models=[a_route(backend="outside")]), Surroundings({"outside": backend}, {})
+    )
 
-    assert (found.backends[0].credential, found.backends[0].credential_file) == (policy.Credential.API_KEY, "outside")
+    assert (found.backends[0].credential, found.backends[0].credential_file) == (
+        policy.Credential.API_KEY,
+        "backends/outside/key",
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,14 +79,14 @@ def test_a_reference_that_leads_nowhere_says_why(route, adapters, reason):
     backends = {**SHARED, "outside": an_external_backend()}
 
     with pytest.raises(compiler.Unresolved) as found:
-        compiler.agent_policy(an_agent_type(models=[route]), backends, adapters)
+        compiler.agent_policy(an_agent_type(models=[route]), Surroundings(backends, adapters))
 
     assert found.value.reason is reason
 
 
 def test_a_limit_of_zero_is_a_limit_and_an_absent_one_is_none():
-    with_zero = compiler.agent_policy(an_agent_type(budget={"limits": [a_limit("0")]}), SHARED, {})
-    without = compiler.agent_policy(an_agent_type(), SHARED, {})
+    with_zero = compiler.agent_policy(an_agent_type(budget={"limits": [a_limit("0")]}), Surroundings(SHARED))
+    without = compiler.agent_policy(an_agent_type(), Surroundings(SHARED))
 
     assert [limit.max for limit in with_zero.budget.limits] == [0]
     assert without.budget.limits == ()
@@ -89,11 +95,12 @@ def test_a_limit_of_zero_is_a_limit_and_an_absent_one_is_none():
 def test_scaling_an_agent_does_not_change_its_policy():
     one, many = an_agent_type(replicas=1), an_agent_type(replicas=9)
 
-    assert compiler.agent_policy(one, SHARED, {}).hash() == compiler.agent_policy(many, SHARED, {}).hash()
+    around = Surroundings(SHARED)
+    assert compiler.agent_policy(one, around).hash() == compiler.agent_policy(many, around).hash()
 
 
 def test_a_policy_document_is_read_back_as_it_was_written():
-    written = compiler.agent_policy(an_agent_type(budget={"limits": [a_limit()]}), SHARED, {})
+    written = compiler.agent_policy(an_agent_type(budget={"limits": [a_limit()]}), Surroundings(SHARED))
 
     assert policy.Policy.model_validate_json(policy.document_json(written)) == written
 

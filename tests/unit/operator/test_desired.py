@@ -99,13 +99,13 @@ def test_only_the_sidecar_can_read_policy_token_ledger_and_keys():
     assert mounted == {"agenttype-sidecar": private, "agenttype-inject": set(), "agent": set()}
 
 
-def test_an_api_key_lies_in_a_file_named_as_its_backend():
+def test_an_api_key_lies_in_a_folder_named_as_its_backend():
     backend = an_external_backend("shared", credentialRef={"name": "key", "key": "token"})
     spec = pod_of(agent_objects(an_agent_type(), backend))
 
     [volume] = [volume for volume in spec["volumes"] if volume["name"] == keys.VOLUME_CREDENTIALS]
 
-    secret = {"name": "key", "items": [{"key": "token", "path": "shared"}]}
+    secret = {"name": "key", "items": [{"key": "token", "path": "backends/shared/key"}]}
     assert volume["projected"]["sources"] == [{"secret": secret}]
 
 

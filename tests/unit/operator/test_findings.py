@@ -1,6 +1,7 @@
 import pytest
 from agenttype_api.conditions import Reason
-from agenttype_api.gate_policy import AdapterReport, AdapterState, GateReport, PolicyReport
+from agenttype_api.gate_policy import AdapterReport, AdapterState, GateReport
+from agenttype_api.sidecar_report import PolicyReport
 from agenttype_api.v1alpha1 import LoraAdapter
 from agenttype_operator import findings
 from kinds import adapter_manifest, an_adapter

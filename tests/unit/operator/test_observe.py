@@ -3,7 +3,7 @@
 import aiohttp
 import pytest
 from agenttype_api import keys
-from agenttype_api.gate_policy import PolicyReport
+from agenttype_api.sidecar_report import PolicyReport
 from agenttype_operator.observe import Observer
 from aiohttp import web
 

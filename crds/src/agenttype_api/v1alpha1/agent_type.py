@@ -6,7 +6,21 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from agenttype_api import template_rules
-from agenttype_api.schema import URL, Conditions, Metadata, Model, Name, PodTemplate, Ref, Text, cel
+from agenttype_api.schema import (
+    DURATION_RULE,
+    URL,
+    Conditions,
+    Glob,
+    Metadata,
+    Model,
+    Name,
+    PodTemplate,
+    Ref,
+    SecretKeyRef,
+    Text,
+    cel,
+)
+from agenttype_api.v1alpha1.budget import ScopedLimit
 
 
 class Protocol(StrEnum):
@@ -43,19 +57,56 @@ class Injection(Model):
     )
 
 
+_ONE_MODEL = cel(
+    "!(has(self.adapterRef) && has(self.model))",
+    "adapterRef already says which model is served; leave model out",
+)
+
+
+class FallbackReason(StrEnum):
+    """Why a call goes to the next backend."""
+
+    UNAVAILABLE = "Unavailable"
+    RATE_LIMITED = "RateLimited"
+    BUDGET_LOW = "BudgetLow"
+
+
+class Fallback(Model):
+    """Another model that answers when the one before it does not; never after the first byte of an answer."""
+
+    model_config = ConfigDict(json_schema_extra={"x-cel": [_ONE_MODEL]})
+
+    backend_ref: Ref = Field(description="The ModelBackend of this namespace that answers instead.")
+    adapter_ref: Ref | None = Field(default=None, description="The LoraAdapter to use there.")
+    model: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
+        default=None, description="Name of the model at that backend; absent: the name that the agent uses."
+    )
+    on: Annotated[list[FallbackReason], Field(min_length=1, max_length=3, json_schema_extra={"x-set": True})] = Field(
+        default=[FallbackReason.UNAVAILABLE],
+        description="Unavailable: the backend refuses connections, fails or does not answer in time. RateLimited: it "
+        "answers 429. BudgetLow: a limit of the agent has passed warnAtPercent, so that a cheaper model takes over.",
+    )
+
+
 class ModelRoute(Model):
     """Which model answers for the model names that the agent uses."""
 
-    match: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=128)]],
-        Field(min_length=1, max_length=32, json_schema_extra={"x-set": True}),
-    ] = Field(
+    model_config = ConfigDict(json_schema_extra={"x-cel": [_ONE_MODEL]})
+
+    match: Annotated[list[Glob], Field(min_length=1, max_length=32, json_schema_extra={"x-set": True})] = Field(
         description="Model names the unmodified agent already uses, as globs ('*' matches any text). "
         "The first route that matches wins; a name that none matches is answered with 404."
     )
     backend_ref: Ref = Field(description="The ModelBackend of this namespace that answers.")
     adapter_ref: Ref | None = Field(
         default=None, description="The LoraAdapter to use; absent: the base model of the backend."
+    )
+    model: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
+        default=None,
+        description="Name of the model at an external backend; absent: the name that the agent uses.",
+    )
+    fallback: Annotated[list[Fallback], Field(max_length=4)] = Field(
+        default=[], description="What answers when the backend does not, tried in this order."
     )
 
 
@@ -67,42 +118,100 @@ class McpServer(Model):
     )
 
 
+class HttpMethod(StrEnum):
+    """A method of HTTP that a tool may take."""
+
+    GET = "GET"
+    HEAD = "HEAD"
+    POST = "POST"
+    PUT = "PUT"
+    PATCH = "PATCH"
+    DELETE = "DELETE"
+
+
+class HttpRoute(Model):
+    """Paths of an HTTP API that the agent may call, and how."""
+
+    methods: Annotated[list[HttpMethod], Field(min_length=1, max_length=6, json_schema_extra={"x-set": True})] = Field(
+        default=[HttpMethod.GET], description="Methods that are allowed."
+    )
+    path: Annotated[str, Field(min_length=1, max_length=256, pattern=r"^/[^?#]*$")] = Field(
+        description="Paths below the tool's address, as a glob: /v1/orders/* allows what begins with /v1/orders/."
+    )
+
+
+class HttpServer(Model):
+    """A plain HTTP API."""
+
+    url: Annotated[str, Field(max_length=1024, pattern=URL)] = Field(
+        description="Address of the API, for example https://orders.example.com/api."
+    )
+    allow: Annotated[list[HttpRoute], Field(min_length=1, max_length=64)] = Field(
+        description="What the agent may call; everything else is refused."
+    )
+
+
+class ToolLimits(Model):
+    """Bounds of one tool server; absent: none of its own."""
+
+    calls_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="Calls in any minute."
+    )
+    calls_per_run: Annotated[int, Field(ge=0, le=1_000_000_000)] | None = Field(
+        default=None, description="Calls in the life of a pod, restarts of containers included."
+    )
+    timeout: Annotated[str, Field(min_length=1, max_length=16, json_schema_extra={"x-cel": [DURATION_RULE]})] | None = (
+        Field(default=None, description="How long one call may take, for example 20s or 1m30s.")
+    )
+    argument_bytes: Annotated[int, Field(ge=1, le=4_194_304)] | None = Field(
+        default=None, description="Size of a call's message; a larger one is refused."
+    )
+    result_bytes: Annotated[int, Field(ge=1, le=16_777_216)] | None = Field(
+        default=None, description="Size of a result; a larger one is replaced by an error."
+    )
+
+
+class OnRefusal(StrEnum):
+    """How the agent hears of a refused tool call."""
+
+    ERROR = "Error"
+    RESULT = "Result"
+
+
 class Tool(Model):
-    """A tool server that the agent may use, at http://127.0.0.1:15001/mcp/<name>."""
+    """A tool server that the agent may use, at http://127.0.0.1:15001/mcp/<name> or /tools/<name>/…."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-cel": [
+                cel("has(self.mcp) != has(self.http)", "exactly one of mcp and http must be set"),
+            ]
+        }
+    )
 
     name: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$")] = Field(
         description="Name of the server in the agent's own URLs, metrics and rules."
     )
-    mcp: McpServer = Field(description="The MCP server behind it.")
-    allow: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=128)]],
-        Field(max_length=128, json_schema_extra={"x-set": True}),
-    ] = Field(
+    mcp: McpServer | None = Field(default=None, description="The MCP server behind it.")
+    http: HttpServer | None = Field(default=None, description="The plain HTTP API behind it.")
+    allow: Annotated[list[Glob], Field(max_length=128, json_schema_extra={"x-set": True})] = Field(
         default=["*"],
-        description="Globs of the server's tools that the agent may see and call. Others are neither listed "
+        description="Globs of the MCP server's tools that the agent may see and call. Others are neither listed "
         "nor forwarded. An empty list allows none.",
     )
-
-
-class Resource(StrEnum):
-    """What a limit counts."""
-
-    TOKENS = "Tokens"
-    INPUT_TOKENS = "InputTokens"
-    OUTPUT_TOKENS = "OutputTokens"
-    REQUESTS = "Requests"
-
-
-class Window(StrEnum):
-    """How long a limit counts before it starts anew."""
-
-    RUN = "Run"
-
-
-class Scope(StrEnum):
-    """Who shares a limit."""
-
-    POD = "Pod"
+    limits: ToolLimits = Field(default=ToolLimits(), description="Bounds of this server.")
+    credential_ref: SecretKeyRef | None = Field(
+        default=None, description="Secret whose value the sidecar adds to calls; the agent never sees it."
+    )
+    credential_header: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9-]*$")] = Field(
+        default="authorization",
+        description="Header that carries the credential: as 'Bearer <value>' in authorization, else the value alone.",
+    )
+    on_refusal: OnRefusal = Field(
+        default=OnRefusal.ERROR,
+        description="How an MCP client hears of a refused call. Error: a JSON-RPC error, which most frameworks raise. "
+        "Result: a result with isError, which the model reads and works around.",
+    )
 
 
 class OnLimit(StrEnum):
@@ -112,43 +221,137 @@ class OnLimit(StrEnum):
     REJECT = "Reject"
 
 
-class Limit(Model):
-    """One bound that is held before a call is sent."""
+class OnExhausted(StrEnum):
+    """What happens to a run that cannot go on."""
 
-    name: Name = Field(description="Name of the limit in answers, metrics and the control API.")
-    resource: Resource = Field(description="What is counted.")
-    max: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=18,
-            json_schema_extra={
-                "x-cel": [
-                    cel(
-                        "self.matches('^(0|[1-9][0-9]*)$')",
-                        'max must be a whole number of 0 or more, as a string, for example "200000"; '
-                        "for no limit leave the limit out",
-                    )
-                ]
-            },
-        ),
-    ] = Field(description="The most that may be spent, a whole number as a string. 0 allows nothing.")
-    window: Window = Field(
-        default=Window.RUN,
-        description="Run: counts for the life of the pod, restarts of containers included.",
-    )
-    scope: Scope = Field(default=Scope.POD, description="Pod: every pod of the agent has the limit for itself.")
+    REFUSE = "Refuse"
+    STOP_AGENT = "StopAgent"
 
 
 class Budget(Model):
     """What the agent may spend; held before each call, settled after it."""
 
-    limits: Annotated[list[Limit], Field(max_length=16, json_schema_extra={"x-map-keys": ["name"]})] = Field(
+    limits: Annotated[list[ScopedLimit], Field(max_length=16, json_schema_extra={"x-map-keys": ["name"]})] = Field(
         default=[], description="Limits that all apply; the tightest decides."
+    )
+    budget_ref: Ref | None = Field(
+        default=None, description="An AgentBudget of this namespace whose limits the agent shares with others."
     )
     on_limit: OnLimit = Field(
         default=OnLimit.CLAMP,
         description="Clamp: a call that fits only in part gets a smaller max_tokens. Reject: it is refused.",
+    )
+    warn_at_percent: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=80, description="Share of a limit from which on metrics warn and fallbacks on BudgetLow apply."
+    )
+    on_exhausted: OnExhausted = Field(
+        default=OnExhausted.REFUSE,
+        description="Refuse: calls that do not fit are refused, the agent goes on. StopAgent: once a limit without a "
+        "window to wait for (Run, Forever) is used up, the agent is scaled to zero until its spec changes.",
+    )
+    refusal_status: Literal[402, 403, 429] = Field(
+        default=402,
+        description="Status of a refusal on OpenAI's paths. Most clients and frameworks give up at once on 402 and "
+        "403, while several repeat a 429 for minutes; 429 is what OpenAI itself answers without credit.",
+    )
+
+
+class RateLimits(Model):
+    """How fast the agent may call models, each pod for itself; absent: as fast as it likes."""
+
+    requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="Calls to models a minute."
+    )
+    tokens_per_minute: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = Field(
+        default=None, description="Input and output tokens a minute."
+    )
+    max_concurrent: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        default=None, description="Calls to models that run at once."
+    )
+
+
+class RuleOn(StrEnum):
+    """What a rule looks at."""
+
+    LLM_REQUEST = "LLMRequest"
+    LLM_RESPONSE = "LLMResponse"
+    TOOL_CALL = "ToolCall"
+    TOOL_RESULT = "ToolResult"
+
+
+class RuleAction(StrEnum):
+    """What a rule does when it applies."""
+
+    WARN = "Warn"
+    DENY = "Deny"
+    STOP_AGENT = "StopAgent"
+
+
+class Rule(Model):
+    """What must not happen; a rule applies when everything that it says holds."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-cel": [
+                cel(
+                    "has(self.matches) || has(self.tool) || has(self.model) || has(self.moreThanBytes) || "
+                    "has(self.morePerMinute)",
+                    "a rule must say what it looks for: matches, tool, model, moreThanBytes or morePerMinute",
+                ),
+                cel(
+                    "!has(self.tool) || self.on.all(o, o.startsWith('Tool'))",
+                    "tool can be asked of ToolCall and ToolResult only",
+                ),
+                cel(
+                    "!has(self.model) || self.on.all(o, o.startsWith('LLM'))",
+                    "model can be asked of LLMRequest and LLMResponse only",
+                ),
+            ]
+        }
+    )
+
+    name: Name = Field(description="Name of the rule in answers, metrics, events and the control API.")
+    on: Annotated[list[RuleOn], Field(min_length=1, max_length=4, json_schema_extra={"x-set": True})] = Field(
+        description="What the rule looks at."
+    )
+    matches: (
+        Annotated[
+            str,
+            Field(
+                min_length=1,
+                max_length=512,
+                json_schema_extra={
+                    "x-cel": [
+                        cel(
+                            # An expression that RE2 cannot read makes both sides fail, and with them the rule.
+                            "''.matches(self) || !''.matches(self)",
+                            "matches must be a regular expression that RE2 can read (no back references, no "
+                            "look-around)",
+                        )
+                    ]
+                },
+            ),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="Regular expression (RE2) that is searched in every text of the message: prompts, answers, "
+        "arguments, results. What it found is never shown.",
+    )
+    model: Glob | None = Field(default=None, description="Glob of the model names that the agent uses.")
+    tool: Annotated[str, Field(min_length=1, max_length=170)] | None = Field(
+        default=None, description="Glob of tool names, with or without the server's name and a slash before it."
+    )
+    more_than_bytes: Annotated[int, Field(ge=0, le=67_108_864)] | None = Field(
+        default=None, description="The message is larger than so many bytes."
+    )
+    more_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
+        default=None, description="There are more such messages in a minute."
+    )
+    action: RuleAction = Field(
+        default=RuleAction.DENY,
+        description="Warn: note it. Deny: refuse the message or cut the answer, and note it. StopAgent: deny it, and "
+        "scale the agent to zero until its spec changes.",
     )
 
 
@@ -174,6 +377,10 @@ class AgentTypeSpec(Model):
         default=[], description="Tool servers that the agent may use; all others are refused."
     )
     budget: Budget = Field(default=Budget(), description="What the agent may spend; absent: no limit.")
+    rate_limits: RateLimits = Field(default=RateLimits(), description="How fast the agent may call models.")
+    rules: Annotated[list[Rule], Field(max_length=32, json_schema_extra={"x-map-keys": ["name"]})] = Field(
+        default=[], description="What must not happen in the agent's calls."
+    )
 
 
 class AgentTypeStatus(Model):
@@ -190,7 +397,8 @@ class AgentTypeStatus(Model):
     )
     conditions: Conditions = Field(
         default=[],
-        description="Accepted, ResolvedRefs, AdapterLoaded, Programmed, Available, and Ready which sums them up.",
+        description="Accepted, ResolvedRefs, AdapterLoaded, Programmed, BudgetAvailable, Available, and Ready which "
+        "sums them up.",
     )
 
 

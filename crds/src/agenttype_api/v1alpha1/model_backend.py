@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from agenttype_api import keys
-from agenttype_api.schema import URL, Conditions, Metadata, Model, PodTemplate, Resources, SecretKeyRef, cel
+from agenttype_api.schema import URL, Conditions, Glob, Metadata, Model, PodTemplate, Resources, SecretKeyRef, cel
 
 
 class LoraCapacity(Model):
@@ -89,6 +89,34 @@ class ExternalBackend(Model):
     credential_ref: SecretKeyRef | None = Field(
         default=None, description="Secret that holds the API key; only the sidecar sees it."
     )
+    ca_ref: SecretKeyRef | None = Field(
+        default=None,
+        description="Secret with the certificate authority (PEM) that vouches for the endpoint; absent: the public "
+        "ones. TLS is always verified.",
+    )
+
+
+_MONEY_RULE = cel(
+    "self.matches('^(0|[1-9][0-9]{0,5})([.][0-9]{1,9})?$')",
+    'a price must be dollars per million tokens, 0 or more, as a string, for example "2.50"',
+)
+Money = Annotated[str, Field(min_length=1, max_length=16, json_schema_extra={"x-cel": [_MONEY_RULE]})]
+
+
+class Price(Model):
+    """What some models of a backend cost, in dollars per million tokens."""
+
+    models: Annotated[list[Glob], Field(min_length=1, max_length=32, json_schema_extra={"x-set": True})] = Field(
+        description="Globs of the served names or aliases that have this price. The first price that matches counts."
+    )
+    input: Money = Field(description="Dollars per million input tokens.")
+    cached_input: Money | None = Field(
+        default=None, description="Dollars per million input tokens read from a cache; absent: as input."
+    )
+    cache_write: Money | None = Field(
+        default=None, description="Dollars per million input tokens written to a cache; absent: as input."
+    )
+    output: Money = Field(description="Dollars per million output tokens.")
 
 
 class ModelBackendSpec(Model):
@@ -107,6 +135,10 @@ class ModelBackendSpec(Model):
 
     vllm: VllmBackend | None = Field(default=None, description="A vLLM that we run.")
     external: ExternalBackend | None = Field(default=None, description="An endpoint that somebody else runs.")
+    prices: Annotated[list[Price], Field(max_length=64)] = Field(
+        default=[],
+        description="What calls cost. Under a limit of Cost a model without a price is refused; 0 is a price.",
+    )
 
 
 class ModelBackendStatus(Model):

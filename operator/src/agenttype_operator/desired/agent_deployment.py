@@ -35,7 +35,7 @@ def _template(agent: v1alpha1.AgentType, backends: list[v1alpha1.ModelBackend], 
     template = copy.deepcopy(agent.spec.template)
     written = template.get("metadata") or {}
     spec = template["spec"]
-    credentials = agent_volumes.credentials_volume(backends)
+    credentials = agent_volumes.credentials_volume(agent, backends)
     init = [sidecar.sidecar_container(agent, images, credentials=credentials is not None)]
     if agent.spec.injection.wrapper:
         init.append(inject_container.inject_container(images))

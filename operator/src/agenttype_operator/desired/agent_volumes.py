@@ -1,6 +1,6 @@
 """Volumes that we add to an agent's pod."""
 
-from agenttype_api import keys, names, v1alpha1
+from agenttype_api import keys, names, schema, v1alpha1
 
 from agenttype_operator.desired.metadata import Raw
 
@@ -36,15 +36,22 @@ def agent_volumes(agent: v1alpha1.AgentType, credentials: Raw | None) -> list[Ra
     return volumes
 
 
-def credentials_volume(backends: list[v1alpha1.ModelBackend]) -> Raw | None:
-    """Volume of the API keys of external backends, one file a backend, named as it; None where none has a key.
+def credentials_volume(agent: v1alpha1.AgentType, backends: list[v1alpha1.ModelBackend]) -> Raw | None:
+    """Volume of what the sidecar proves itself with, and whom it trusts; None where there is nothing of it.
 
     The kubelet reads the Secrets: the operator never sees one.
     """
+    files: list[tuple[schema.SecretKeyRef | None, str]] = []
+    for backend in sorted(backends, key=lambda backend: backend.metadata.name):
+        if backend.spec.external:
+            name = backend.metadata.name
+            files.append((backend.spec.external.credential_ref, names.backend_credential(name)))
+            files.append((backend.spec.external.ca_ref, names.backend_authority(name)))
+    files += [(tool.credential_ref, names.tool_credential(tool.name)) for tool in agent.spec.tools]
     sources = [
-        {"secret": {"name": reference.name, "items": [{"key": reference.key, "path": backend.metadata.name}]}}
-        for backend in sorted(backends, key=lambda backend: backend.metadata.name)
-        if backend.spec.external and (reference := backend.spec.external.credential_ref)
+        {"secret": {"name": reference.name, "items": [{"key": reference.key, "path": path}]}}
+        for reference, path in files
+        if reference
     ]
     if not sources:
         return None

@@ -48,6 +48,8 @@ class Amounts(NamedTuple):
                 return self.output
             case Resource.REQUESTS:
                 return self.requests
+            case _:
+                raise ValueError(f"{resource} is not counted")
 
 
 NOTHING: Final = Amounts()

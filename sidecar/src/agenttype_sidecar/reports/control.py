@@ -1,8 +1,8 @@
 """The control API: what the agent, the operator and people may see of a sidecar. Read-only: numbers, never a lever."""
 
 from agenttype_api import keys
-from agenttype_api.gate_policy import PolicyReport
 from agenttype_api.schema import Document
+from agenttype_api.sidecar_report import PolicyReport
 from fastapi import FastAPI
 
 from agenttype_sidecar.reports.observations import Observations

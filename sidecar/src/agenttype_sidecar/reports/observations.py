@@ -5,8 +5,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from agenttype_api.gate_policy import PolicyReport
 from agenttype_api.policy import Identity, Limit, Tool
+from agenttype_api.sidecar_report import PolicyReport
 from agenttype_api.v1alpha1 import OnLimit
 
 from agenttype_sidecar.budget.ledger import Ledger
