@@ -28,6 +28,11 @@ def get(headers: Headers, name: bytes) -> bytes | None:
     return None
 
 
+def every(headers: Headers, name: bytes) -> list[bytes]:
+    """Return all values of ``name`` (lower case), in their order."""
+    return [value for key, value in headers if key == name]
+
+
 def without(headers: Headers, *names: bytes) -> Headers:
     """Return the fields that have none of ``names`` (lower case)."""
     return [field for field in headers if field[0] not in names]

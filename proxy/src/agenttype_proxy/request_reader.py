@@ -50,12 +50,14 @@ class Sink(Protocol):
 class RequestReader:
     """Tells its sink what the bytes mean, and refuses what is malformed, ambiguous or too large.
 
+    Fields with an underscore in their name are dropped.
+
     An offer to upgrade is read as the ordinary request that it also is.
     """
 
     __slots__ = (
-        "_fields", "_head_bytes", "_limits", "_parser", "_replaying", "_silent", "_sink", "_target", "_upgrade",
-        "_verdict", "in_head",
+        "_count", "_fields", "_head_bytes", "_limits", "_parser", "_replaying", "_silent", "_sink", "_target",
+        "_upgrade", "_verdict", "in_head",
     )  # fmt: skip
 
     _target: bytes
@@ -65,6 +67,7 @@ class RequestReader:
         self._sink = sink
         self._limits = limits
         self._parser = httptools.HttpRequestParser(self)
+        self._count = 0  # fields of the head
         self._head_bytes = 0  # of the head or the trailers being read
         self._silent = 0  # bytes since the parser last had anything to tell
         self._verdict = 0
@@ -101,7 +104,7 @@ class RequestReader:
         self.in_head = True
         self._target = b""
         self._fields = []
-        self._head_bytes = 0
+        self._count = self._head_bytes = 0
         self._sink.head_begun()
 
     def on_url(self, part: bytes) -> None:
@@ -116,9 +119,11 @@ class RequestReader:
             return
         self._weigh(len(name) + len(value) + 4)
         if self.in_head:
-            self._fields.append((name.lower(), value))
-            if len(self._fields) > self._limits.head_fields:
+            self._count += 1
+            if self._count > self._limits.head_fields:
                 self._stop(431)
+            if b"_" not in name:  # some servers read it as a hyphen: the field would get past whoever looks for that
+                self._fields.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Judge the head and pass it on."""

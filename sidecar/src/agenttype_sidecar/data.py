@@ -33,7 +33,8 @@ class DataPort:
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         """Answer one HTTP exchange."""
-        path: str = scope["path"]
+        # As it was written: what means the same only once it is decoded, somebody else might decode differently.
+        path: str = scope["raw_path"].decode()
         endpoint = paths.endpoint(path)
         if endpoint is not None:
             if scope["method"] != endpoint.method:

@@ -116,5 +116,6 @@ def request(call: Call, active: Active, body: bytes, caller: Headers, query: byt
         query: the caller's query string, which is passed on and never looked at.
     """
     path = call.endpoint.path + (b"?" + query if query else b"")
-    kept = [field for field in caller if field[0] not in _DROPPED and not field[0].startswith(_OURS)]
+    passing = fields.forwardable(caller)
+    kept = [field for field in passing if field[0] not in _DROPPED and not field[0].startswith(_OURS)]
     return Request(b"POST", active.origin(call.target.backend).target(path), kept + _FIXED, body)

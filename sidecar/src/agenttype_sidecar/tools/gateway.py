@@ -83,7 +83,7 @@ class McpGateway:
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         """Answer one request."""
-        name = scope["path"].removeprefix(keys.MCP_PATH).strip("/")
+        name = scope["raw_path"].decode().removeprefix(keys.MCP_PATH + "/").removesuffix("/")
         server = self._tools().get(name)
         if server is None:
             await _answer(send, 404, "unknown_tool_server", "this agent's policy names no tool server of this path")
