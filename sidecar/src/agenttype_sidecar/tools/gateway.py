@@ -23,7 +23,7 @@ from agenttype_sidecar.policies import Policies
 from agenttype_sidecar.reports.activity import Activity
 from agenttype_sidecar.reports.metrics import OTHER, Metrics
 from agenttype_sidecar.tools import messages
-from agenttype_sidecar.tools.messages import REFUSED, Call, McpRefusal
+from agenttype_sidecar.tools.messages import INVALID_REQUEST, REFUSED, Call, McpRefusal
 
 _BODY_LIMIT: Final = 4 * 1024 * 1024
 _BODY_SECONDS: Final = 30.0
@@ -32,6 +32,9 @@ _METHODS: Final = ("GET", "POST", "DELETE")
 #: What the wrapper tells us concerns nobody behind us.
 _OURS: Final = b"x-agenttype-"
 _JSON: Final = (b"content-type", b"application/json")
+#: A type could name a charset by which the server reads another message than we did.
+_REPLACED: Final = (b"accept-encoding", b"content-encoding", b"content-type", b"cookie")
+_FIXED: Final = (_JSON, (b"accept-encoding", b"identity"))
 #: Names of tools that get a label of their own, per server; an agent that invents names must not fill our metrics.
 _LABELS: Final = 100
 
@@ -52,8 +55,14 @@ class _Server:
             McpRefusal: it cannot be read, or names a tool that is not allowed.
         """
         if method != "POST":
+            if body:
+                raise McpRefusal(INVALID_REQUEST, "invalid_request", "only POST carries a message")
             return Call("", None, None)
-        call = messages.read(body, headers.get(incoming, b"mcp-name"))
+        named = headers.every(incoming, b"mcp-name")
+        if len(named) > 1 or any(coding != b"identity" for coding in headers.every(incoming, b"content-encoding")):
+            message = "the message must be plain, and at most one mcp-name may go with it"
+            raise McpRefusal(INVALID_REQUEST, "invalid_request", message)
+        call = messages.read(body, named[0] if named else None)
         if call.tool is not None and self.allowed.fullmatch(call.tool) is None:
             message = "this tool is not allowed by the agent's policy"
             raise McpRefusal(REFUSED, "tool_not_allowed", message, call.identity)
@@ -207,7 +216,8 @@ class _Exchange:
             self.outcome = "tool_error"
 
 
-_DATA_LINE: Final = re.compile(rb"(?m)^data:[^\r\n]*(?:\r\n|\n|\r)")
+#: A line of data, however the lines end.
+_DATA_LINE: Final = re.compile(rb"(?:^|(?<=[\r\n]))data(?::[^\r\n]*)?(?:\r\n|\n|\r|$)")
 
 
 def _rewritten(event: Event, data: bytes) -> bytes:
@@ -217,8 +227,8 @@ def _rewritten(event: Event, data: bytes) -> bytes:
 
 def _outgoing(incoming: Headers) -> Headers:
     """Return the agent's headers as they go to the tool: no hop's own, no cookies, and plain text back."""
-    kept = headers.without(headers.forwardable(incoming), *headers.OF_ONE_REQUEST, b"accept-encoding", b"cookie")
-    return [*(field for field in kept if not field[0].startswith(_OURS)), (b"accept-encoding", b"identity")]
+    kept = headers.without(headers.forwardable(incoming), *headers.OF_ONE_REQUEST, *_REPLACED)
+    return [*(field for field in kept if not field[0].startswith(_OURS)), *_FIXED]
 
 
 async def _answer(send: asgi.Send, status: int, reason: str, message: str) -> None:

@@ -20,6 +20,10 @@ REFUSED: Final = -32000
 
 MessageId = str | int | None
 
+#: Members that policy reads, of a message and of the params of `tools/call`.
+_GOVERNED: Final = frozenset({"jsonrpc", "id", "method", "params"})
+_GOVERNED_OF_CALL: Final = frozenset({"name", "arguments"})
+
 
 class McpRefusal(Exception):  # noqa: N818 — it is an answer, not a fault
     """A JSON-RPC error of ours; `message` is for people and never repeats what the caller sent."""
@@ -34,7 +38,8 @@ class McpRefusal(Exception):  # noqa: N818 — it is an answer, not a fault
     def body(self) -> bytes:
         """Return the JSON-RPC error object."""
         error = {"code": self.code, "message": self.message, "data": {"code": self.reason}}
-        return orjson.dumps({"jsonrpc": "2.0", "id": self.identity, "error": error})
+        # Not orjson: an id can be a number of any size and a text with half a surrogate pair.
+        return json.dumps({"jsonrpc": "2.0", "id": self.identity, "error": error}).encode()
 
 
 class Call(NamedTuple):
@@ -56,11 +61,13 @@ def read(body: bytes, named: bytes | None) -> Call:
         McpRefusal: the body is not one unambiguous message, or the header names another tool than the body.
     """
     try:
-        message = json.loads(body, object_pairs_hook=_unambiguous, parse_constant=_no_constant)
+        # Decoded here, for json.loads would guess at other encodings, and the server behind would guess otherwise.
+        message = json.loads(body.decode(), object_pairs_hook=_unambiguous, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise McpRefusal(PARSE_ERROR, "parse_error", "the body is not one unambiguous JSON message") from error
     if not isinstance(message, dict):
         raise McpRefusal(INVALID_REQUEST, "invalid_request", "send one JSON-RPC message, not a batch")
+    _check_spelling(message, _GOVERNED)
     identity = message.get("id")
     if not isinstance(identity, str | int | None) or isinstance(identity, bool):
         raise McpRefusal(INVALID_REQUEST, "invalid_request", "the id must be a string or a number")
@@ -70,6 +77,8 @@ def read(body: bytes, named: bytes | None) -> Call:
     if method != "tools/call":
         return Call(method, identity, None)
     params = message.get("params")
+    if isinstance(params, dict):
+        _check_spelling(params, _GOVERNED_OF_CALL)
     tool = params.get("name") if isinstance(params, dict) else None
     if not isinstance(tool, str):
         raise McpRefusal(INVALID_REQUEST, "invalid_request", "params.name must be the name of a tool", identity)
@@ -90,11 +99,8 @@ def filtered(message: bytes, allowed: re.Pattern[str]) -> bytes:
         found = orjson.loads(message)
     except orjson.JSONDecodeError:
         return b""  # what no one can read, no one needs; a list must not slip by as broken JSON
-    result = found.get("result") if isinstance(found, dict) else None
-    if not isinstance(result, dict) or not isinstance(result.get("tools"), list):
-        return message
-    result["tools"] = [tool for tool in result["tools"] if _visible(tool, allowed)]
-    return orjson.dumps(found)
+    listed = [_filter(each, allowed) for each in (found if isinstance(found, list) else [found])]  # all of a batch
+    return orjson.dumps(found) if any(listed) else message
 
 
 def failed(message: bytes) -> bool:
@@ -109,6 +115,15 @@ def failed(message: bytes) -> bool:
         return False
     result = found.get("result")
     return "error" in found or (isinstance(result, dict) and result.get("isError") is True)
+
+
+def _filter(message: Any, allowed: re.Pattern[str]) -> bool:
+    """Take out of a message the tools that are not allowed; return whether it lists any."""
+    result = message.get("result") if isinstance(message, dict) else None
+    if not isinstance(result, dict) or not isinstance(result.get("tools"), list):
+        return False
+    result["tools"] = [tool for tool in result["tools"] if _visible(tool, allowed)]
+    return True
 
 
 def _visible(tool: Any, allowed: re.Pattern[str]) -> bool:
@@ -131,6 +146,12 @@ def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("the same member twice")
     return found
+
+
+def _check_spelling(members: dict[str, Any], governed: frozenset[str]) -> None:
+    """Refuse a member that differs from one of ours only in case: some servers ignore case, and take the last."""
+    if any(name not in governed and name.casefold() in governed for name in members):
+        raise McpRefusal(INVALID_REQUEST, "invalid_request", "write JSON-RPC's members in lower case")
 
 
 def _no_constant(name: str) -> Any:
