@@ -1,13 +1,14 @@
 """A caller's JSON body: read once, changed by splicing, all other bytes untouched.
 
 One scan yields both the values that policy reads and the places where they stand, so what was judged is what is sent.
-A body that two readers could understand differently is refused: duplicate members, a member that differs from one of
-ours only in case (some servers ignore case), numbers that are no JSON.
+A body that two readers could understand differently is refused: duplicate members at any depth, a member that differs
+from one of ours only in case (some servers ignore case), numbers that are no JSON or that no double can hold.
 """
 
 import json
 import re
 from collections.abc import Iterable, Mapping
+from math import isinf
 from typing import Any, Final, NamedTuple
 
 from agenttype_sidecar.errors import MalformedBody
@@ -22,6 +23,7 @@ _BLANKS: Final = re.compile(r"[ \t\n\r]*")
 _OPENING: Final = re.compile(r"[ \t\n\r]*(\{)[ \t\n\r]*")
 _KEY: Final = re.compile(r'[ \t\n\r]*("(?:[^"\\\x00-\x1f]|\\.)*+")[ \t\n\r]*:[ \t\n\r]*')
 _SIGN: Final = re.compile(r"[ \t\n\r]*([,}])")
+_TWICE: Final = "the body has the same member twice; which one counts would be a guess"
 _Members = dict[str, "Member"]
 
 
@@ -37,7 +39,21 @@ def _not_json(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-_scan: Final = json.JSONDecoder(parse_constant=_not_json).raw_decode
+def _finite(text: str) -> float:
+    value = float(text)
+    if isinf(value):  # written again, it would be no JSON
+        raise ValueError("a number that no double can hold")
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise MalformedBody(_TWICE)
+    return found
+
+
+_scan: Final = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_not_json, parse_float=_finite).raw_decode
 #: Writes whatever the scanner reads, huge numbers and lone surrogates too; in ASCII.
 written: Final = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -119,9 +135,9 @@ def _members(text: str) -> tuple[int, _Members]:
 
 def _check_name(name: str, found: _Members) -> None:
     if name in found:
-        raise MalformedBody("the body has the same member twice; which one counts would be a guess")
-    if name not in GOVERNED and name.lower() in GOVERNED:
-        raise MalformedBody(f"write the member {name.lower()} in lower case; other spellings are ambiguous")
+        raise MalformedBody(_TWICE)
+    if name not in GOVERNED and name.casefold() in GOVERNED:
+        raise MalformedBody(f"write the member {name.casefold()} in lower case; other spellings are ambiguous")
 
 
 def _check_depth(members: _Members) -> None:
