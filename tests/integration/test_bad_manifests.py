@@ -6,7 +6,23 @@ from typing import Any
 
 import clusters
 import pytest
-from kinds import a_limit, adapter_manifest, agent_container, agent_manifest, backend_manifest, external_manifest, pod
+from kinds import (
+    a_limit,
+    a_rule,
+    a_tool,
+    adapter_manifest,
+    agent_container,
+    agent_manifest,
+    backend_manifest,
+    budget_manifest,
+    external_manifest,
+    pod,
+)
+
+
+def a_price(**members: Any) -> dict[str, Any]:
+    return {"models": ["*"], "input": "2.50", "output": "10", **members}
+
 
 CASES: list[tuple[str, dict[str, Any], str]] = [
     ("an unknown field", agent_manifest(budgett={}), ".spec.budgett: field not declared"),
@@ -108,7 +124,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "max must be a whole number of 0 or more",
     ),
     ("a limit of 1e9", agent_manifest(budget={"limits": [a_limit("1e9")]}), "max must be a whole number of 0 or more"),
-    ("a limit past 64 bits", agent_manifest(budget={"limits": [a_limit("9" * 19)]}), "may not be more than 18"),
+    ("a limit past 64 bits", agent_manifest(budget={"limits": [a_limit("9" * 19)]}), "with at most 18 digits"),
     ("an unknown resource", agent_manifest(budget={"limits": [a_limit(resource="Coins")]}), "supported values"),
     ("two limits of one name", agent_manifest(budget={"limits": [a_limit(), a_limit()]}), "duplicate entries"),
     ("negative replicas", agent_manifest(replicas=-1), "greater than or equal to 0"),
@@ -146,6 +162,139 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
             template=pod({"name": "engine"}, {"name": "other"}, volumes=[{"name": "adapters", "emptyDir": {}}])
         ),
         'only one container, named "engine"',
+    ),
+    ("cents of a cent", agent_manifest(budget={"limits": [a_limit("1.5")]}), "max must be a whole number of 0 or more"),
+    (
+        "money with a sign",
+        agent_manifest(budget={"limits": [a_limit("$25", resource="Cost")]}),
+        "max of Cost must be dollars",
+    ),
+    (
+        "money too fine to count",
+        agent_manifest(budget={"limits": [a_limit("1.0000000001", resource="Cost")]}),
+        "at most nine decimals",
+    ),
+    (
+        "a time without a unit",
+        agent_manifest(budget={"limits": [a_limit("90", resource="ToolTime")]}),
+        "max of ToolTime and WallClock must be a duration",
+    ),
+    (
+        "the life of a pod by the day",
+        agent_manifest(budget={"limits": [a_limit("1h", resource="WallClock", window="Day")]}),
+        "its window must be Run",
+    ),
+    (
+        "a run that pods share",
+        agent_manifest(budget={"limits": [a_limit(scope="AgentType")]}),
+        "with window Run the scope must be Pod",
+    ),
+    ("a scope of all namespaces", agent_manifest(budget={"limits": [a_limit(scope="Namespace")]}), "supported values"),
+    ("an unknown end", agent_manifest(budget={"onExhausted": "Panic"}), "supported values"),
+    ("a status that no client knows", agent_manifest(budget={"refusalStatus": 418}), "supported values"),
+    ("a warning past the end", agent_manifest(budget={"warnAtPercent": 101}), "less than or equal to 100"),
+    ("a shared budget of a run", budget_manifest(limits=[a_limit()]), "a shared budget needs a window"),
+    ("a shared budget without a limit", budget_manifest(limits=[]), "should have at least 1 items"),
+    ("a shared limit in words", budget_manifest(limits=[a_limit("many", window="Day")]), "max must be a whole number"),
+    ("two shared limits of one name", budget_manifest(limits=[a_limit(window="Day")] * 2), "duplicate entries"),
+    ("a rule that says nothing", agent_manifest(rules=[a_rule()]), "a rule must say what it looks for"),
+    ("a rule on nothing", agent_manifest(rules=[a_rule(matches="x", on=[])]), "should have at least 1 items"),
+    ("a rule on something else", agent_manifest(rules=[a_rule(matches="x", on=["Email"])]), "supported values"),
+    (
+        "a tool asked of a prompt",
+        agent_manifest(rules=[a_rule(tool="shell*")]),
+        "tool can be asked of ToolCall and ToolResult only",
+    ),
+    (
+        "a model asked of a tool call",
+        agent_manifest(rules=[a_rule(model="gpt*", on=["ToolCall"])]),
+        "model can be asked of LLMRequest and LLMResponse only",
+    ),
+    (
+        "an expression that is not closed",
+        agent_manifest(rules=[a_rule(matches="AKIA[0-9")]),
+        "matches must be a regular expression that RE2 can read",
+    ),
+    (
+        "a back reference",
+        agent_manifest(rules=[a_rule(matches=r"(a)\1")]),
+        "matches must be a regular expression that RE2 can read",
+    ),
+    (
+        "a look ahead",
+        agent_manifest(rules=[a_rule(matches="a(?=b)")]),
+        "matches must be a regular expression that RE2 can read",
+    ),
+    ("two rules of one name", agent_manifest(rules=[a_rule(matches="x"), a_rule(matches="y")]), "duplicate entries"),
+    ("a rate of nothing", agent_manifest(rateLimits={"requestsPerMinute": 0}), "greater than or equal to 1"),
+    ("a tool of no kind", agent_manifest(tools=[{"name": "crm"}]), "exactly one of mcp and http must be set"),
+    (
+        "a tool of two kinds",
+        agent_manifest(tools=[a_tool(http={"url": "http://crm", "allow": [{"path": "/"}]})]),
+        "exactly one of mcp and http must be set",
+    ),
+    (
+        "an HTTP tool that allows nothing",
+        agent_manifest(tools=[{"name": "crm", "http": {"url": "http://crm", "allow": []}}]),
+        "should have at least 1 items",
+    ),
+    (
+        "an HTTP path with a query",
+        agent_manifest(tools=[{"name": "crm", "http": {"url": "http://crm", "allow": [{"path": "/x?y=1"}]}}]),
+        "should match",
+    ),
+    (
+        "an HTTP method that is none",
+        agent_manifest(
+            tools=[{"name": "crm", "http": {"url": "http://crm", "allow": [{"path": "/", "methods": ["GRAB"]}]}}]
+        ),
+        "supported values",
+    ),
+    (
+        "a timeout in words",
+        agent_manifest(tools=[a_tool(limits={"timeout": "soon"})]),
+        "write a duration in hours, minutes and seconds",
+    ),
+    (
+        "a header with a colon",
+        agent_manifest(tools=[a_tool(credentialHeader="x-key:")]),
+        "should match",
+    ),
+    (
+        "a fallback with an adapter and a model",
+        agent_manifest(
+            models=[
+                {
+                    "match": ["*"],
+                    "backendRef": {"name": "shared"},
+                    "fallback": [{"backendRef": {"name": "b"}, "adapterRef": {"name": "a"}, "model": "m"}],
+                }
+            ]
+        ),
+        "adapterRef already says which model is served",
+    ),
+    (
+        "a fallback on nothing that we know",
+        agent_manifest(
+            models=[
+                {
+                    "match": ["*"],
+                    "backendRef": {"name": "shared"},
+                    "fallback": [{"backendRef": {"name": "b"}, "on": ["Boredom"]}],
+                }
+            ]
+        ),
+        "supported values",
+    ),
+    (
+        "a price in words",
+        {**external_manifest(), "spec": {**external_manifest()["spec"], "prices": [a_price(input="cheap")]}},
+        "a price must be dollars per million tokens",
+    ),
+    (
+        "a price of no model",
+        {**external_manifest(), "spec": {**external_manifest()["spec"], "prices": [a_price(models=[])]}},
+        "should have at least 1 items",
     ),
     ("an absolute adapter path", adapter_manifest(path="/etc"), "must be a relative path"),
     ("an adapter path upwards", adapter_manifest(path="../x"), "must be a relative path"),
@@ -190,9 +339,63 @@ GOOD = {
         replicas=2,
         interface={"port": 8080, "protocol": "HTTP"},
         injection={"wrapper": []},
-        tools=[{"name": "crm", "mcp": {"url": "http://crm.tools:8080/mcp"}, "allow": ["lookup_*"]}],
-        budget={"limits": [a_limit(), a_limit("0", "calls", resource="Requests")], "onLimit": "Reject"},
+        tools=[
+            a_tool(
+                allow=["lookup_*"],
+                limits={
+                    "callsPerMinute": 60,
+                    "callsPerRun": 0,
+                    "timeout": "1m30s",
+                    "argumentBytes": 1,
+                    "resultBytes": 1,
+                },
+                credentialRef={"name": "s", "key": "k"},
+                credentialHeader="X-Api-Key",
+                onRefusal="Result",
+            ),
+            {"name": "orders", "http": {"url": "https://orders.test/api", "allow": [{"path": "/v1/*"}]}},
+        ],
+        budget={
+            "limits": [
+                a_limit(),
+                a_limit("0", "calls", resource="Requests"),
+                a_limit("25.00", "cost", resource="Cost", window="Month", scope="AgentType"),
+                a_limit("45s", "tools", resource="ToolTime", window="Hour"),
+                a_limit("1h30m", "life", resource="WallClock"),
+            ],
+            "budgetRef": {"name": "team"},
+            "onLimit": "Reject",
+            "onExhausted": "StopAgent",
+            "refusalStatus": 429,
+        },
+        rateLimits={"requestsPerMinute": 600, "tokensPerMinute": 200000, "maxConcurrent": 32},
+        rules=[
+            a_rule(matches="(?i)AKIA[0-9A-Z]{16}", on=["LLMRequest", "LLMResponse", "ToolCall", "ToolResult"]),
+            a_rule(name="shell", on=["ToolCall"], tool="shell*", action="StopAgent"),
+            a_rule(name="large", moreThanBytes=65536, morePerMinute=10, model="gpt*", action="Warn"),
+        ],
     ),
+    "an agent with as much as it may have": agent_manifest(
+        rules=[a_rule(name=f"r{number}", matches="a" * 512) for number in range(32)],
+        budget={"limits": [a_limit(name=f"l{number}") for number in range(16)]},
+        tools=[a_tool(name=f"t{number}", limits={"timeout": "1h1m1s"}) for number in range(64)],
+        models=[
+            {
+                "match": [f"m{number}-{glob}" for glob in range(32)],
+                "backendRef": {"name": "shared"},
+                "fallback": [{"backendRef": {"name": "outside"}, "model": "m", "on": ["BudgetLow"]}] * 4,
+            }
+            for number in range(32)
+        ],
+    ),
+    "a shared budget": budget_manifest(description="d", limits=[a_limit("5", resource="Cost", window="Forever")]),
+    "a backend with prices": {
+        **external_manifest(caRef={"name": "s", "key": "ca"}),
+        "spec": {
+            **external_manifest(caRef={"name": "s", "key": "ca"})["spec"],
+            "prices": [a_price(cachedInput="0.25", cacheWrite="3")],
+        },
+    },
     "an agent without the wrapper": agent_manifest(
         template=pod(agent_container(env=[{"name": "AGENTTYPE_WRAPPER", "value": "off"}]))
     ),

@@ -67,6 +67,26 @@ def adapter_manifest(
     }
 
 
+def budget_manifest(name: str = "team", namespace: str = "default", **spec: Any) -> dict[str, Any]:
+    """An AgentBudget of one limit; keyword arguments replace members of its spec."""
+    return {
+        "apiVersion": "agenttype.dev/v1alpha1",
+        "kind": "AgentBudget",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"limits": [a_limit(name="day", window="Day")], **spec},
+    }
+
+
+def a_rule(**members: Any) -> dict[str, Any]:
+    """One rule as a user writes it."""
+    return {"name": "no-keys", "on": ["LLMRequest"], **members}
+
+
+def a_tool(**members: Any) -> dict[str, Any]:
+    """One tool server as a user writes it; keyword arguments replace members."""
+    return {"name": "crm", "mcp": {"url": "http://crm.tools:8080/mcp"}, **members}
+
+
 def an_agent_type(name: str = "green", **spec: Any) -> v1alpha1.AgentType:
     """An AgentType as the operator reads it."""
     return v1alpha1.AgentType.model_validate(agent_manifest(name, **spec))
@@ -80,6 +100,11 @@ def a_backend(name: str = "shared", **vllm: Any) -> v1alpha1.ModelBackend:
 def an_external_backend(name: str = "outside", **external: Any) -> v1alpha1.ModelBackend:
     """An external ModelBackend as the operator reads it."""
     return v1alpha1.ModelBackend.model_validate(external_manifest(name, **external))
+
+
+def a_budget(name: str = "team", **spec: Any) -> v1alpha1.AgentBudget:
+    """An AgentBudget as the operator reads it."""
+    return v1alpha1.AgentBudget.model_validate(budget_manifest(name, **spec))
 
 
 def an_adapter(name: str = "green", backend: str = "shared", **source: Any) -> v1alpha1.LoraAdapter:

@@ -52,10 +52,17 @@ def _convert(schema: Schema, definitions: dict[str, Schema], path: str) -> Schem
         found["items"].pop("description", None)
     _apply_marks(found, schema)
     if schema.get("default") is not None:
-        found["default"] = schema["default"]
+        found["default"] = _present(schema["default"])
     if "type" not in found:
         raise NotExpressible(f"{path}: no type")
     return _with_description(found, schema)
+
+
+def _present(default: Any) -> Any:
+    """Return a default without its nulls: absence is how Kubernetes says nothing."""
+    if isinstance(default, dict):
+        return {name: _present(value) for name, value in default.items() if value is not None}
+    return default
 
 
 def _refuse_inexpressible(schema: Schema, path: str) -> None:

@@ -41,14 +41,16 @@ class Scope(StrEnum):
     """All agent types that refer to the AgentBudget; it is not written, it follows from the kind."""
 
 
-_WHOLE = "'^(0|[1-9][0-9]*)$'"
+#: What fits into 64 bits, wherever it is counted.
+_WHOLE = "'^(0|[1-9][0-9]{0,17})$'"
 _MONEY = "'^(0|[1-9][0-9]{0,8})([.][0-9]{1,9})?$'"
 _TIME = "'^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,9}s)?$'"
 _RULES: Final[list[JsonValue]] = [
     cel(
         f"!(self.resource in ['Tokens', 'InputTokens', 'OutputTokens', 'Requests', 'ToolCalls']) || "
         f"self.max.matches({_WHOLE})",
-        'max must be a whole number of 0 or more, as a string, for example "200000"; for no limit leave the limit out',
+        'max must be a whole number of 0 or more with at most 18 digits, as a string, for example "200000"; for no '
+        "limit leave the limit out",
     ),
     cel(
         f"self.resource != 'Cost' || self.max.matches({_MONEY})",
