@@ -1,6 +1,6 @@
 """The least that a proxy on this room does: read, send on, stream back, leave when the caller leaves.
 
-`python bench/proxy_passthrough.py http://127.0.0.1:PORT` prints its own port.
+`python bench/proxy_passthrough.py http://127.0.0.1:PORT [OWN_PORT]` prints its own port.
 """
 
 import asyncio
@@ -32,7 +32,8 @@ def passthrough(client: Client, origin: Origin) -> asgi.ASGIApp:
 
 async def main() -> None:
     """Serve until killed."""
-    listener = Listener(passthrough(Client(), Origin.parse(sys.argv[1])), "127.0.0.1", 0)
+    port = int(sys.argv[2]) if len(sys.argv) > 2 else 0  # noqa: PLR2004 — the second argument
+    listener = Listener(passthrough(Client(), Origin.parse(sys.argv[1])), "127.0.0.1", port)
     await serve(
         [listener],
         limits=ServerLimits(),
