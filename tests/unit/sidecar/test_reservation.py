@@ -8,7 +8,9 @@ from sidecars import a_limit
 
 CLAMP, REJECT = OnLimit.CLAMP, OnLimit.REJECT
 
-amounts = st.builds(Amounts, st.integers(0, 5000), st.integers(0, 5000), st.integers(0, 50))
+amounts = st.builds(
+    Amounts, st.integers(0, 5000), st.integers(0, 5000), st.integers(0, 50), *[st.integers(0, 9000)] * 3
+)
 asks = st.builds(
     Ask,
     prompt=st.integers(1, 4000),
@@ -106,10 +108,19 @@ def test_an_answer_without_any_bound_gets_the_default():
 
 @pytest.mark.parametrize(
     ("resource", "expected"),
-    [(Resource.TOKENS, 5), (Resource.INPUT_TOKENS, 2), (Resource.OUTPUT_TOKENS, 3), (Resource.REQUESTS, 7)],
+    [
+        (Resource.TOKENS, 5),
+        (Resource.INPUT_TOKENS, 2),
+        (Resource.OUTPUT_TOKENS, 3),
+        (Resource.REQUESTS, 7),
+        (Resource.COST, 11),
+        (Resource.TOOL_CALLS, 13),
+        (Resource.TOOL_TIME, 17),
+        (Resource.WALL_CLOCK, 0),
+    ],
 )
 def test_every_resource_has_its_amount(resource, expected):
-    assert Amounts(2, 3, 7).of(resource) == expected
+    assert Amounts(2, 3, 7, 11, 13, 17).of(resource) == expected
 
 
 @given(st.text())

@@ -130,9 +130,9 @@ class Ledger:
         try:
             if self._closed:
                 self._db.executemany("DELETE FROM hold WHERE request = ? AND attempt = ?", self._closed)
-                execute("UPDATE run SET input = ?, output = ?, requests = ?", self.book.spent)
+                execute("UPDATE run SET input = ?, output = ?, requests = ?", self.book.spent[:3])
             if hold is not None:
-                execute("INSERT INTO hold VALUES (?, ?, ?, ?, ?)", (hold.request, hold.attempt, *hold.amounts))
+                execute("INSERT INTO hold VALUES (?, ?, ?, ?, ?)", (hold.request, hold.attempt, *hold.amounts[:3]))
             execute("COMMIT")
         except sqlite3.Error:
             with contextlib.suppress(sqlite3.Error):  # SQLite has rolled back by itself where the disk is full
@@ -150,7 +150,7 @@ class Ledger:
         orphans = Orphans(calls, Amounts(*open_amounts))
         total = Amounts(*spent).plus(orphans.amounts)
         execute("DELETE FROM hold")
-        execute("UPDATE run SET starts = ?, input = ?, output = ?, requests = ?", (starts + 1, *total))
+        execute("UPDATE run SET starts = ?, input = ?, output = ?, requests = ?", (starts + 1, *total[:3]))
         execute("COMMIT")
         return starts + 1, orphans, total
 

@@ -16,6 +16,16 @@ MIN_OUTPUT: Final = 16
 #: What an answer may take where neither the caller nor the policy bounds it: more than most answers, and no model
 #: that is offered today refuses it as too much.
 DEFAULT_OUTPUT: Final = 4096
+_OF_TOKENS: Final = (Resource.TOKENS, Resource.INPUT_TOKENS, Resource.OUTPUT_TOKENS, Resource.COST)
+#: Where in `Amounts` a resource is.
+_PLACES: Final = {
+    Resource.INPUT_TOKENS: 0,
+    Resource.OUTPUT_TOKENS: 1,
+    Resource.REQUESTS: 2,
+    Resource.COST: 3,
+    Resource.TOOL_CALLS: 4,
+    Resource.TOOL_TIME: 5,
+}
 #: Tokens that a chat template adds on top of the body's bytes.
 TEMPLATE_TOKENS: Final = 64
 #: And where tools are declared: templates explain at some length how to call one.
@@ -23,33 +33,33 @@ TOOL_TOKENS: Final = 256
 
 
 class Amounts(NamedTuple):
-    """Amounts of the resources, in tokens and calls."""
+    """Amounts of everything that adds up: tokens, calls, nano-dollars, and milliseconds of tools."""
 
     input: int = 0
     output: int = 0
     requests: int = 0
+    cost: int = 0
+    tool_calls: int = 0
+    tool_ms: int = 0
 
     def plus(self, other: "Amounts") -> "Amounts":
         """Return the sum."""
-        return Amounts(self.input + other.input, self.output + other.output, self.requests + other.requests)
+        a, b, c, d, e, f = self
+        u, v, w, x, y, z = other
+        return Amounts(a + u, b + v, c + w, d + x, e + y, f + z)
 
     def minus(self, other: "Amounts") -> "Amounts":
         """Return the difference."""
-        return Amounts(self.input - other.input, self.output - other.output, self.requests - other.requests)
+        a, b, c, d, e, f = self
+        u, v, w, x, y, z = other
+        return Amounts(a - u, b - v, c - w, d - x, e - y, f - z)
 
     def of(self, resource: Resource) -> int:
-        """Return the amount of one resource."""
-        match resource:
-            case Resource.TOKENS:
-                return self.input + self.output
-            case Resource.INPUT_TOKENS:
-                return self.input
-            case Resource.OUTPUT_TOKENS:
-                return self.output
-            case Resource.REQUESTS:
-                return self.requests
-            case _:
-                raise ValueError(f"{resource} is not counted")
+        """Return the amount of one resource; WallClock, which no call adds to, is none of them."""
+        if resource is Resource.TOKENS:
+            return self.input + self.output
+        place = _PLACES.get(resource)
+        return 0 if place is None else self[place]
 
 
 NOTHING: Final = Amounts()
@@ -113,7 +123,7 @@ def prompt_bound(size: int, context: int | None, prompts: int = 1, *, tools: boo
 
 def counts_tokens(limits: Iterable[Limit]) -> bool:
     """Return whether any limit depends on how many tokens a call takes."""
-    return any(limit.resource is not Resource.REQUESTS for limit in limits)
+    return any(limit.resource in _OF_TOKENS for limit in limits)
 
 
 def decide(limits: tuple[Limit, ...], used: Amounts, ask: Ask, on_limit: OnLimit) -> Grant | Denial:

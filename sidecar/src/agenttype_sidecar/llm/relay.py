@@ -1,0 +1,82 @@
+"""Passing a backend's answer to the caller: whole, or event by event as it comes.
+
+Whoever wants to look at what an answer says is an `Inspector`; it sees every event before the caller does.
+"""
+
+import time
+from typing import Final, Protocol
+
+from agenttype_proxy import asgi
+from agenttype_proxy.messages import Headers
+from agenttype_proxy.response import Response
+from agenttype_proxy.sse import Event, EventReader
+
+from agenttype_sidecar.llm.usage import Meter
+
+MAX_ANSWER: Final = 64 * 1024 * 1024
+MAX_EVENT: Final = 8 * 1024 * 1024
+
+
+class Inspector(Protocol):
+    """Looks at an answer before the caller gets it.
+
+    A method that raises a `Refusal` keeps back what it was shown and everything after it.
+    """
+
+    def body(self, body: bytes) -> None:
+        """Look at a whole answer."""
+
+    def event(self, event: Event) -> None:
+        """Look at the next event of a stream."""
+
+
+class Relay:
+    """The way back of one call.
+
+    Attributes:
+        first_byte: Seconds from the call's arrival to the first byte of its answer; None before.
+        started: Whether the head of a stream has gone out, after which no other answer can be given.
+    """
+
+    def __init__(self, send: asgi.Send, began: float) -> None:
+        """Answer through `send` a call that arrived at `began`, in monotonic seconds."""
+        self.first_byte: float | None = None
+        self.started = False
+        self._send = send
+        self._began = began
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """Pass a whole answer."""
+        self.first_byte = time.monotonic() - self._began
+        await asgi.respond(self._send, status, headers, body)
+
+    async def stream(self, response: Response, headers: Headers, meter: Meter, inspector: Inspector | None) -> None:
+        """Pass a stream as it comes, all but its end: `finish` is for when the call is settled.
+
+        Raises:
+            UpstreamError: The backend broke it off.
+            Refusal: The inspector wants no more of it.
+        """
+        self.started = True
+        reader = EventReader(MAX_EVENT)
+        await asgi.start(self._send, response.status, headers)
+        async for chunk in response.chunks():
+            await self._pass(reader.feed(chunk), meter, inspector)
+        await self._pass(reader.flush(), meter, inspector)
+
+    async def finish(self, ending: bytes = b"") -> None:
+        """End a stream, with some last bytes of ours where there are any."""
+        if ending:
+            await asgi.write(self._send, ending)
+        await asgi.finish(self._send)
+
+    async def _pass(self, events: list[Event], meter: Meter, inspector: Inspector | None) -> None:
+        if inspector is not None:
+            for event in events:
+                inspector.event(event)
+        passed = meter.passed
+        out = b"".join([passed(event) for event in events])
+        if out:
+            if self.first_byte is None:
+                self.first_byte = time.monotonic() - self._began
+            await asgi.write(self._send, out)
