@@ -229,7 +229,8 @@ def _is_text(messages: Any) -> bool:
 def _is_text_part(part: Any) -> bool:
     if isinstance(part, str):
         return True
-    if not isinstance(part, dict) or part.get("type", "text") not in _TEXT_PARTS:
+    kind = part.get("type", "text") if isinstance(part, dict) else None
+    if not isinstance(kind, str) or kind not in _TEXT_PARTS:
         return False
     inner = part.get("content")
     return not isinstance(inner, list) or all(_is_text_part(each) for each in inner)
