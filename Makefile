@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 UV := uv run --frozen --no-sync
 PYTEST := $(UV) pytest
-ROOMS := crds operator wrapper proxy sidecar gate simulator
+ROOMS := crds operator wrapper proxy sidecar gate cli simulator
 
 .PHONY: help
 help: ## List the targets
@@ -58,6 +58,10 @@ cluster-up: ## A real Kubernetes without Docker
 cluster-down: ## End it and leave nothing behind
 	@python3 cluster down
 
+.PHONY: bench-sidecar
+bench-sidecar: setup ## The sidecar beside other proxies (5 minutes); QUICK=1 for a glance
+	$(UV) python bench/sidecar.py $(if $(QUICK),--quick)
+
 .PHONY: bench
 bench: setup ## Figures, side by side in one run
-	@for subject in wrapper proxy gate; do $(UV) python bench/$$subject.py || exit 1; done
+	@for subject in wrapper proxy gate sidecar; do $(UV) python bench/$$subject.py || exit 1; done

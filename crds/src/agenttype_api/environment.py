@@ -68,17 +68,23 @@ def lists(agent: AgentType, wrapper_python: str = keys.WRAPPER_PYTHON) -> dict[s
     return found
 
 
-def merge(user: Iterable[dict[str, Any]], agent: AgentType, endpoints: Endpoints) -> list[dict[str, Any]]:
+def merge(
+    user: Iterable[dict[str, Any]],
+    agent: AgentType,
+    endpoints: Endpoints,
+    wrapper_python: str = keys.WRAPPER_PYTHON,
+) -> list[dict[str, Any]]:
     """Return the agent container's whole `env`: ours merged with what the user wrote.
 
     Args:
         user: the container's own `env` entries, values or valueFrom, in their order.
         agent: whose environment it is.
         endpoints: where the sidecar listens.
+        wrapper_python: folder of the wrapper's Python code.
     """
     theirs = list(user)
     defined = {entry["name"] for entry in theirs}
-    ours, extended = routing(agent, endpoints), lists(agent)
+    ours, extended = routing(agent, endpoints), lists(agent, wrapper_python)
     env: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in ours.items()]
     env += [{"name": name, "value": value} for name, value in _DEFAULTS.items() if name not in defined]
     env += [{"name": name, "value": part} for name, (part, _) in extended.items() if name not in defined]

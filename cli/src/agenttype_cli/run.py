@@ -1,0 +1,173 @@
+"""`agenttype run`, from the manifests to the report."""
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+from agenttype_api import policy
+from agenttype_api.environment import Endpoints
+
+from agenttype_cli import composition, environment, manifests, report, secrets
+from agenttype_cli.child import Child
+from agenttype_cli.composition import Composition
+from agenttype_cli.control import Control
+from agenttype_cli.errors import BadPolicy, Missing
+from agenttype_cli.manifests import Manifests
+from agenttype_cli.options import Options
+from agenttype_cli.report import Report
+from agenttype_cli.sidecar import Files, Ports, Sidecar
+from agenttype_cli.store import Store
+
+#: What a vLLM without a gate is told, which does not ask.
+_TOKEN: Final = "agenttype-run"  # noqa: S105 — proves nothing
+_PRIVATE: Final = 0o700
+_PAUSE: Final = 0.5
+
+
+def run(options: Options) -> int:
+    """Run the command under its policy; return its exit status, 0 where there was none.
+
+    Raises:
+        UserError: nothing was run; the message tells the fix.
+    """
+    found = manifests.read(options.files)
+    agent = composition.chosen(found, options.agent)
+    with ExitStack() as stack:
+        home = stack.enter_context(_home(options.ledger))
+        url = options.nats
+        if url is None and composition.shares_limits(agent):
+            store = Store(home / "nats")
+            stack.callback(store.end)
+            url = store.url
+        composed = composition.compose(agent, found, options.backend, url)
+        files = _files(home, composed, found, options)
+        sidecar = Sidecar(files, Ports(options.data_port, 0, options.control_port), verbose=options.verbose)
+        stack.callback(sidecar.end)
+        added = _environment(composed, found, options, sidecar.ports, home)
+        return _served(composed, options, Control(sidecar.ports.control), added)
+
+
+@contextmanager
+def _home(ledger: Path | None) -> Iterator[Path]:
+    """Give the folder of this run: the user's, which stays, or one that goes."""
+    if ledger is not None:
+        ledger = ledger.expanduser().absolute()
+        ledger.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        yield ledger
+        return
+    with tempfile.TemporaryDirectory(prefix="agenttype-") as folder:
+        yield Path(folder)
+
+
+def _files(home: Path, composed: Composition, found: Manifests, options: Options) -> Files:
+    files = Files(
+        policy=home / "policy.json",
+        ledger=home / "ledger",
+        credentials=home / "credentials",
+        token=options.token.expanduser().absolute() if options.token else home / "token",
+        log=home / "sidecar.log",
+    )
+    files.policy.write_text(policy.document_json(composed.document), encoding="utf-8")
+    if options.token is None:
+        files.token.write_text(_TOKEN, encoding="utf-8")
+    elif not files.token.is_file():
+        raise Missing(f"--token {options.token}: no such file")
+    for path, reference in composed.credentials.items():
+        file = files.credentials / path
+        file.parent.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(secrets.value(reference, found, options.secret), encoding="utf-8")
+    return files
+
+
+def _environment(composed: Composition, found: Manifests, options: Options, ports: Ports, home: Path) -> dict[str, str]:
+    endpoints = Endpoints(ports.data, ports.control)
+    if options.policy_only:
+        return environment.of_policy(composed.agent, os.environ, endpoints)
+    wrapper = home / "wrapper"
+    if composed.agent.spec.injection.wrapper:
+        done = subprocess.run(  # noqa: S603 — our own interpreter and module
+            [sys.executable, "-m", "agenttype_wrapper.install", "--to", str(wrapper)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise Missing(f"the wrapper cannot be put in place: {done.stderr.strip()}")
+    return environment.of_container(composed.agent, found, os.environ, endpoints, str(wrapper / "python"))
+
+
+def _served(composed: Composition, options: Options, control: Control, added: dict[str, str]) -> int:
+    """Run the command, or serve until a signal; then tell what was used."""
+    began = time.monotonic()
+    status: int | None = None
+    if options.command:
+        child = Child(options.command, {**os.environ, **added})
+        threading.Thread(target=_watch, args=(control, child), name="watch", daemon=True).start()
+        status = child.wait()
+    else:
+        _print_environment(added, options.print_env)
+        signal.sigwait({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    _tell(_reported(composed, options, control, status, time.monotonic() - began), options)
+    return status or 0
+
+
+def _watch(control: Control, child: Child) -> None:
+    """Stop the command once its policy says StopAgent."""
+    sequence = -1
+    while True:
+        try:
+            seen = control.report(after=sequence)
+        except (OSError, ValueError):  # the sidecar is coming back, or everything is ending
+            time.sleep(_PAUSE)
+            continue
+        sequence = seen.sequence
+        if seen.stopped:
+            sys.stderr.write(f"agenttype: stopping the command: {seen.stopped}\n")
+            child.stop()
+            return
+
+
+def _reported(composed: Composition, options: Options, control: Control, status: int | None, seconds: float) -> Report:
+    identity = composed.document.identity
+    try:
+        told = report.usage(control.samples()) | {"budget": control.budget(), "stopped": control.report().stopped}
+    except (OSError, ValueError) as error:
+        raise BadPolicy(f"the sidecar does not tell what was used: {error}") from error
+    return Report(
+        agent=f"{identity.namespace}/{identity.name}",
+        command=options.command,
+        exit_status=status,
+        seconds=round(seconds, 3),
+        policy_hash=composed.document.hash(),
+        **told,
+    )
+
+
+def _tell(found: Report, options: Options) -> None:
+    if options.json is None:
+        sys.stderr.write(found.as_text())
+        return
+    text = json.dumps(found.as_json(), indent=2) + "\n"
+    if str(options.json) == "-":
+        sys.stdout.write(text)
+    else:
+        options.json.write_text(text, encoding="utf-8")
+
+
+def _print_environment(added: dict[str, str], form: str | None) -> None:
+    if form == "json":
+        sys.stdout.write(json.dumps(added, indent=2) + "\n")
+    else:
+        sys.stdout.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in added.items())
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
