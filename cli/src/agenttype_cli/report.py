@@ -71,8 +71,7 @@ class Report:
             if counts:
                 lines.append(f"  {title}  {_counts(counts)}")
         lines += [
-            f"  limit         {row['name']}: {_amount(row['spent'], row['resource'])} of "
-            f"{_amount(row['limit'], row['resource'])} spent"
+            f"  limit         {row['name']}: {_spent(row['spent'], row['limit'], row['resource'])} spent"
             for row in self.budget
         ]
         return "\n".join(lines) + "\n"
@@ -104,13 +103,13 @@ def dollars(nano: int) -> str:
     return f"{whole}.{rest:09}".rstrip("0").rstrip(".")
 
 
-def _amount(value: int, resource: str) -> str:
-    """Return an amount as people write it: dollars, seconds, or a count."""
+def _spent(spent: int, limit: int, resource: str) -> str:
+    """Return amounts as people write them: dollars, seconds, or counts."""
     if resource == Resource.COST:
-        return f"${dollars(value)}"
+        return f"${dollars(spent)} of ${dollars(limit)}"
     if resource in (Resource.TOOL_TIME, Resource.WALL_CLOCK):
-        return f"{value / 1000:g} s"
-    return f"{value} {resource}"
+        return f"{spent / 1000:g} of {limit / 1000:g} s"
+    return f"{spent} of {limit} {resource}"
 
 
 def _by(samples: Iterable[Sample], family: str, label: Callable[[dict[str, str]], str]) -> dict[str, int]:

@@ -41,7 +41,7 @@ def test_a_report_for_people_shows_amounts_in_their_units():
     text = Report("team/green", ["x"], 0, 1.5, "abc", budget=rows, **usage()).as_text()
 
     assert "day: $0.0015 of $25 spent" in text
-    assert "run: 1.5 s of 60 s spent" in text
+    assert "run: 1.5 of 60 s spent" in text
     assert "refusals      1 insufficient_quota" in text
 
 
