@@ -112,7 +112,8 @@ class Visit:
             raise BodyTooLarge(f"the body is larger than {MAX_BODY} bytes") from error
         except errors.BodyTimeout as error:
             raise BodyTimedOut("the body did not arrive in time") from error
-        if fields.get(self._scope["headers"], b"content-encoding") not in (None, b"identity"):
+        # All of them: an honest one must not hide another.
+        if any(coding != b"identity" for coding in fields.every(self._scope["headers"], b"content-encoding")):
             raise MalformedBody("the body must not be compressed")
         call = calls.read(endpoint, Body(raw), self._active.routes)
         self._lane = Lane(call.target.model, call.target.adapter, endpoint.protocol)
