@@ -1,0 +1,57 @@
+"""Slow callers take their time beside the other tests, in a thread and against a sidecar of their own."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import pytest
+from agenttype_api import policy as api
+from hostile.slowness import SLOW, SlowCase, not_reading
+from raw_caller import Heard, converse
+from recording_upstream import recording
+from sidecars import a_policy, sidecar
+
+
+class SlowCallers:
+    """The conversations that are going on, by the name of their case; and what the sidecar and its upstream show."""
+
+    def __init__(self, loop, car, upstream):
+        self.car = car
+        self.upstream = upstream
+        self._futures = {}
+        self._loop = loop
+
+    def begin(self, case: SlowCase):
+        conversation = converse(self.car.data_port, case.said, within=case.seconds + 10)
+        self._futures[case.name] = asyncio.run_coroutine_threadsafe(conversation, self._loop)
+
+    def begin_not_reading(self, name: str):
+        self._futures[name] = asyncio.run_coroutine_threadsafe(not_reading(self.car, self.upstream), self._loop)
+
+    def outcome(self, name: str) -> Heard:
+        return self._futures[name].result(timeout=90)
+
+    def cancel(self):
+        for future in self._futures.values():
+            future.cancel()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def slow_callers() -> Iterator[SlowCallers]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(loop.close)
+        stack.callback(thread.join)
+        upstream = stack.enter_context(recording())
+        tools = (api.Tool(name="crm", url=f"{upstream.url}/mcp", allow=("*",)),)
+        car = stack.enter_context(sidecar(policy=a_policy(upstream.url, 10**9, tools=tools)))
+        stack.callback(lambda: loop.call_soon_threadsafe(loop.stop))
+        callers = SlowCallers(loop, car, upstream)
+        stack.callback(callers.cancel)
+        callers.begin_not_reading("a caller that never reads")
+        for case in SLOW:
+            callers.begin(case)
+        yield callers
