@@ -24,6 +24,11 @@ def a_price(**members: Any) -> dict[str, Any]:
     return {"models": ["*"], "input": "2.50", "output": "10", **members}
 
 
+def a_token(audience: str) -> dict[str, Any]:
+    source = {"serviceAccountToken": {"audience": audience, "path": "t"}}
+    return agent_manifest(template=pod(volumes=[{"name": "t", "projected": {"sources": [source]}}]))
+
+
 CASES: list[tuple[str, dict[str, Any], str]] = [
     ("an unknown field", agent_manifest(budgett={}), ".spec.budgett: field not declared"),
     (
@@ -73,22 +78,8 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         ),
         "nothing may be mounted at /opt/agenttype",
     ),
-    (
-        "the sidecar's own kind of token",
-        agent_manifest(
-            template=pod(
-                volumes=[
-                    {
-                        "name": "t",
-                        "projected": {
-                            "sources": [{"serviceAccountToken": {"audience": "agenttype.dev/gate", "path": "t"}}]
-                        },
-                    }
-                ]
-            )
-        ),
-        "only the sidecar may call the model server",
-    ),
+    ("the sidecar's own kind of token", a_token("agenttype.dev/gate"), "only the sidecar may call the model server"),
+    ("the sidecar's token for the store", a_token("agenttype.dev/store"), "only the sidecar may call"),
     (
         "a privileged container",
         agent_manifest(template=pod(agent_container(securityContext={"privileged": True}))),

@@ -67,6 +67,7 @@ def test_an_agent_and_its_backend_get_what_they_need(control, namespace):
         "ResolvedRefs",
         "AdapterLoaded",
         "Programmed",
+        "BudgetAvailable",
         "Available",
         "Ready",
     ]

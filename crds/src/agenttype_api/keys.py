@@ -66,6 +66,9 @@ ADAPTER_SOURCE_DIR: Final = "/adapter-source"
 #: Audience of the projected ServiceAccount token that the gate accepts, and nothing else does.
 TOKEN_AUDIENCE: Final = "agenttype.dev/gate"  # noqa: S105 — an audience
 TOKEN_SECONDS: Final = 3600
+#: Audience and file of the token that the store of shared limits accepts, and nothing else does.
+STORE_AUDIENCE: Final = "agenttype.dev/store"
+STORE_TOKEN_FILE: Final = "store-token"  # noqa: S105 — a file's name
 
 # Environment of the agent.
 ENV_PREFIX: Final = "AGENTTYPE_"

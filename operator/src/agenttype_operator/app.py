@@ -9,21 +9,25 @@ from collections.abc import Coroutine
 from typing import Any
 
 import aiohttp
+from agenttype_api.sidecar_report import PolicyReport
 from kubernetes.aio import client
 
 from agenttype_operator import cluster as api
 from agenttype_operator import http, kinds, shell
+from agenttype_operator.bulletin import Bulletin
 from agenttype_operator.cache import Cache
 from agenttype_operator.converge import Converger
-from agenttype_operator.kinds import Key
+from agenttype_operator.kinds import Key, Raw
 from agenttype_operator.leadership import Leadership, LeadershipLost
 from agenttype_operator.metrics import Metrics
 from agenttype_operator.observe import Observer
-from agenttype_operator.reconcile import Reconciler, Tools
+from agenttype_operator.reconcile import Reconciler
 from agenttype_operator.report import Reporter
 from agenttype_operator.schedule import Schedule
 from agenttype_operator.settings import Settings
 from agenttype_operator.sweep import Sweep
+from agenttype_operator.tools import Tools
+from agenttype_operator.watch import Watcher
 from agenttype_operator.workers import Workers
 from agenttype_operator.world import World
 
@@ -76,14 +80,24 @@ async def _lead(
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
         observer = Observer(session)
         binding = Key(kinds.BINDING.name, "", settings.gate_binding)
-        schedule = Schedule(lambda: random.uniform(0.8, 1.2))  # noqa: S311 — jitter
-        world = World(Cache(), binding, observer.forget)
+        schedule = Schedule(_jitter)
+        world = World(Cache(), binding)
+        bulletin = Bulletin(cluster, world, _now, settings.identity)
+
+        def heard(owner: Key, pod: Raw, report: PolicyReport) -> None:
+            observer.heard(pod, report)
+            bulletin.take(pod, report)
+            world.look_at(owner)
+
+        watcher = Watcher(heard, _jitter)
+        world.on_gone(observer.forget, bulletin.forget, watcher.forget)
         sweep = Sweep(cluster, world, settings.namespaces, metrics)
         tools = Tools(
             cluster=cluster,
             world=world,
             converger=Converger(cluster, world),
             observer=observer,
+            watcher=watcher,
             reporter=Reporter(cluster, world, _now, settings.identity),
             settings=settings,
         )
@@ -98,11 +112,18 @@ async def _lead(
                 group.create_task(shell.watch(handlers, settings.namespaces, metrics))
                 group.create_task(sweep.run(settings.sweep))
                 group.create_task(_resync(world, settings.resync))
+                group.create_task(bulletin.run())
                 group.create_task(workers.run())
         except ExceptionGroup as failures:
             if failures.subgroup(LeadershipLost):
                 raise LeadershipLost(f"{settings.identity} no longer holds the Lease") from failures
             raise
+        finally:
+            await watcher.close()
+
+
+def _jitter() -> float:
+    return random.uniform(0.8, 1.2)  # noqa: S311 — it spreads delays, and hides nothing
 
 
 def _listen(stop: asyncio.Event) -> None:

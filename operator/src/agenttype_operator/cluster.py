@@ -131,6 +131,10 @@ class Cluster:
         """Create an object."""
         return await self._write("post", kind, kind.path(body["metadata"]["namespace"]), body)
 
+    async def merge(self, kind: Kind, namespace: str, name: str, body: Raw) -> Raw:
+        """Merge members into an object that nobody else writes."""
+        return await self._write("patch", kind, kind.path(namespace, name), body, content_type=_MERGE)
+
     async def write_lease(self, body: Raw) -> Raw:
         """Create or replace a Lease, replacing only the version that was read; the fence does not apply to it."""
         key = kinds.key_of(kinds.LEASE.name, body)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from agenttype_api import compile as compiler
 from agenttype_api import v1alpha1
 
 from agenttype_operator import kinds
@@ -31,12 +32,15 @@ def affected(change: Change, cache: Cache, binding: Key) -> set[Key]:
     namespace = change.key.namespace
     if kind == kinds.AGENT_TYPE.name and spec:
         found |= {Key(kinds.MODEL_BACKEND.name, namespace, name) for name in _backends_used(change)}
+        found |= {Key(kinds.AGENT_BUDGET.name, namespace, name) for name in _budgets_used(change)}
     elif kind == kinds.MODEL_BACKEND.name and spec:
         found |= {binding, *_users(cache, namespace, backend=change.key.name)}
     elif kind == kinds.LORA_ADAPTER.name:
         found |= set(_users(cache, namespace, adapter=change.key.name))
         if spec:
             found |= {Key(kinds.MODEL_BACKEND.name, namespace, name) for name in _backend_of(change)}
+    elif kind == kinds.AGENT_BUDGET.name and spec:
+        found |= set(_users(cache, namespace, budget=change.key.name))
     return {key for key in found if key == binding or cache.get(key)}
 
 
@@ -66,10 +70,18 @@ def _spec_changed(change: Change) -> bool:
 
 def _backends_used(change: Change) -> set[str]:
     return {
-        route.backend_ref.name
+        step.backend_ref.name
         for entry in _both(change)
         if isinstance(entry.model, v1alpha1.AgentType)
-        for route in entry.model.spec.models
+        for step in compiler.steps(entry.model)
+    }
+
+
+def _budgets_used(change: Change) -> set[str]:
+    return {
+        entry.model.spec.budget.budget_ref.name
+        for entry in _both(change)
+        if isinstance(entry.model, v1alpha1.AgentType) and entry.model.spec.budget.budget_ref
     }
 
 
@@ -83,12 +95,15 @@ def _both(change: Change) -> list[Entry]:
     return [entry for entry in (change.old, change.new) if entry]
 
 
-def _users(cache: Cache, namespace: str, backend: str = "", adapter: str = "") -> Iterator[Key]:
-    """Agents and adapters that refer to a backend, or agents that refer to an adapter."""
+def _users(cache: Cache, namespace: str, backend: str = "", adapter: str = "", budget: str = "") -> Iterator[Key]:
+    """Agents and adapters that refer to a backend, or agents that refer to an adapter or a budget."""
     for entry in cache.entries(kinds.AGENT_TYPE, namespace):
-        if isinstance(entry.model, v1alpha1.AgentType) and any(
-            route.backend_ref.name == backend or (route.adapter_ref and route.adapter_ref.name == adapter)
-            for route in entry.model.spec.models
+        if isinstance(entry.model, v1alpha1.AgentType) and (
+            (budget and (shared := entry.model.spec.budget.budget_ref) and shared.name == budget)
+            or any(
+                step.backend_ref.name == backend or (step.adapter_ref and step.adapter_ref.name == adapter)
+                for step in compiler.steps(entry.model)
+            )
         ):
             yield kinds.key_of(kinds.AGENT_TYPE.name, entry.raw)
     if not backend:

@@ -18,6 +18,7 @@ AGENT = (
     Condition.RESOLVED_REFS,
     Condition.ADAPTER_LOADED,
     Condition.PROGRAMMED,
+    Condition.BUDGET_AVAILABLE,
     Condition.AVAILABLE,
 )
 BACKEND = (Condition.ACCEPTED, Condition.RESOLVED_REFS, Condition.PROGRAMMED, Condition.AVAILABLE)

@@ -47,6 +47,7 @@ class Kind:
 AGENT_TYPE: Final = Kind("AgentType", keys.API_VERSION, "agenttypes", ours=False)
 MODEL_BACKEND: Final = Kind("ModelBackend", keys.API_VERSION, "modelbackends", ours=False)
 LORA_ADAPTER: Final = Kind("LoraAdapter", keys.API_VERSION, "loraadapters", ours=False)
+AGENT_BUDGET: Final = Kind("AgentBudget", keys.API_VERSION, "agentbudgets", ours=False)
 POD: Final = Kind("Pod", "v1", "pods")
 SERVICE_ACCOUNT: Final = Kind("ServiceAccount", "v1", "serviceaccounts")
 CONFIG_MAP: Final = Kind("ConfigMap", "v1", "configmaps")
@@ -58,7 +59,7 @@ EVENT: Final = Kind("Event", "events.k8s.io/v1", "events")
 BINDING: Final = Kind("ClusterRoleBinding", "rbac.authorization.k8s.io/v1", "clusterrolebindings")
 
 #: What users write.
-OWNERS: Final = (AGENT_TYPE, MODEL_BACKEND, LORA_ADAPTER)
+OWNERS: Final = (AGENT_TYPE, MODEL_BACKEND, LORA_ADAPTER, AGENT_BUDGET)
 #: What we make for them, and prune.
 CHILDREN: Final = (SERVICE_ACCOUNT, CONFIG_MAP, DEPLOYMENT, SERVICE, NETWORK_POLICY)
 #: What the cache holds.

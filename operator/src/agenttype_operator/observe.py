@@ -67,6 +67,10 @@ class Observer:
         """Whether this run of a pod's containers was asked at all, answered or not."""
         return self._asked.get(pod["metadata"]["uid"]) == pods.incarnation(pod)
 
+    def heard(self, pod: Raw, report: PolicyReport) -> None:
+        """Take in what a pod said unasked, or was asked elsewhere."""
+        self._keep(pod, report)
+
     def forget(self, uid: str) -> None:
         """Drop what a pod said: it is gone."""
         self._answers.pop(uid, None)
@@ -92,4 +96,11 @@ class Observer:
             return
         finally:
             self._asked[pod["metadata"]["uid"]] = pods.incarnation(pod)
+        self._keep(pod, report)
+
+    def _keep(self, pod: Raw, report: GateReport | PolicyReport) -> None:
+        """Keep an answer unless a newer one of the same run has overtaken it."""
+        known = self.report(pod, PolicyReport)
+        if isinstance(report, PolicyReport) and known and known.sequence > report.sequence:
+            return
         self._answers[pod["metadata"]["uid"]] = Answer(pods.incarnation(pod), report)

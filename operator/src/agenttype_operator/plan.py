@@ -4,10 +4,10 @@ The order is the order of applying: what a pod needs comes before the pod.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agenttype_api import compile as compiler
-from agenttype_api import names, v1alpha1
+from agenttype_api import names, policy, v1alpha1
 
 from agenttype_operator.desired import (
     agent_deployment,
@@ -19,7 +19,7 @@ from agenttype_operator.desired import (
     service_account,
 )
 from agenttype_operator.desired.metadata import Raw
-from agenttype_operator.settings import Images
+from agenttype_operator.settings import Making
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Neighbours:
     agents: dict[str, v1alpha1.AgentType]
     backends: dict[str, v1alpha1.ModelBackend]
     adapters: dict[str, v1alpha1.LoraAdapter]
+    budgets: dict[str, v1alpha1.AgentBudget] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -37,26 +38,35 @@ class Plan:
 
     objects: tuple[Raw, ...] = ()
     policy_hash: str = ""
+    limits: tuple[policy.Limit, ...] = ()
+    """Of an agent's policy."""
 
 
-def agent_plan(agent: v1alpha1.AgentType, around: Neighbours, images: Images) -> Plan:
+def agent_plan(agent: v1alpha1.AgentType, around: Neighbours, making: Making, *, stopped: bool = False) -> Plan:
     """Plan an agent's children.
 
+    Args:
+        agent: whose children.
+        around: what it can refer to.
+        making: what the administrator chose.
+        stopped: whether no pod may run, whatever the spec says.
+
     Raises:
-        compiler.Unresolved: a reference leads nowhere.
+        compiler.Unresolved: a reference leads nowhere, or a limit is shared and there is no store.
     """
-    document = compiler.agent_policy(agent, compiler.Surroundings(around.backends, around.adapters))
+    surroundings = compiler.Surroundings(around.backends, around.adapters, around.budgets, making.store_url)
+    document = compiler.agent_policy(agent, surroundings)
     backends = [around.backends[backend.name] for backend in document.backends]
     objects = [
         service_account.service_account(agent, names.workload(agent)),
         config_map.agent_policy(agent, document),
-        agent_deployment.agent_deployment(agent, backends, images),
+        agent_deployment.agent_deployment(agent, backends, making, stopped=stopped),
         service.agent_service(agent),
     ]
-    return Plan(_sealed(objects), document.hash())
+    return Plan(_sealed(objects), document.hash(), document.budget.limits)
 
 
-def backend_plan(backend: v1alpha1.ModelBackend, around: Neighbours, images: Images) -> Plan:
+def backend_plan(backend: v1alpha1.ModelBackend, around: Neighbours, making: Making) -> Plan:
     """Plan a backend's children; an external backend has none."""
     vllm = backend.spec.vllm
     if vllm is None:
@@ -66,7 +76,7 @@ def backend_plan(backend: v1alpha1.ModelBackend, around: Neighbours, images: Ima
         service_account.service_account(backend, names.backend_workload(backend)),
         config_map.gate_policy(backend, document),
         network_policy.network_policy(backend),
-        backend_deployment.backend_deployment(backend, vllm, images),
+        backend_deployment.backend_deployment(backend, vllm, making.images),
         service.backend_service(backend),
     ]
     return Plan(_sealed(objects), document.hash())

@@ -8,17 +8,21 @@ _KEEP: Final = ["get", "list", "watch", "create", "patch", "delete"]
 
 #: In every namespace that is served.
 SERVED: Final[list[dict[str, Any]]] = [
-    {"apiGroups": ["agenttype.dev"], "resources": ["agenttypes", "modelbackends", "loraadapters"], "verbs": _READ},
     {
         "apiGroups": ["agenttype.dev"],
-        "resources": ["agenttypes/status", "modelbackends/status", "loraadapters/status"],
+        "resources": ["agenttypes", "modelbackends", "loraadapters", "agentbudgets"],
+        "verbs": _READ,
+    },
+    {
+        "apiGroups": ["agenttype.dev"],
+        "resources": ["agenttypes/status", "modelbackends/status", "loraadapters/status", "agentbudgets/status"],
         "verbs": ["patch"],
     },
     {"apiGroups": [""], "resources": ["serviceaccounts", "configmaps", "services"], "verbs": _KEEP},
     {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": _KEEP},
     {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": _KEEP},
     {"apiGroups": [""], "resources": ["pods"], "verbs": [*_READ, "patch"]},
-    {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
+    {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
 ]
 
 #: In the operator's own namespace.

@@ -4,37 +4,18 @@ Every trigger leads here, and nothing is remembered between calls that could not
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from agenttype_api import compile as compiler
 from agenttype_api import keys, names, v1alpha1
 from agenttype_api.gate_policy import AdapterState, GateReport
-from agenttype_api.sidecar_report import PolicyReport
 
-from agenttype_operator import errors, findings, kinds, plan, pods
+from agenttype_operator import budget_findings, errors, findings, kinds, plan, pods
+from agenttype_operator.agents import Agents
 from agenttype_operator.cache import Entry
-from agenttype_operator.cluster import Cluster
-from agenttype_operator.conditions import Finding
-from agenttype_operator.converge import Converger
-from agenttype_operator.desired import gate_binding, metadata
+from agenttype_operator.desired import gate_binding
 from agenttype_operator.kinds import Key, Raw
-from agenttype_operator.observe import Observer
-from agenttype_operator.report import Reporter
-from agenttype_operator.settings import Settings
+from agenttype_operator.tools import Tools, lasting
 from agenttype_operator.workers import Outcome
-from agenttype_operator.world import World
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What a reconcile works with."""
-
-    cluster: Cluster
-    world: World
-    converger: Converger
-    observer: Observer
-    reporter: Reporter
-    settings: Settings
 
 
 class Reconciler:
@@ -42,6 +23,7 @@ class Reconciler:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
+        self._agents = Agents(tools)
         self._cache = tools.world.cache
 
     async def __call__(self, key: Key) -> Outcome:
@@ -53,64 +35,25 @@ class Reconciler:
             return Outcome.DONE
         match entry.model:
             case v1alpha1.AgentType():
-                return await self._agent(entry.model, entry.raw)
+                work = self._agents.reconcile(entry.model, entry.raw)
             case v1alpha1.ModelBackend():
-                return await self._backend(entry.model, entry.raw)
+                work = self._backend(entry.model, entry.raw)
             case v1alpha1.LoraAdapter():
-                return await self._adapter(entry.model, entry.raw)
-        return await self._invalid(entry, key)
-
-    async def _agent(self, agent: v1alpha1.AgentType, raw: Raw) -> Outcome:
-        around = self._tools.world.around(agent.metadata.namespace, agents=False)
-        unresolved, failure, wanted = None, None, plan.Plan(policy_hash=agent.status.policy_hash)
-        try:
-            wanted = plan.agent_plan(agent, around, self._tools.settings.images)
-            await self._tools.converger.converge(agent, wanted)
-        except compiler.Unresolved as found:
-            unresolved = found
-        except errors.OperatorError as error:
-            failure = _lasting(error)
-        key = _key(agent)
-        living = pods.living(self._cache.pods(key))
-        running = [pod for pod in living if pods.started(pod, keys.CONTAINER_SIDECAR)]
-        acknowledged: list[tuple[Raw, PolicyReport | None]] = []
-        if not (unresolved or failure):
-            await self._tools.observer.policies(running, wanted.policy_hash)
-            acknowledged = [(pod, self._tools.observer.report(pod, PolicyReport)) for pod in running]
-            await self._nudge(acknowledged, wanted.policy_hash)
-        programmed = _programmed(unresolved, failure) or findings.programmed(
-            acknowledged, wanted.policy_hash, scaled_to_zero=agent.spec.replicas == 0
-        )
-        deployment = self._deployment(agent.metadata.namespace, names.workload(agent), agent.metadata.uid)
-        used = compiler.agent_adapters(agent, around.adapters)
-        named = {route.adapter_ref.name for route in agent.spec.models if route.adapter_ref}
-        status = (deployment or {}).get("status") or {}
-        await self._tools.reporter.report(
-            raw,
-            [
-                findings.accepted(),
-                findings.resolved(unresolved),
-                findings.adapters_loaded(used, missing=len(used) < len(named)),
-                programmed,
-                findings.available(deployment, living, agent.spec.replicas),
-            ],
-            {
-                "replicas": status.get("replicas", 0),
-                "readyReplicas": status.get("readyReplicas", 0),
-                "selector": ",".join(f"{name}={value}" for name, value in metadata.selector(agent).items()),
-                "policyHash": wanted.policy_hash,
-            },
-        )
-        return _outcome(failure, waiting=bool(acknowledged) and not programmed.holds)
+                work = self._adapter(entry.model, entry.raw)
+            case v1alpha1.AgentBudget():
+                work = self._budget(entry.model, entry.raw)
+            case _:
+                work = self._invalid(entry, key)
+        return await work
 
     async def _backend(self, backend: v1alpha1.ModelBackend, raw: Raw) -> Outcome:
         around = self._tools.world.around(backend.metadata.namespace)
-        wanted = plan.backend_plan(backend, around, self._tools.settings.images)
+        wanted = plan.backend_plan(backend, around, self._tools.settings.making)
         failure = None
         try:
             await self._tools.converger.converge(backend, wanted)
         except errors.OperatorError as error:
-            failure = _lasting(error)
+            failure = lasting(error)
         key = _key(backend)
         living = pods.living(self._cache.pods(key))
         if backend.spec.vllm is None:
@@ -121,13 +64,15 @@ class Reconciler:
             return _outcome(failure, waiting=False)
         running = [pod for pod in living if pods.started(pod, keys.CONTAINER_GATE)]
         said = await self._gates(backend, running, wanted.policy_hash)
-        await self._nudge(said, wanted.policy_hash)
+        await self._tools.nudge(said, wanted.policy_hash)
         programmed = (
             findings.not_applied(failure)
             if failure
             else findings.programmed(said, wanted.policy_hash, scaled_to_zero=False)
         )
-        deployment = self._deployment(backend.metadata.namespace, names.backend_workload(backend), backend.metadata.uid)
+        deployment = self._tools.deployment(
+            backend.metadata.namespace, names.backend_workload(backend), backend.metadata.uid
+        )
         await self._tools.reporter.report(
             raw,
             [
@@ -181,11 +126,20 @@ class Reconciler:
         )
         return Outcome.DONE
 
+    async def _budget(self, budget: v1alpha1.AgentBudget, raw: Raw) -> Outcome:
+        sharing = 0
+        for entry in self._cache.entries(kinds.AGENT_TYPE, budget.metadata.namespace):
+            if isinstance(entry.model, v1alpha1.AgentType) and (shared := entry.model.spec.budget.budget_ref):
+                sharing += shared.name == budget.metadata.name
+        await self._tools.reporter.report(raw, [findings.accepted()], {"agentTypes": sharing})
+        return Outcome.DONE
+
     async def _invalid(self, entry: Entry, key: Key) -> Outcome:
         types = {
             kinds.AGENT_TYPE.name: findings.AGENT,
             kinds.MODEL_BACKEND.name: findings.BACKEND,
             kinds.LORA_ADAPTER.name: findings.ADAPTER,
+            kinds.AGENT_BUDGET.name: budget_findings.BUDGET,
         }[key.kind]
         kept = {
             name: value
@@ -211,22 +165,6 @@ class Reconciler:
             await self._tools.cluster.apply(wanted)
         return Outcome.DONE
 
-    async def _nudge(self, said: Sequence[tuple[Raw, PolicyReport | GateReport | None]], wanted: str) -> None:
-        """Touch pods that have an older policy, once, so that the kubelet refreshes their volumes at once."""
-        for pod, report in said:
-            touched = (pod["metadata"].get("annotations") or {}).get(keys.ANNOTATION_POLICY_HASH)
-            if (report is None or report.policy_hash != wanted) and touched != wanted:
-                try:
-                    found = await self._tools.cluster.annotate(kinds.POD, pod, {keys.ANNOTATION_POLICY_HASH: wanted})
-                except (errors.Missing, errors.Stale):
-                    continue  # the pod is gone, or another has its name
-                self._tools.world.seen(kinds.POD, found, by=kinds.user_of(pod))
-
-    def _deployment(self, namespace: str, name: str, owner: str) -> Raw | None:
-        entry = self._cache.get(Key(kinds.DEPLOYMENT.name, namespace, name))
-        controller = kinds.owner_of(entry.raw) if entry else None
-        return entry.raw if entry and controller and controller["uid"] == owner else None
-
 
 def _settled(report: GateReport, wanted: str) -> bool:
     """Whether a gate has nothing more to tell: its document is current and all its adapters are live."""
@@ -235,19 +173,6 @@ def _settled(report: GateReport, wanted: str) -> bool:
         and report.engine_ready
         and all(adapter.state is AdapterState.LOADED for adapter in report.adapters)
     )
-
-
-def _lasting(error: errors.OperatorError) -> errors.OperatorError:
-    """Return a failure that the status shall tell; raise one that passes by itself or keeps us from telling."""
-    if isinstance(error, errors.Stale | errors.Unavailable | errors.NotLeading):
-        raise error
-    return error
-
-
-def _programmed(unresolved: compiler.Unresolved | None, failure: errors.OperatorError | None) -> Finding | None:
-    if unresolved:
-        return findings.unresolved_policy()
-    return findings.not_applied(failure) if failure else None
 
 
 def _outcome(failure: errors.OperatorError | None, *, waiting: bool) -> Outcome:

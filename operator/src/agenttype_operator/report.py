@@ -6,9 +6,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from agenttype_api import keys
-
-from agenttype_operator import conditions, errors, kinds
+from agenttype_operator import conditions, errors, events, kinds
 from agenttype_operator.cluster import Cluster
 from agenttype_operator.conditions import Finding
 from agenttype_operator.kinds import Raw
@@ -72,25 +70,15 @@ class Reporter:
 
     async def _event(self, raw: Raw, finding: Finding) -> None:
         """Post an event; one that cannot be posted is only logged, for the status already tells it."""
-        metadata = raw["metadata"]
+        name = raw["metadata"]["name"]
         body = {
-            "apiVersion": kinds.EVENT.api_version,
-            "kind": kinds.EVENT.name,
-            "metadata": {"name": f"{metadata['name']}.{uuid.uuid4().hex[:16]}", "namespace": metadata["namespace"]},
-            "eventTime": self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            **events.event(raw, f"{name}.{uuid.uuid4().hex[:16]}", self._now(), self._instance),
             "type": "Normal" if finding.holds else "Warning",
             "reason": str(finding.reason),
             "action": str(finding.type),
             "note": finding.message[:1000],
-            "reportingController": f"{keys.GROUP}/operator",
-            "reportingInstance": self._instance[:128],
-            "regarding": {
-                "apiVersion": raw["apiVersion"],
-                "kind": raw["kind"],
-                **{name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion")},
-            },
         }
         try:
             await self._cluster.create(kinds.EVENT, body)
         except errors.OperatorError as error:
-            log.warning("event not posted", extra={"object": metadata["name"], "error": str(error)})
+            log.warning("event not posted", extra={"object": name, "error": str(error)})

@@ -1,6 +1,7 @@
 """Everything that an administrator sets: environment variables in, one frozen object out."""
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,10 +24,19 @@ class Images:
 
 
 @dataclass(frozen=True)
+class Making:
+    """What decides, beside the kinds, what is made for them."""
+
+    images: Images
+    store_url: str | None = None
+    """NATS server that counts limits which pods share; None: there is none."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """The operator's settings; times in seconds."""
 
-    images: Images
+    making: Making
     namespaces: tuple[str, ...] = ()
     """Namespaces that are served; empty: all."""
     lease_namespace: str = "default"
@@ -53,11 +63,14 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     """
     env = os.environ if environment is None else environment
     return Settings(
-        images=Images(
-            sidecar=_required(env, "SIDECAR_IMAGE"),
-            wrapper=_required(env, "WRAPPER_IMAGE"),
-            gate=_required(env, "GATE_IMAGE"),
-            pull_policy=env.get("IMAGE_PULL_POLICY", "IfNotPresent"),
+        making=Making(
+            images=Images(
+                sidecar=_required(env, "SIDECAR_IMAGE"),
+                wrapper=_required(env, "WRAPPER_IMAGE"),
+                gate=_required(env, "GATE_IMAGE"),
+                pull_policy=env.get("IMAGE_PULL_POLICY", "IfNotPresent"),
+            ),
+            store_url=_store(env.get("AGENTTYPE_STORE_URL", "")),
         ),
         namespaces=tuple(sorted(filter(None, (part.strip() for part in env.get("NAMESPACES", "").split(","))))),
         lease_namespace=_required(env, "LEASE_NAMESPACE"),
@@ -76,6 +89,12 @@ def _required(env: Mapping[str, str], name: str) -> str:
     if value := env.get(name):
         return value
     raise SettingsError(f"{name} must be set; the chart sets it")
+
+
+def _store(url: str) -> str | None:
+    if not url or re.match(r"(nats|tls)://[^\s/@]+$", url):
+        return url or None
+    raise SettingsError(f"AGENTTYPE_STORE_URL must be nats://host:port or tls://host:port, not {url!r}")
 
 
 def _level(name: str) -> str:

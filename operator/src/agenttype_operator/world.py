@@ -9,6 +9,9 @@ from agenttype_operator.cache import Cache, Change
 from agenttype_operator.kinds import Key, Kind, Raw
 from agenttype_operator.plan import Neighbours
 
+#: What agents refer to.
+_SHARED = (kinds.MODEL_BACKEND, kinds.LORA_ADAPTER, kinds.AGENT_BUDGET)
+
 
 class World:
     """The cache, and who is told when it changes.
@@ -16,18 +19,21 @@ class World:
     Args:
         cache: holds what was seen.
         binding: key of the one binding of all gates.
-        forget: called with the uid of every pod that is gone.
     """
 
-    def __init__(self, cache: Cache, binding: Key, forget: Callable[[str], None]) -> None:
+    def __init__(self, cache: Cache, binding: Key) -> None:
         self.cache = cache
         self.binding = binding
-        self._forget = forget
+        self._forget: tuple[Callable[[str], None], ...] = ()
         self._listeners: list[Callable[[Key], None]] = []
 
     def tell(self, listener: Callable[[Key], None]) -> None:
         """Call a listener with every key that has to be looked at from now on."""
         self._listeners.append(listener)
+
+    def on_gone(self, *forget: Callable[[str], None]) -> None:
+        """Call these with the uid of every pod that is gone from now on."""
+        self._forget = forget
 
     def seen(self, kind: Kind, raw: Raw, *, by: Key | None = None) -> None:
         """Take in an object; `by` is whoever wrote it and need not be told."""
@@ -58,7 +64,8 @@ class World:
         found: dict[str, v1alpha1.AgentType] = {}
         backends: dict[str, v1alpha1.ModelBackend] = {}
         adapters: dict[str, v1alpha1.LoraAdapter] = {}
-        for kind in kinds.OWNERS if agents else (kinds.MODEL_BACKEND, kinds.LORA_ADAPTER):
+        budgets: dict[str, v1alpha1.AgentBudget] = {}
+        for kind in kinds.OWNERS if agents else _SHARED:
             for entry in self.cache.entries(kind, namespace):
                 match entry.model:
                     case v1alpha1.AgentType():
@@ -67,14 +74,17 @@ class World:
                         backends[entry.model.metadata.name] = entry.model
                     case v1alpha1.LoraAdapter():
                         adapters[entry.model.metadata.name] = entry.model
-        return Neighbours(found, backends, adapters)
+                    case v1alpha1.AgentBudget():
+                        budgets[entry.model.metadata.name] = entry.model
+        return Neighbours(found, backends, adapters, budgets)
 
     def _spread(self, changes: Iterable[Change | None], by: Key | None) -> None:
         for change in changes:
             if change is None:
                 continue
             if change.new is None and change.key.kind == kinds.POD.name and change.old:
-                self._forget(change.old.raw["metadata"]["uid"])
+                for forget in self._forget:
+                    forget(change.old.raw["metadata"]["uid"])
             for key in dependents.affected(change, self.cache, self.binding):
                 if key != by:
                     self.look_at(key)

@@ -15,6 +15,7 @@ class Options:
     policy: Path
     ledger: Path
     token: Path
+    store_token: Path
     credentials: Path
     data_host: str
     data_port: int
@@ -31,6 +32,12 @@ def parse(arguments: Sequence[str]) -> Options:
     add("--policy", type=Path, default=Path(keys.POLICY_DIR, keys.POLICY_FILE), help="the policy document")
     add("--ledger", type=Path, default=Path(keys.LEDGER_DIR), help="folder of the ledger; outlives the process")
     add("--token", type=Path, default=Path(keys.TOKEN_DIR, keys.TOKEN_FILE), help="the pod's token for gates")
+    add(
+        "--store-token",
+        type=Path,
+        default=Path(keys.TOKEN_DIR, keys.STORE_TOKEN_FILE),
+        help="the pod's token for the store of shared limits; not there: none is sent",
+    )
     add("--credentials", type=Path, default=Path(keys.CREDENTIALS_DIR), help="folder of API keys")
     add("--data-host", default="127.0.0.1", help="where the agent calls")
     add("--data-port", type=int, default=keys.PORT_DATA)

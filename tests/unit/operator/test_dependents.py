@@ -3,11 +3,12 @@ from agenttype_operator import kinds
 from agenttype_operator.cache import Cache
 from agenttype_operator.kinds import Key
 from agenttype_operator.world import World
-from kinds import adapter_manifest, agent_manifest, backend_manifest, external_manifest
+from kinds import adapter_manifest, agent_manifest, backend_manifest, budget_manifest, external_manifest
 
 BINDING = Key("ClusterRoleBinding", "", "gates")
 AGENT, BACKEND = Key("AgentType", "default", "green"), Key("ModelBackend", "default", "shared")
 ADAPTER = Key("LoraAdapter", "default", "green")
+BUDGET = Key("AgentBudget", "default", "team")
 WITH_ADAPTER = [{"match": ["*"], "backendRef": {"name": "shared"}, "adapterRef": {"name": "green"}}]
 
 
@@ -23,7 +24,7 @@ def stored(manifest, version=1, generation=1, **members):
 
 @pytest.fixture
 def world():
-    found = World(Cache(), BINDING, [].append)
+    found = World(Cache(), BINDING)
     found.seen(kinds.AGENT_TYPE, stored(agent_manifest(models=WITH_ADAPTER)))
     found.seen(
         kinds.AGENT_TYPE, stored(agent_manifest("other", models=[{"match": ["*"], "backendRef": {"name": "x"}}]))
@@ -31,6 +32,7 @@ def world():
     found.seen(kinds.MODEL_BACKEND, stored(backend_manifest()))
     found.seen(kinds.LORA_ADAPTER, stored(adapter_manifest()))
     found.seen(kinds.MODEL_BACKEND, stored(external_manifest("lonely")))
+    found.seen(kinds.AGENT_BUDGET, stored(budget_manifest()))
     return found
 
 
@@ -64,6 +66,67 @@ def test_a_deleted_backend_concerns_who_used_it(world, told):
     world.deleted(kinds.MODEL_BACKEND, stored(backend_manifest(), 2))
 
     assert told == {AGENT, ADAPTER, BINDING}
+
+
+def test_an_agent_whose_fallback_uses_a_backend_concerns_it(world, told):
+    models = [
+        {"match": ["*"], "backendRef": {"name": "x"}, "fallback": [{"backendRef": {"name": "lonely"}}]},
+    ]
+    world.seen(kinds.AGENT_TYPE, stored(agent_manifest("third", models=models)))
+
+    assert told == {Key("AgentType", "default", "third"), Key("ModelBackend", "default", "lonely")}
+
+
+def test_a_backend_concerns_the_agents_that_fall_back_to_it(world, told):
+    models = [
+        {"match": ["*"], "backendRef": {"name": "x"}, "fallback": [{"backendRef": {"name": "lonely"}}]},
+    ]
+    world.seen(kinds.AGENT_TYPE, stored(agent_manifest("third", models=models)))
+    told.clear()
+
+    world.seen(kinds.MODEL_BACKEND, stored(external_manifest("lonely"), 2, 2))
+
+    assert told == {Key("AgentType", "default", "third"), Key("ModelBackend", "default", "lonely"), BINDING}
+
+
+def test_an_agent_concerns_the_budget_that_it_begins_to_share_and_the_one_that_it_leaves(world, told):
+    world.seen(
+        kinds.AGENT_TYPE, stored(agent_manifest(models=WITH_ADAPTER, budget={"budgetRef": {"name": "team"}}), 2, 2)
+    )
+    assert told == {AGENT, BACKEND, BUDGET}
+    told.clear()
+
+    world.seen(kinds.AGENT_TYPE, stored(agent_manifest(models=WITH_ADAPTER), 3, 3))
+
+    assert told == {AGENT, BACKEND, BUDGET}
+
+
+def test_a_budget_concerns_itself_and_the_agents_that_share_it(world, told):
+    world.seen(
+        kinds.AGENT_TYPE, stored(agent_manifest(models=WITH_ADAPTER, budget={"budgetRef": {"name": "team"}}), 2, 2)
+    )
+    told.clear()
+
+    world.seen(kinds.AGENT_BUDGET, stored(budget_manifest(description="new"), 2, 2))
+
+    assert told == {AGENT, BUDGET}
+
+
+def test_a_deleted_budget_concerns_the_agents_that_shared_it(world, told):
+    world.seen(
+        kinds.AGENT_TYPE, stored(agent_manifest(models=WITH_ADAPTER, budget={"budgetRef": {"name": "team"}}), 2, 2)
+    )
+    told.clear()
+
+    world.deleted(kinds.AGENT_BUDGET, stored(budget_manifest(), 2))
+
+    assert told == {AGENT}
+
+
+def test_a_budget_s_own_status_concerns_nobody(world, told):
+    world.seen(kinds.AGENT_BUDGET, stored(budget_manifest(), 2, status={"agentTypes": 1}))
+
+    assert told == set()
 
 
 def test_an_adapter_s_status_concerns_only_the_agents_that_show_it(world, told):
@@ -113,7 +176,8 @@ def test_an_echo_of_what_is_known_concerns_nobody(world, told):
 
 def test_the_memory_of_a_pod_ends_with_it():
     gone = []
-    world = World(Cache(), BINDING, gone.append)
+    world = World(Cache(), BINDING)
+    world.on_gone(gone.append)
     pod = {"metadata": {"name": "p", "namespace": "default", "uid": "p1", "resourceVersion": "1"}}
     world.seen(kinds.POD, pod)
     world.deleted(kinds.POD, pod)

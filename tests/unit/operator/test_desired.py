@@ -1,5 +1,6 @@
 """What should exist: builders, checked by what matters about their output."""
 
+import dataclasses
 import itertools
 import json
 
@@ -9,7 +10,7 @@ from agenttype_api import keys, names, v1alpha1
 from agenttype_operator import plan
 from agenttype_operator.desired import metadata
 from agenttype_operator.plan import Neighbours
-from agenttype_operator.settings import Images
+from agenttype_operator.settings import Images, Making
 from hypothesis import given
 from hypothesis import strategies as st
 from kinds import (
@@ -24,13 +25,14 @@ from kinds import (
     pod,
 )
 
-IMAGES = Images("sidecar:1", "wrapper:1", "gate:1", "Never")
+AGENT = an_agent_type()
+MAKING = Making(Images("sidecar:1", "wrapper:1", "gate:1", "Never"))
 
 
 def agent_objects(agent=None, *backends):
     agent = agent or an_agent_type()
     known = {backend.metadata.name: backend for backend in backends or (an_external_backend("shared"),)}
-    found = plan.agent_plan(agent, Neighbours({}, known, {}), IMAGES).objects
+    found = plan.agent_plan(agent, Neighbours({}, known, {}), MAKING).objects
     return {body["kind"]: body for body in found}
 
 
@@ -40,7 +42,7 @@ def backend_objects(backend=None, agents=(), adapters=()):
         {},
         {adapter.metadata.name: adapter for adapter in adapters},
     )
-    return {body["kind"]: body for body in plan.backend_plan(backend or a_backend(), around, IMAGES).objects}
+    return {body["kind"]: body for body in plan.backend_plan(backend or a_backend(), around, MAKING).objects}
 
 
 def pod_of(objects):
@@ -107,6 +109,72 @@ def test_an_api_key_lies_in_a_folder_named_as_its_backend():
 
     secret = {"name": "key", "items": [{"key": "token", "path": "backends/shared/key"}]}
     assert volume["projected"]["sources"] == [{"secret": secret}]
+
+
+def tokens_of(making):
+    around = Neighbours({}, {"shared": an_external_backend("shared")}, {})
+    objects = {body["kind"]: body for body in plan.agent_plan(an_agent_type(), around, making).objects}
+    [volume] = [volume for volume in pod_of(objects)["volumes"] if volume["name"] == keys.VOLUME_TOKEN]
+    return [source["serviceAccountToken"]["audience"] for source in volume["projected"]["sources"]]
+
+
+def test_a_token_for_the_store_lies_beside_the_gate_s_where_there_is_a_store():
+    assert tokens_of(MAKING) == ["agenttype.dev/gate"]
+    assert tokens_of(dataclasses.replace(MAKING, store_url="nats://store:4222")) == [
+        "agenttype.dev/gate",
+        "agenttype.dev/store",
+    ]
+
+
+def test_a_stopped_agent_has_no_replicas_and_is_otherwise_the_same():
+    around = Neighbours({}, {"shared": an_external_backend("shared")}, {})
+    running, stopped = (
+        {body["kind"]: body["spec"] for body in plan.agent_plan(AGENT, around, MAKING, stopped=stop).objects[2:3]}[
+            "Deployment"
+        ]
+        for stop in (False, True)
+    )
+
+    assert stopped == {**running, "replicas": 0}
+
+
+def test_credentials_and_authorities_of_fallbacks_and_tools_lie_beside_the_backend_s():
+    agent = an_agent_type(
+        models=[{"match": ["*"], "backendRef": {"name": "one"}, "fallback": [{"backendRef": {"name": "two"}}]}],
+        tools=[{"name": "crm", "mcp": {"url": "http://crm"}, "credentialRef": {"name": "crm", "key": "t"}}],
+    )
+    one = an_external_backend("one", caRef={"name": "pki", "key": "ca"})
+    two = an_external_backend("two", credentialRef={"name": "key", "key": "token"})
+
+    [volume] = [
+        volume
+        for volume in pod_of(agent_objects(agent, one, two))["volumes"]
+        if volume["name"] == keys.VOLUME_CREDENTIALS
+    ]
+
+    assert [source["secret"]["items"][0]["path"] for source in volume["projected"]["sources"]] == [
+        "backends/one/ca.pem",
+        "backends/two/key",
+        "tools/crm/credential",
+    ]
+
+
+def test_a_limit_that_pods_share_needs_a_store():
+    agent = an_agent_type(budget={"limits": [a_limit(window="Day", scope="AgentType")]})
+    around = Neighbours({}, {"shared": an_external_backend("shared")}, {})
+
+    with pytest.raises(compiler.Unresolved, match=r"nats\.enabled=true"):
+        plan.agent_plan(agent, around, MAKING)
+
+    found = plan.agent_plan(agent, around, dataclasses.replace(MAKING, store_url="nats://store:4222"))
+    assert [limit.account for limit in found.limits] == ["default.agent.green.run"]
+
+
+def test_an_agent_s_calls_stay_at_one_replica_of_a_backend():
+    spec = backend_objects()["Service"]["spec"]
+
+    assert spec["sessionAffinity"] == "ClientIP"
+    assert spec["sessionAffinityConfig"] == {"clientIP": {"timeoutSeconds": 10800}}
 
 
 def test_the_agent_gets_no_token_of_its_pod():
@@ -237,11 +305,11 @@ def test_a_gate_s_document_does_not_depend_on_the_order_of_agents(order):
 
 def test_an_unresolved_agent_has_no_plan():
     with pytest.raises(compiler.Unresolved):
-        plan.agent_plan(an_agent_type(), Neighbours({}, {}, {}), IMAGES)
+        plan.agent_plan(an_agent_type(), Neighbours({}, {}, {}), MAKING)
 
 
 def test_an_external_backend_has_no_children():
-    assert plan.backend_plan(an_external_backend(), Neighbours({}, {}, {}), IMAGES).objects == ()
+    assert plan.backend_plan(an_external_backend(), Neighbours({}, {}, {}), MAKING).objects == ()
 
 
 def test_the_engine_listens_on_loopback_and_serves_its_name():

@@ -15,10 +15,19 @@ def test_what_is_required_is_named_when_it_is_missing(name):
         settings.from_environment({**REQUIRED, name: ""})
 
 
-@pytest.mark.parametrize(("name", "value"), [("HTTP_PORT", "x"), ("SWEEP_SECONDS", "soon"), ("LOG_LEVEL", "LOUD")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("HTTP_PORT", "x"), ("SWEEP_SECONDS", "soon"), ("LOG_LEVEL", "LOUD"), ("AGENTTYPE_STORE_URL", "http://x")],
+)
 def test_a_value_that_makes_no_sense_is_named(name, value):
     with pytest.raises(settings.SettingsError, match=name):
         settings.from_environment({**REQUIRED, name: value})
+
+
+def test_there_is_a_store_when_its_url_is_given():
+    assert settings.from_environment(REQUIRED).making.store_url is None
+    found = settings.from_environment({**REQUIRED, "AGENTTYPE_STORE_URL": "nats://store:4222"})
+    assert found.making.store_url == "nats://store:4222"
 
 
 def test_two_replicas_without_names_are_not_one():

@@ -41,7 +41,7 @@ def table():
 
 @pytest.fixture
 def world():
-    return World(Cache(), Key("ClusterRoleBinding", "", "gates"), [].append)
+    return World(Cache(), Key("ClusterRoleBinding", "", "gates"))
 
 
 @pytest.fixture

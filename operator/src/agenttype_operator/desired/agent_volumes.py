@@ -5,28 +5,24 @@ from agenttype_api import keys, names, schema, v1alpha1
 from agenttype_operator.desired.metadata import Raw
 
 
-def agent_volumes(agent: v1alpha1.AgentType, credentials: Raw | None) -> list[Raw]:
+def agent_volumes(agent: v1alpha1.AgentType, credentials: Raw | None, *, shares: bool) -> list[Raw]:
     """Return our volumes of an agent's pod; only the library is ever mounted into the agent.
 
     An emptyDir is writable for every uid that mounts it, so the sidecar and the init container need no fsGroup, which
     would change the user's own volumes too. What keeps the ledger from the agent is that the agent does not mount it.
+
+    Args:
+        agent: whose pod it is.
+        credentials: volume of credentials, where there are any.
+        shares: whether there is a store of shared limits: its token is then always there, so that a limit may begin
+            to be shared without a restart.
     """
+    tokens = [_token(keys.TOKEN_AUDIENCE, keys.TOKEN_FILE)]
+    if shares:
+        tokens.append(_token(keys.STORE_AUDIENCE, keys.STORE_TOKEN_FILE))
     volumes: list[Raw] = [
         {"name": keys.VOLUME_POLICY, "configMap": {"name": names.policy_config_map(agent)}},
-        {
-            "name": keys.VOLUME_TOKEN,
-            "projected": {
-                "sources": [
-                    {
-                        "serviceAccountToken": {
-                            "audience": keys.TOKEN_AUDIENCE,
-                            "expirationSeconds": keys.TOKEN_SECONDS,
-                            "path": keys.TOKEN_FILE,
-                        }
-                    }
-                ]
-            },
-        },
+        {"name": keys.VOLUME_TOKEN, "projected": {"sources": tokens}},
         {"name": keys.VOLUME_LEDGER, "emptyDir": {}},
     ]
     if credentials:
@@ -34,6 +30,10 @@ def agent_volumes(agent: v1alpha1.AgentType, credentials: Raw | None) -> list[Ra
     if agent.spec.injection.wrapper:
         volumes.append({"name": keys.VOLUME_LIB, "emptyDir": {}})
     return volumes
+
+
+def _token(audience: str, file: str) -> Raw:
+    return {"serviceAccountToken": {"audience": audience, "expirationSeconds": keys.TOKEN_SECONDS, "path": file}}
 
 
 def credentials_volume(agent: v1alpha1.AgentType, backends: list[v1alpha1.ModelBackend]) -> Raw | None:

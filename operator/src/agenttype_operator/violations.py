@@ -1,0 +1,114 @@
+"""What sidecars say about violations, counted into Events: pure, the time is an argument.
+
+A pod's violations of one rule in one minute become one Event: posted with the first of them, and, when the minute is
+over, told how many they were. Its name follows from pod, rule and minute, so that an operator that starts anew posts
+none twice.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from agenttype_api.sidecar_report import PolicyReport, Violation
+
+from agenttype_operator import kinds, pods
+from agenttype_operator.kinds import Key, Raw
+
+#: What an operator that starts finds older than this, another has long posted; Events live an hour.
+OLDEST: Final = 1800.0
+_MINUTE: Final = 60.0
+
+
+class Which(NamedTuple):
+    """Names one Event."""
+
+    pod: str
+    """Its uid."""
+    rule: str
+    minute: int
+
+    def name(self, agent: str) -> str:
+        """Name of the Event."""
+        digest = hashlib.sha256("\0".join((self.pod, self.rule, str(self.minute))).encode()).hexdigest()
+        return f"{agent}.{digest[:16]}"
+
+    def over(self, now: float) -> bool:
+        """Whether the minute is over."""
+        return now >= (self.minute + 1) * _MINUTE
+
+
+@dataclass
+class Group:
+    """Violations of one rule on one pod in one minute."""
+
+    owner: Key
+    pod: Raw
+    last: Violation
+    count: int = 0
+    posted: int = 0
+    """How many of them are told; 0 before the Event exists."""
+
+    def note(self) -> str:
+        """Say what happened, never what was found."""
+        last = self.last
+        return f'rule "{last.rule}" applied to {last.on} "{last.subject}" of pod "{self.name}": {last.action}'[:1000]
+
+    @property
+    def name(self) -> str:
+        """Name of the pod."""
+        return str(self.pod["metadata"]["name"])
+
+
+@dataclass
+class Tally:
+    """Violations that are to be posted."""
+
+    _groups: dict[Which, Group] = field(default_factory=dict)
+    _counted: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Per pod's uid: in which run of its containers, and the sequence of the last violation that is counted."""
+
+    def __len__(self) -> int:
+        """Groups that are not finished."""
+        return len(self._groups)
+
+    def take(self, pod: Raw, report: PolicyReport, now: float) -> None:
+        """Count what a report says anew."""
+        owner = kinds.user_of(pod)
+        if owner is None or not report.violations:
+            return
+        uid = pod["metadata"]["uid"]
+        incarnation, counted = self._counted.get(uid, ("", 0))
+        if incarnation != pods.incarnation(pod):
+            counted = 0
+        for violation in report.violations:
+            if violation.sequence <= counted or violation.at < now - OLDEST:
+                continue
+            which = Which(uid, violation.rule, int(min(violation.at, now) // _MINUTE))
+            group = self._groups.setdefault(which, Group(owner, pod, violation))
+            group.count += 1
+            group.last = violation
+        newest = max(violation.sequence for violation in report.violations)
+        self._counted[uid] = (pods.incarnation(pod), max(counted, newest))
+
+    def due(self, now: float) -> Iterator[tuple[Which, Group]]:
+        """Yield what has to be posted or told; drop what is finished."""
+        for which, group in list(self._groups.items()):
+            if group.posted == 0 or (which.over(now) and group.posted < group.count):
+                yield which, group
+            elif which.over(now):
+                del self._groups[which]
+
+    def next_due(self) -> float | None:
+        """When there is something to do next; None when nothing waits."""
+        if any(group.posted == 0 for group in self._groups.values()):
+            return 0.0
+        return min(((which.minute + 1) * _MINUTE for which in self._groups), default=None)
+
+    def drop(self, which: Which) -> None:
+        """Forget a group: nobody is left to be told."""
+        self._groups.pop(which, None)
+
+    def forget(self, uid: str) -> None:
+        """Forget what is counted of a pod that is gone; what is not posted yet still will be."""
+        self._counted.pop(uid, None)
