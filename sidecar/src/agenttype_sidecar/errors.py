@@ -5,15 +5,24 @@
     Refusal                      an answer; `answers` turns it into status, headers and body of the caller's protocol
     ├── MalformedBody            400  not one unambiguous JSON object, or a value that policy cannot read
     ├── WrongProtocol            400  the route's backend does not speak the caller's protocol
+    ├── Unmetered                400  asks for work that nobody could measure, under a limit that needs it measured
+    ├── HostedTool               400  asks the provider to call tool servers, past this agent's policy
     ├── NeverFits                400  larger than a limit as a whole; asking again cannot help
+    ├── RuleViolated             403  a rule of the policy forbids it
+    ├── UnpricedModel            403  costs are limited, and nobody said what this model costs
+    ├── AgentStopped             403  the agent was stopped for good
     ├── UnknownPath              404  not one of our paths
     ├── UnknownModel             404  no route matches
+    ├── UnknownResponse          404  no stored response that was made through this sidecar
     ├── WrongMethod              405
     ├── BodyTimedOut             408
     ├── BodyTooLarge             413
-    ├── BudgetSpent              429 / 402  does not fit into what is left
+    ├── BudgetSpent              402  or what the policy says; does not fit into what is left
     ├── BudgetHeld               429  would fit, had running calls given back what they hold
+    ├── RateLimited              429  more calls, tokens or calls at once than the policy allows
     ├── UpstreamFailed           502  the backend broke before it answered
+    ├── CertificateRefused       502  the backend is not who its certificate must say it is
+    ├── BackendBroken            503  failed too often of late; not asked for some seconds
     ├── BackendWarming           503  still starting after `timeouts.warmUp`
     ├── LedgerUnavailable        503  the ledger cannot be written: fail closed
     ├── CredentialUnavailable    503  the token or key file cannot be read
@@ -23,20 +32,24 @@
     └── LedgerCorrupt            the ledger is not what we wrote; starting empty would forget what was spent
 """
 
-from typing import ClassVar
+import math
+from typing import ClassVar, Final
+
+#: Seconds that a caller is asked to wait at most: an SDK sleeps for as long as it is told.
+LONGEST_WAIT: Final = 60.0
 
 
 class Refusal(Exception):  # noqa: N818 — it is an answer, not a fault
     """An answer of ours; `message` is for people and never repeats what the caller sent."""
 
-    status: ClassVar[int]
+    status: int
     reason: ClassVar[str]
     """Label of the metric and value of the header x-agenttype-reason."""
-    kinds: ClassVar[tuple[str, str]]
+    kinds: tuple[str, str]
     """OpenAI's and Anthropic's `type`."""
     anthropic_status: ClassVar[int | None] = None
     """Where Anthropic's differs."""
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
     """Seconds; None: asking again does not help, and SDKs are told so."""
     parameter: ClassVar[str | None] = None
     """OpenAI's `param`: the member of the body that is at fault."""
@@ -64,6 +77,19 @@ class WrongProtocol(_Invalid):
     parameter = "model"
 
 
+class Unmetered(_Invalid):
+    """The call asks for work whose extent nobody tells us, though a limit of the agent depends on it."""
+
+    reason = "not_metered"
+
+
+class HostedTool(_Invalid):
+    """The call asks the provider to call tool servers itself, where no policy of the agent's reaches."""
+
+    reason = "hosted_tool"
+    parameter = "tools"
+
+
 class NeverFits(_Invalid):
     """The call is larger than a whole limit."""
 
@@ -72,6 +98,18 @@ class NeverFits(_Invalid):
     def __init__(self, message: str, limit: str) -> None:
         super().__init__(message)
         self.limit = limit
+
+
+class RuleViolated(Refusal):
+    """A rule of the policy forbids the message; what it found is never told."""
+
+    status = 403
+    reason = "policy_violation"
+    kinds = ("permission_error", "permission_error")
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(f"the rule {rule!r} of this agent's policy forbids it")
+        self.rule = rule
 
 
 class UnknownPath(Refusal):
@@ -89,6 +127,15 @@ class UnknownModel(Refusal):
     reason = "model_not_found"
     kinds = ("invalid_request_error", "not_found_error")
     parameter = "model"
+
+
+class UnknownResponse(Refusal):
+    """No stored response of this name was made through this sidecar, whoever else may have made one."""
+
+    status = 404
+    reason = "response_not_found"
+    kinds = ("invalid_request_error", "not_found_error")
+    parameter = "previous_response_id"
 
 
 class WrongMethod(Refusal):
@@ -115,18 +162,53 @@ class BodyTooLarge(Refusal):
     kinds = ("invalid_request_error", "request_too_large")
 
 
+class UnpricedModel(Refusal):
+    """What the agent costs is limited, and a model that can answer the call has no price."""
+
+    status = 403
+    reason = "unpriced_model"
+    kinds = ("invalid_request_error", "permission_error")
+    parameter = "model"
+
+
+class AgentStopped(Refusal):
+    """The agent was stopped for good: nothing is sent any more until its policy changes."""
+
+    status = 403
+    reason = "agent_stopped"
+    kinds = ("permission_error", "permission_error")
+
+
+#: A window that starts anew within so many seconds is worth waiting for.
+_SOON = 60
+
+
 class BudgetSpent(Refusal):
     """What is left of a limit does not hold the call."""
 
-    status = 429
     reason = "insufficient_quota"
     kinds = ("insufficient_quota", "billing_error")
     anthropic_status = 402
 
-    def __init__(self, message: str, limit: str, remaining: int) -> None:
+    def __init__(
+        self, message: str, limit: str, remaining: int, *, reset: float | None = None, status: int = 402
+    ) -> None:
+        """Refuse for a limit.
+
+        Args:
+            message: for people.
+            limit: its name.
+            remaining: what it has left.
+            reset: seconds until its window starts anew; None where it never does.
+            status: the answer's on OpenAI's paths.
+        """
         super().__init__(message)
         self.limit = limit
         self.remaining = remaining
+        self.reset = None if reset is None else max(1, math.ceil(reset))
+        self.status = status
+        if self.reset is not None and self.reset <= _SOON:
+            self.retry_after = self.reset
 
 
 class BudgetHeld(Refusal):
@@ -142,6 +224,26 @@ class BudgetHeld(Refusal):
         self.limit = limit
 
 
+class RateLimited(Refusal):
+    """The agent calls faster, or more at once, than its policy allows."""
+
+    status = 429
+    reason = "rate_limit_exceeded"
+
+    def __init__(self, message: str, kind: str, wait: float) -> None:
+        """Refuse a call.
+
+        Args:
+            message: for people.
+            kind: "requests" or "tokens": which of the two is short.
+            wait: seconds after which the same call would pass.
+        """
+        super().__init__(message)
+        self.kinds = (kind, "rate_limit_error")
+        self.milliseconds = math.ceil(min(wait, LONGEST_WAIT) * 1000)
+        self.retry_after = max(1, math.ceil(min(wait, LONGEST_WAIT)))
+
+
 class UpstreamFailed(Refusal):
     """The backend broke before it answered."""
 
@@ -149,6 +251,14 @@ class UpstreamFailed(Refusal):
     reason = "upstream_failed"
     kinds = ("server_error", "api_error")
     retry_after = 1
+
+
+class CertificateRefused(Refusal):
+    """The backend's certificate cannot be trusted, so nothing was sent; somebody must change it or the policy."""
+
+    status = 502
+    reason = "certificate_refused"
+    kinds = ("server_error", "api_error")
 
 
 class UpstreamTimedOut(Refusal):
@@ -170,6 +280,16 @@ class BackendWarming(_Unavailable):
 
     reason = "warming"
     retry_after = 5
+
+
+class BackendBroken(_Unavailable):
+    """The backend failed too often of late; it is left alone for some seconds."""
+
+    reason = "circuit_open"
+
+    def __init__(self, message: str, wait: float) -> None:
+        super().__init__(message)
+        self.retry_after = max(1, math.ceil(wait))
 
 
 class LedgerUnavailable(_Unavailable):

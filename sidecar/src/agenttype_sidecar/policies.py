@@ -15,8 +15,10 @@ from pydantic import ValidationError
 
 from agenttype_sidecar.backends.routes import Routes
 from agenttype_sidecar.budget import reservation
+from agenttype_sidecar.budget.tariff import Tariff
 from agenttype_sidecar.errors import PolicyError
 from agenttype_sidecar.reports.metrics import Metrics
+from agenttype_sidecar.rules.rulebook import Rulebook
 
 #: How often the file is looked at; a look is one stat.
 POLL_SECONDS = 0.2
@@ -26,8 +28,8 @@ _log = logging.getLogger("agenttype.policy")
 class Active:
     """One policy, made ready for calls. A call keeps the one it began with."""
 
-    def __init__(self, policy: Policy) -> None:
-        """Prepare a policy.
+    def __init__(self, policy: Policy, former: "Active | None" = None) -> None:
+        """Prepare a policy; what counts by the minute goes on from the `former` one.
 
         Raises:
             PolicyError: The document contradicts itself.
@@ -35,8 +37,10 @@ class Active:
         self.policy = policy
         self.hash = policy.hash()
         self.routes = Routes(policy)
+        self.rulebook: Rulebook = Rulebook(policy.rules, former.rulebook if former else None)
         self.limits = policy.budget.limits
         self.on_limit = policy.budget.on_limit
+        self.tariff = Tariff(policy)
         self.counts_tokens = reservation.counts_tokens(self.limits)
         times = policy.timeouts
         self.deadlines = Deadlines(times.connect, times.first_byte, times.idle, times.total)
@@ -86,7 +90,7 @@ class Policies:
     def reload(self) -> bool:
         """Load the file; return whether another policy is in use now."""
         try:
-            active = Active(_load(self._path))
+            active = Active(_load(self._path), self.active)
         except PolicyError as error:
             self.error = str(error)
             self._metrics.reload_errors.inc()

@@ -1,0 +1,214 @@
+"""The rules of one policy, and what they say of a message. Pure: the clock is passed in.
+
+A rule applies when everything that it says holds. All rules that apply are noted; the strictest action decides.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple, Protocol
+
+import re2  # type: ignore[import-untyped]  # it comes without types
+from agenttype_api.policy import Rule
+from agenttype_api.v1alpha1 import RuleAction, RuleOn
+from agenttype_proxy.sse import Event
+
+from agenttype_sidecar import globs
+from agenttype_sidecar.errors import PolicyError
+from agenttype_sidecar.rules import texts, windows
+from agenttype_sidecar.rules.windows import Stretch, Windows
+
+_MINUTE: Final = 60.0
+_STRICTNESS: Final = {RuleAction.WARN: 0, RuleAction.DENY: 1, RuleAction.STOP_AGENT: 2}
+
+
+class Message(NamedTuple):
+    """What a rule can ask of a message.
+
+    Attributes:
+        on: What it is.
+        names: What the rule's glob is held against: the model's name as the agent wrote it, or the tool's name with
+            and without `<server>/`.
+        size: Its bytes; 0 for a stream, whose bytes are counted as they come.
+        texts: Returns all its texts; called only where a pattern asks for them. Nothing for a stream.
+    """
+
+    on: RuleOn
+    names: tuple[str, ...]
+    size: int = 0
+    texts: Callable[[], Iterable[str]] = tuple
+
+
+class Verdict(NamedTuple):
+    """The rules that apply, in the policy's order."""
+
+    rules: tuple[Rule, ...] = ()
+
+    @property
+    def decisive(self) -> Rule:
+        """The strictest rule, of several the first; only where there are any."""
+        return max(self.rules, key=lambda rule: _STRICTNESS[rule.action])
+
+    @property
+    def denies(self) -> bool:
+        """Whether the message may not pass."""
+        return any(rule.action is not RuleAction.WARN for rule in self.rules)
+
+    @property
+    def stops(self) -> bool:
+        """Whether the agent must stop."""
+        return any(rule.action is RuleAction.STOP_AGENT for rule in self.rules)
+
+
+#: Nothing applies.
+PASS: Final = Verdict()
+
+
+class Rulebook:
+    """The rules of one policy, compiled."""
+
+    def __init__(self, rules: Iterable[Rule], former: "Rulebook | None" = None) -> None:
+        """Compile the rules.
+
+        Args:
+            rules: those of the policy, in order.
+            former: the rulebook in use until now; rules that stay as they are go on counting.
+
+        Raises:
+            PolicyError: RE2 cannot read a pattern.
+        """
+        counted = {entry.rule: entry.rate for entry in former.entries} if former else {}
+        #: One per rule; read by the rulebook that follows.
+        self.entries: tuple[_Entry, ...] = tuple(_Entry(rule, counted.get(rule)) for rule in rules)
+        self._on = {on: tuple(entry for entry in self.entries if on in entry.rule.on) for on in RuleOn}
+
+    def looks_at(self, on: RuleOn) -> bool:
+        """Return whether any rule asks for such messages; where not, there is no need to build one."""
+        return bool(self._on[on])
+
+    def judge(self, message: Message, now: float) -> Verdict:
+        """Return the rules that apply to a message that is all there.
+
+        Args:
+            message: the message.
+            now: seconds of any clock that only goes forward.
+        """
+        asked = [entry for entry in self._on[message.on] if entry.concerns(message) and entry.is_passed(message.size)]
+        if not asked:
+            return PASS
+        if any(entry.pattern is not None for entry in asked):
+            missing = {entry for entry in asked if entry.pattern is not None}
+            for text in message.texts():
+                for stretch in windows.whole(text):
+                    missing -= {entry for entry in missing if entry.finds(stretch)}
+                if not missing:
+                    break
+            asked = [entry for entry in asked if entry not in missing]
+        return _verdict(asked, now)
+
+    def watch(self, message: Message, now: float) -> "Watcher | None":
+        """Return what watches a streamed answer, None where no rule concerns it.
+
+        Args:
+            message: what is known of the answer before it begins.
+            now: as in `judge`.
+        """
+        asked = [entry for entry in self._on[message.on] if entry.concerns(message)]
+        return Watcher(asked, now) if asked else None
+
+
+class Watcher:
+    """Holds one streamed answer against the rules that concern it, event by event.
+
+    A text is searched as far as it has come, with up to `windows.WINDOW` bytes of what came before in its channel;
+    for a pattern that asks for the end of the text ("$"), that is where it has come to. Each rule applies once.
+    """
+
+    def __init__(self, entries: "list[_Entry]", now: float) -> None:
+        self._now = now
+        self._size = 0
+        self._waiting = entries
+        self._missing = [entry for entry in entries if entry.pattern is not None]
+        self._windows = Windows()
+
+    def passed(self, event: Event) -> Verdict:
+        """Return the rules that apply from this event on; where they deny, the event must not be passed on."""
+        if not self._waiting:
+            return PASS
+        self._size += len(event.raw)
+        if self._missing and event.data:
+            self._search(event.data)
+        ready = [entry for entry in self._waiting if entry not in self._missing and entry.is_passed(self._size)]
+        if not ready:
+            return PASS
+        self._waiting = [entry for entry in self._waiting if entry not in ready]
+        return _verdict(ready, self._now)
+
+    def _search(self, data: bytes) -> None:
+        for piece in texts.of_event(data):
+            for stretch in self._windows.stretches(piece):
+                if any(found := [entry for entry in self._missing if entry.finds(stretch)]):
+                    self._missing = [entry for entry in self._missing if entry not in found]
+
+
+class _Pattern(Protocol):
+    def search(self, text: bytes, pos: int) -> object | None: ...
+
+
+class _Entry:
+    """One rule, compiled."""
+
+    __slots__ = ("_names", "pattern", "rate", "rule")
+
+    def __init__(self, rule: Rule, rate: "_Rate | None") -> None:
+        self.rule = rule
+        self.pattern = _pattern(rule)
+        asked = [glob for glob in (rule.model, rule.tool) if glob is not None]
+        self._names = globs.glob(asked) if asked else None
+        if rate is None and rule.more_per_minute is not None:
+            rate = _Rate(rule.more_per_minute)
+        self.rate = rate
+
+    def concerns(self, message: Message) -> bool:
+        return self._names is None or any(map(self._names.fullmatch, message.names))
+
+    def is_passed(self, size: int) -> bool:
+        """Return whether a message is as large as the rule asks."""
+        return self.rule.more_than_bytes is None or size > self.rule.more_than_bytes
+
+    def finds(self, stretch: Stretch) -> bool:
+        return self.pattern is not None and self.pattern.search(*stretch) is not None
+
+
+class _Rate:
+    """Counts messages of the last minute, no more of them than it must."""
+
+    __slots__ = ("_most", "_times")
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._times: deque[float] = deque(maxlen=most + 1)
+
+    def is_passed(self, now: float) -> bool:
+        """Count a message, and return whether it is one too many."""
+        times = self._times
+        while times and times[0] <= now - _MINUTE:
+            times.popleft()
+        times.append(now)
+        return len(times) > self._most
+
+
+def _verdict(entries: Iterable[_Entry], now: float) -> Verdict:
+    """Return what is left once the rates are asked: they count what is otherwise as the rule says."""
+    return Verdict(tuple(entry.rule for entry in entries if entry.rate is None or entry.rate.is_passed(now)))
+
+
+def _pattern(rule: Rule) -> _Pattern | None:
+    if rule.matches is None:
+        return None
+    options = re2.Options()
+    options.log_errors = False  # they would quote the pattern, and the text with it
+    try:
+        pattern: _Pattern = re2.compile(rule.matches, options)
+    except re2.error as error:
+        raise PolicyError(f"the rule {rule.name!r} cannot be used: RE2 cannot read its expression") from error
+    return pattern
