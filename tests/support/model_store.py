@@ -1,0 +1,131 @@
+"""A store of shared budgets whose every answer a test decides: lost, late, twice, or never.
+
+    store = ModelStore()
+    run = Run(lease.take(Take("a", 5), to=5, used=0))
+    run.deliver(store)             # the store does what was asked; the step goes on to its next request
+    run.lose(store, strays=True)   # no answer; the request may still arrive, with `store.arrive()`
+"""
+
+from collections.abc import Callable, Coroutine
+from types import coroutine
+from typing import Any
+
+from agenttype_sidecar.budget.shares import Conflict, Entry, Look, StoreUnavailable, Sums, Take
+
+
+@coroutine
+def _asked(work: Callable[[], Any]) -> Any:
+    """Hand the request to whoever drives the step, and wait for the answer."""
+    return (yield work)
+
+
+class ModelStore:
+    """One account, kept as the real store keeps it."""
+
+    reachable = True
+
+    def __init__(self) -> None:
+        self.counter = 0
+        self.entries: dict[str, Entry] = {}
+        self.strays: list[Callable[[], Any]] = []
+        self.operations: set[str] = set()
+        self._revision = 0
+
+    def forget_operations(self) -> None:
+        """Let the time pass after which a repeated addition is not known any more."""
+        self.operations.clear()
+
+    def arrive(self, which: int) -> None:
+        """Let a request arrive that was given up."""
+        work = self.strays.pop(which % len(self.strays))
+        try:
+            work()
+        except Conflict:
+            pass
+
+    async def add(self, _: Any, take: Take) -> int:
+        return await _asked(lambda: self._add(take))
+
+    async def sums(self, _: Any) -> Sums:
+        return await _asked(self._sums)
+
+    async def look(self, _: Any) -> Look:
+        return await _asked(
+            lambda: Look(self._sums(), {name: at for name, at in self.entries.items() if name != "returns"})
+        )
+
+    async def get(self, _: Any, name: str) -> Entry:
+        return await _asked(lambda: self.entries.get(name, Entry()))
+
+    async def put(self, _: Any, name: str, text: bytes, revision: int) -> int:
+        return await _asked(lambda: self._put(name, text, revision))
+
+    def _add(self, take: Take) -> int:
+        if take.operation not in self.operations:
+            self.operations.add(take.operation)
+            self.counter += take.amount
+        return self.counter
+
+    def _sums(self) -> Sums:
+        return Sums(self.counter, self.entries.get("returns", Entry()))
+
+    def _put(self, name: str, text: bytes, revision: int) -> int:
+        if self.entries.get(name, Entry()).revision != revision:
+            raise Conflict
+        self._revision += 1
+        self.entries[name] = Entry(text, self._revision)
+        return self._revision
+
+
+class Run:
+    """One step on its way, halted at its request to the store."""
+
+    def __init__(self, step: Coroutine[Any, Any, Any]) -> None:
+        self._step = step
+        self._request: Callable[[], Any] | None = None
+        self._go_on(lambda: step.send(None))
+
+    @property
+    def is_over(self) -> bool:
+        return self._request is None
+
+    def deliver(self) -> None:
+        """Let the request arrive, and its answer."""
+        try:
+            answer = self._request()
+        except Conflict as conflict:
+            refused = conflict
+            self._go_on(lambda: self._step.throw(refused))
+        else:
+            self._go_on(lambda: self._step.send(answer))
+
+    def deliver_unheard(self) -> None:
+        """Let the request arrive; its answer is lost."""
+        try:
+            self._request()
+        except Conflict:
+            pass
+        self._go_on(lambda: self._step.throw(StoreUnavailable()))
+
+    def lose(self, store: ModelStore) -> None:
+        """Give the request up; it may still arrive."""
+        store.strays.append(self._request)
+        self._go_on(lambda: self._step.throw(StoreUnavailable()))
+
+    def die(self, store: ModelStore) -> None:
+        """End the process; its request may still arrive."""
+        if self._request is not None:
+            store.strays.append(self._request)
+            self._request = None
+            self._step.close()
+
+    def finish(self) -> None:
+        """Let everything arrive until the step is over."""
+        while not self.is_over:
+            self.deliver()
+
+    def _go_on(self, move: Callable[[], Any]) -> None:
+        try:
+            self._request = move()
+        except (StopIteration, Conflict, StoreUnavailable):
+            self._request = None
