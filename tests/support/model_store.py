@@ -1,11 +1,12 @@
 """A store of shared budgets whose every answer a test decides: lost, late, twice, or never.
 
-    store = ModelStore()
-    run = Run(lease.take(Take("a", 5), to=5, used=0))
-    run.deliver(store)             # the store does what was asked; the step goes on to its next request
-    run.lose(store, strays=True)   # no answer; the request may still arrive, with `store.arrive()`
+store = ModelStore()
+run = Run(lease.take(Take("a", 5), to=5, used=0))
+run.deliver()     # the store does what was asked; the step goes on to its next request
+run.lose(store)   # no answer; the request may still arrive, with `store.arrive(0)`
 """
 
+import contextlib
 from collections.abc import Callable, Coroutine
 from types import coroutine
 from typing import Any
@@ -38,10 +39,8 @@ class ModelStore:
     def arrive(self, which: int) -> None:
         """Let a request arrive that was given up."""
         work = self.strays.pop(which % len(self.strays))
-        try:
+        with contextlib.suppress(Conflict):
             work()
-        except Conflict:
-            pass
 
     async def add(self, _: Any, take: Take) -> int:
         return await _asked(lambda: self._add(take))
@@ -101,10 +100,8 @@ class Run:
 
     def deliver_unheard(self) -> None:
         """Let the request arrive; its answer is lost."""
-        try:
+        with contextlib.suppress(Conflict):
             self._request()
-        except Conflict:
-            pass
         self._go_on(lambda: self._step.throw(StoreUnavailable()))
 
     def lose(self, store: ModelStore) -> None:

@@ -1,8 +1,8 @@
-import pytest
+from dataclasses import replace
+
 from agenttype_api.v1alpha1 import Resource, Window
-from agenttype_sidecar.budget import shares
 from agenttype_sidecar.budget.lease import Lease, dissolve
-from agenttype_sidecar.budget.shares import Account, Gift, Record, Returns, Take
+from agenttype_sidecar.budget.shares import Account, Record, Returns, Take
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -59,6 +59,168 @@ class Pod:
         await self.lease.attach(next(self.names))
         await self.lease.see()
         await self.lease.refresh(self.used)
+
+
+def pods(*names):
+    """A store and its pods; names of operations and lives come from one row."""
+    store, numbers = ModelStore(), (f"name-{number}" for number in range(1000))
+    return store, *(Pod(store, name, numbers) for name in names)
+
+
+def does(step):
+    Run(step).finish()
+
+
+def after(step, answers):
+    """A step that has had so many answers and waits for the next."""
+    run = Run(step)
+    for _ in range(answers):
+        run.deliver()
+    return run
+
+
+def out(store):
+    """What is counted as leased."""
+    return store.counter - Returns.from_json(store._sums().returns.text).total
+
+
+def test_what_does_not_fit_goes_back_at_once():
+    store, one, two = pods("one", "two")
+    does(one.took(15, to=15))
+    does(two.took(15, to=15))
+    assert (one.lease.drawn, two.lease.drawn, out(store)) == (15, 5, 20)
+
+
+def test_what_comes_back_after_an_addition_makes_no_room_for_it():
+    store, one, two, three = pods("one", "two", "three")
+    does(one.took(15, to=15))
+    does(two.lease.attach("two's life"))
+    waiting = after(two.took(15, to=15), answers=2)
+    assert store.counter == 30
+    does(three.took(10, to=10))
+    waiting.finish()
+    assert (two.lease.drawn, three.lease.drawn, out(store)) == (5, 0, 20)
+
+
+def test_an_addition_whose_answer_is_lost_grants_nothing_and_goes_back():
+    store, one, two = pods("one", "two")
+    does(one.took(5, to=5))
+    taking = after(one.took(10, to=15), answers=1)
+    taking.deliver_unheard()
+    assert store.counter == 15
+    does(one.refreshed())
+    assert (one.lease.drawn, out(store)) == (5, 5)
+    does(two.took(20, to=20))
+    assert two.lease.drawn == 15
+
+
+def test_an_addition_under_way_goes_back_with_the_record_of_a_process_that_died():
+    store, one = pods("one")
+    does(one.took(5, to=3))
+    taking = after(one.took(10, to=15), answers=1)
+    taking.die(store)
+    does(dissolve(store, ACCOUNT, "one", store.entries["one"].revision))
+    assert out(store) == 3
+    store.arrive(0)
+    assert out(store) == 3
+
+
+def test_a_holder_that_fell_silent_loses_what_it_had_not_drawn_and_keeps_the_rest():
+    store, one = pods("one")
+    does(one.took(10, to=4))
+    does(dissolve(store, ACCOUNT, "one", store.entries["one"].revision))
+    assert (one.lease.drawn, out(store)) == (4, 4)
+    assert Run(one.drew(8)).finish() is None
+    assert one.lease.drawn == 4
+    does(one.took(10, to=8))
+    assert (one.lease.drawn, out(store)) == (8, 14)
+
+
+def test_a_record_that_was_written_since_is_not_ended():
+    store, one = pods("one")
+    does(one.took(10, to=4))
+    seen = store.entries["one"].revision
+    does(one.drew(6))
+    does(dissolve(store, ACCOUNT, "one", seen))
+    assert Record.from_json(store.entries["one"].text).leased == 10
+
+
+def test_what_was_to_be_drawn_may_be_used_only_once_the_store_has_it():
+    store, one = pods("one")
+    does(one.took(10, to=4))
+    drawing = after(one.drew(8), answers=0)
+    assert one.lease.drawn == 4
+    drawing.lose(store)
+    does(dissolve(store, ACCOUNT, "one", store.entries["one"].revision))
+    store.arrive(0)
+    assert (one.lease.drawn, out(store)) == (4, 4)
+
+
+def test_what_is_given_back_may_not_be_used_from_the_moment_it_is_offered():
+    _, one = pods("one")
+    does(one.took(10, to=8))
+    giving = after(one.gave(2, 2), answers=0)
+    assert (one.lease.drawn, one.noted) == (2, 2)
+    giving.finish()
+
+
+def test_a_gift_whose_answer_was_lost_is_counted_once():
+    store, one = pods("one")
+    does(one.took(10, to=8))
+    giving = after(one.gave(2, 2), answers=3)
+    giving.deliver_unheard()
+    assert out(store) == 2
+    does(one.refreshed())
+    assert out(store) == 2
+
+
+def test_a_gift_is_not_counted_again_when_its_life_is_over_and_forgotten():
+    store, one = pods("one")
+    does(one.took(10, to=8))
+    giving = after(one.gave(2, 2), answers=1)
+    does(dissolve(store, ACCOUNT, "one", store.entries["one"].revision))
+    assert out(store) == 2
+    giving.finish()
+    assert out(store) == 2
+
+
+def test_a_lower_amount_that_arrives_late_does_not_undo_what_was_drawn_since():
+    store, one = pods("one")
+    does(one.took(10, to=8))
+    giving = after(one.gave(2, 2), answers=0)
+    giving.lose(store)
+    does(one.refreshed())
+    assert one.lease.drawn == 8
+    store.arrive(0)
+    assert Record.from_json(store.entries["one"].text).drawn == 8
+
+
+def test_a_process_that_begins_again_goes_on_with_its_record():
+    store, one = pods("one")
+    does(one.took(10, to=8))
+    one.start()
+    does(one.drew(9))
+    assert (one.lease.drawn, out(store)) == (9, 10)
+
+
+def test_all_that_is_not_used_goes_back_at_the_end():
+    store, one = pods("one")
+    does(one.took(10, to=8))
+    one.used = 3
+    does(one.ended())
+    assert (one.lease.drawn, out(store), store.entries["one"].text) == (3, 3, b"")
+    assert Returns.from_json(store.entries["returns"].text).counted == {}
+
+
+def test_an_end_that_was_cut_off_is_completed_by_whoever_finds_it():
+    store, one = pods("one")
+    does(one.took(10, to=4))
+    revision = store.entries["one"].revision
+    after(dissolve(store, ACCOUNT, "one", revision), answers=3).die(store)
+    assert out(store) == 10
+    does(dissolve(store, ACCOUNT, "one", store.entries["one"].revision))
+    store.arrive(0)
+    assert out(store) == 4
 
 
 class Pods(RuleBasedStateMachine):
@@ -129,7 +291,7 @@ class Pods(RuleBasedStateMachine):
     @rule(which=PODS, maximum=st.sampled_from([5, 12, 20, 25]))
     def the_limit_changes(self, which, maximum):
         pod = self.pods[which]
-        pod.lease.account = pod.lease.account._replace(max=maximum)
+        pod.lease.account = replace(pod.lease.account, max=maximum)
         self.most = max(self.most, maximum)
 
     @rule(victim=PODS, fate=FATES)

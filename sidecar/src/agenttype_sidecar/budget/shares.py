@@ -6,10 +6,10 @@ Of every account the store keeps three things::
     returns    what came back, and up to which gift of which life that is counted; changed by compare-and-set
     records    one per holder, changed by compare-and-set: leased ≥ drawn ≥ used, and what is under way
 
-`counter - returns` is what is out there. A holder may use what it has drawn, nothing else. Whatever is repeated, lost or
-late either changes nothing (a compare-and-set names the revision that it changes) or adds to the counter once more,
-which makes the limit smaller. Nothing is ever taken from the counter, for that must happen exactly once, and no
-counter can promise it.
+`counter - returns` is what is out there. A holder may use what it has drawn, nothing else. Whatever is repeated, lost
+or late either changes nothing (a compare-and-set names the revision that it changes) or adds to the counter once more,
+which makes the limit smaller. Nothing is ever taken from the counter, for that must happen exactly once, and no counter
+can promise it.
 """
 
 import json
@@ -24,7 +24,8 @@ from agenttype_api.v1alpha1 import Resource, Window
 RETURNS = "returns"
 
 
-class Account(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Account:
     """One shared limit in one window: (`key`, `index`) names it for ever."""
 
     key: str

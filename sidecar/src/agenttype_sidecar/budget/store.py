@@ -1,0 +1,332 @@
+"""The store of shared budgets on NATS JetStream (server 2.12 or newer); the only module that speaks to it.
+
+Every window has two streams, made when they are first needed::
+
+    AT_BUDGET_DAY   at.bud.day.<key>.<index>            counters: each message adds (Nats-Incr), its answer says the sum
+    AT_LEASE_DAY    at.lease.day.<key>.<index>.<name>   entries: each message names the revision that it replaces
+
+Windows that end are forgotten long after, so that a clock that is set back cannot spend one again.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from agenttype_api.v1alpha1 import Window
+
+from agenttype_sidecar.budget.shares import (
+    RETURNS,
+    Account,
+    Conflict,
+    Entry,
+    Look,
+    StoreUnavailable,
+    Sums,
+    Take,
+)
+
+if TYPE_CHECKING:  # imported when a limit is shared: others must not pay for it
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+
+#: Seconds after which a request counts as lost.
+TIMEOUT: Final = 1.0
+#: Seconds for which the server knows an addition that is repeated.
+REMEMBERED: Final = 120
+#: Seconds for which a deleted entry keeps its revision.
+_MARKED: Final = 3600
+#: The answers to an entry whose revision is another.
+_WRONG_REVISION: Final = (10071, 10164)
+_EXISTS: Final = 10058
+_NO_REPLICAS: Final = (10005, 10074)
+_DAY: Final = 86400
+#: How long an ended window is kept, in seconds.
+_KEPT: Final[Mapping[Window, int]] = {
+    Window.MINUTE: _DAY,
+    Window.HOUR: 7 * _DAY,
+    Window.DAY: 40 * _DAY,
+    Window.MONTH: 400 * _DAY,
+}
+_log = logging.getLogger("agenttype.store")
+
+
+class _NoStream(StoreUnavailable):
+    """Nobody keeps this subject, yet or at all."""
+
+
+class NatsStore:
+    """A connection that is made anew for ever, and what is asked over it."""
+
+    def __init__(self, url: str, token: Path | None, failed: Callable[[str], None]) -> None:
+        """Prepare for `url`; `failed` is told the operation that failed.
+
+        Args:
+            url: nats://host:port or tls://host:port.
+            token: a file that is read at every connect; None where the server wants none.
+            failed: called with connect, create, add, get, put or look.
+        """
+        self._url = url
+        self._token = token
+        self._failed = failed
+        self._client: Client | None = None
+        self._lost = 0
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def reachable(self) -> bool:
+        """Whether it is connected and answered last time."""
+        return self._client is not None and self._client.is_connected and not self._lost
+
+    @property
+    def connected(self) -> bool:
+        """Whether it is worth asking."""
+        return self._client is not None and self._client.is_connected
+
+    def open(self) -> None:
+        """Begin to connect, and go on until `close`."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._stay_connected())
+
+    async def close(self) -> None:
+        """Disconnect."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def add(self, account: Account, take: Take) -> int:
+        """See `shares.Store`."""
+        headers = {"Nats-Incr": f"+{take.amount}", "Nats-Msg-Id": take.operation}
+        answer = await self._publish("add", account.window, _counter(account), b"", headers)
+        if "val" in answer:
+            return int(answer["val"])
+        if not answer.get("duplicate"):
+            raise self._unavailable("add", "the stream does not count: the server must be 2.12 or newer")
+        # It was added before, and nobody says what the sum was; a later one is no smaller.
+        found = await self._read("add", _budget_stream(account.window), _counter(account))
+        if found.revision < answer["seq"]:
+            raise self._unavailable("add", "the counter was read from a server that is behind")
+        return _value(found)
+
+    async def sums(self, account: Account) -> Sums:
+        """See `shares.Store`."""
+        counter, returns = await asyncio.gather(
+            self._get(account.window, _budget_stream(account.window), _counter(account)),
+            self.get(account, RETURNS),
+        )
+        return Sums(_value(counter), returns)
+
+    async def look(self, account: Account) -> Look:
+        """See `shares.Store`."""
+        counter = await self._get(account.window, _budget_stream(account.window), _counter(account))
+        entries = await self._read_all(_lease_stream(account.window), _entry(account, "*"))
+        returns = entries.pop(RETURNS, Entry())
+        return Look(Sums(_value(counter), returns), {name: entry for name, entry in entries.items() if entry.text})
+
+    async def get(self, account: Account, name: str) -> Entry:
+        """See `shares.Store`."""
+        return await self._get(account.window, _lease_stream(account.window), _entry(account, name))
+
+    async def put(self, account: Account, name: str, text: bytes, revision: int) -> int:
+        """See `shares.Store`."""
+        headers = {"Nats-Expected-Last-Subject-Sequence": str(revision)}
+        if not text:
+            headers["Nats-TTL"] = str(_MARKED)
+        answer = await self._publish("put", account.window, _entry(account, name), text, headers)
+        return int(answer["seq"])
+
+    async def _publish(
+        self, operation: str, window: Window, subject: str, payload: bytes, headers: dict[str, str]
+    ) -> dict[str, Any]:
+        try:
+            message = await self._request(operation, subject, payload, headers)
+        except _NoStream:
+            await self._create(window)
+            message = await self._request(operation, subject, payload, headers)
+        answer: dict[str, Any] = json.loads(message.data)
+        error = answer.get("error")
+        if error is None:
+            return answer
+        if error.get("err_code") in _WRONG_REVISION:
+            raise Conflict
+        raise self._unavailable(operation, str(error.get("description", "refused")))
+
+    async def _get(self, window: Window, stream: str, subject: str) -> Entry:
+        try:
+            return await self._read("get", stream, subject)
+        except _NoStream:
+            await self._create(window)
+            return await self._read("get", stream, subject)
+
+    async def _read(self, operation: str, stream: str, subject: str) -> Entry:
+        message = await self._request(operation, f"$JS.API.DIRECT.GET.{stream}.{subject}", b"")
+        headers = message.headers or {}
+        status = headers.get("Status")
+        if status == "404":
+            return Entry()
+        if status is not None:
+            raise self._unavailable(operation, f"status {status}")
+        return Entry(message.data, int(headers["Nats-Sequence"]))
+
+    async def _read_all(self, stream: str, subjects: str) -> dict[str, Entry]:
+        """Return the entries under a wildcard by the last part of their subjects."""
+        client = self._connected("look")
+        question = json.dumps({"multi_last": [subjects]}).encode()
+        found: dict[str, Entry] = {}
+        with self._counting("look"):
+            inbox = client.new_inbox()
+            answers = await client.subscribe(inbox)
+            try:
+                await client.publish(f"$JS.API.DIRECT.GET.{stream}", question, reply=inbox)
+                while True:
+                    message = await answers.next_msg(timeout=TIMEOUT)
+                    headers = message.headers or {}
+                    if "Status" in headers:
+                        # 204 ends the row, 404: there is none; 413: too many to tell, so nobody is found silent.
+                        return found
+                    name = headers["Nats-Subject"].rpartition(".")[2]
+                    found[name] = Entry(message.data, int(headers["Nats-Sequence"]))
+            finally:
+                await answers.unsubscribe()
+
+    async def _request(
+        self, operation: str, subject: str, payload: bytes, headers: dict[str, str] | None = None
+    ) -> "Msg":
+        from nats.errors import NoRespondersError  # noqa: PLC0415 — see the top
+
+        client = self._connected(operation)
+        with self._counting(operation):
+            try:
+                return await client.request(subject, payload, timeout=TIMEOUT, headers=headers)
+            except NoRespondersError as error:
+                raise _NoStream from error
+
+    def _connected(self, operation: str) -> "Client":
+        if self._client is None or not self._client.is_connected:
+            self._failed(operation)
+            raise StoreUnavailable("not connected")
+        return self._client
+
+    @contextlib.contextmanager
+    def _counting(self, operation: str) -> Iterator[None]:
+        """Turn what the client raises into ours; know whether the server answers."""
+        from nats.errors import Error  # noqa: PLC0415 — see the top
+
+        try:
+            yield
+        except (Error, OSError, TimeoutError) as error:
+            self._lost += 1
+            raise self._unavailable(operation, str(error) or type(error).__name__) from error
+        self._lost = 0
+
+    def _unavailable(self, operation: str, why: str) -> StoreUnavailable:
+        self._failed(operation)
+        _log.warning("store failed", extra={"fields": {"operation": operation, "error": why}})
+        return StoreUnavailable(why)
+
+    async def _create(self, window: Window) -> None:
+        """Make the window's streams where they are absent; how they are, where somebody else made them, is theirs."""
+        for config in _streams(window):
+            await self._create_stream(config)
+
+    async def _create_stream(self, config: dict[str, Any]) -> None:
+        # Three copies where there are three servers, else one.
+        for replicas in (3, 1):
+            question = json.dumps(config | {"num_replicas": replicas}).encode()
+            message = await self._request("create", f"$JS.API.STREAM.CREATE.{config['name']}", question)
+            error = json.loads(message.data).get("error")
+            if error is None or error.get("err_code") == _EXISTS:
+                return
+            if error.get("err_code") not in _NO_REPLICAS:
+                break
+        raise self._unavailable("create", str(error.get("description", "refused")))
+
+    async def _stay_connected(self) -> None:
+        from nats.aio.client import Client  # noqa: PLC0415 — see the top
+        from nats.errors import Error  # noqa: PLC0415
+
+        while True:
+            closed = asyncio.Event()
+            client = Client()
+
+            async def on_error(error: Exception) -> None:
+                self._failed("connect")
+                _log.info("store connection", extra={"fields": {"error": str(error) or type(error).__name__}})
+
+            async def on_closed(closed: asyncio.Event = closed) -> None:
+                closed.set()
+
+            try:
+                await client.connect(
+                    self._url,
+                    name="agenttype-sidecar",
+                    error_cb=on_error,
+                    closed_cb=on_closed,
+                    allow_reconnect=True,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=0.1,  # type: ignore[arg-type] # it sleeps for as long, fractions too
+                    connect_timeout=2,
+                    ping_interval=2,
+                    max_outstanding_pings=2,
+                    pending_size=0,  # what cannot be sent now must fail now, not be sent later
+                    token=self._read_token if self._token else None,
+                    tls=ssl.create_default_context() if self._url.startswith("tls://") else None,
+                )
+                self._client, self._lost = client, 0
+                await closed.wait()
+            except (Error, OSError, TimeoutError) as error:
+                await on_error(error)
+                await asyncio.sleep(TIMEOUT)
+            finally:
+                self._client = None
+                with contextlib.suppress(Error, OSError, TimeoutError):
+                    await client.close()
+
+    def _read_token(self) -> str:
+        return self._token.read_text().strip() if self._token else ""
+
+
+def _counter(account: Account) -> str:
+    return f"at.bud.{account.window.lower()}.{account.key}.{account.index}"
+
+
+def _entry(account: Account, name: str) -> str:
+    return f"at.lease.{account.window.lower()}.{account.key}.{account.index}.{name}"
+
+
+def _budget_stream(window: Window) -> str:
+    return f"AT_BUDGET_{window.upper()}"
+
+
+def _lease_stream(window: Window) -> str:
+    return f"AT_LEASE_{window.upper()}"
+
+
+def _streams(window: Window) -> tuple[dict[str, Any], ...]:
+    common = {
+        "storage": "file",
+        "retention": "limits",
+        "discard": "old",
+        "max_msgs_per_subject": 1,
+        "allow_direct": True,
+        "max_age": _KEPT.get(window, 0) * 10**9,
+    }
+    return (
+        common
+        | {
+            "name": _budget_stream(window),
+            "subjects": [f"at.bud.{window.lower()}.>"],
+            "allow_msg_counter": True,
+            "duplicate_window": REMEMBERED * 10**9,
+        },
+        common | {"name": _lease_stream(window), "subjects": [f"at.lease.{window.lower()}.>"], "allow_msg_ttl": True},
+    )
+
+
+def _value(entry: Entry) -> int:
+    return int(json.loads(entry.text)["val"]) if entry.text else 0
