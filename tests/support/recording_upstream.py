@@ -50,6 +50,7 @@ class RecordingUpstream:
         noise: Bytes that were none.
         departures: The monotonic time of every moment in which the other side closed a connection.
         scripts: What the next requests are answered with, one each; without one, as an engine would.
+        played: How many answers have been said to their end.
     """
 
     port: int
@@ -57,6 +58,7 @@ class RecordingUpstream:
     noise: list[bytes] = field(default_factory=list)
     departures: list[float] = field(default_factory=list)
     scripts: "deque[Sequence[Step]]" = field(default_factory=deque)
+    played: int = 0
 
     @property
     def url(self) -> str:
@@ -114,7 +116,9 @@ def _serve(connection: socket.socket, upstream: RecordingUpstream, sockets: set[
         while (arrival := _read(stream, upstream)) is not None:
             upstream.arrivals.append(arrival)
             script = upstream.scripts.popleft() if upstream.scripts else [Say(_as_an_engine(arrival))]
-            if not _played(script, connection):
+            ours = _played(script, connection)
+            upstream.played += 1
+            if not ours:
                 break
     upstream.departures.append(time.monotonic())
     sockets.discard(connection)

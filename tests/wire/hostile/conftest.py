@@ -45,10 +45,10 @@ def slow_callers() -> Iterator[SlowCallers]:
     with contextlib.ExitStack() as stack:
         stack.callback(loop.close)
         stack.callback(thread.join)
+        stack.callback(lambda: loop.call_soon_threadsafe(loop.stop))
         upstream = stack.enter_context(recording())
         tools = (api.Tool(name="crm", url=f"{upstream.url}/mcp", allow=("*",)),)
         car = stack.enter_context(sidecar(policy=a_policy(upstream.url, 10**9, tools=tools)))
-        stack.callback(lambda: loop.call_soon_threadsafe(loop.stop))
         callers = SlowCallers(loop, car, upstream)
         stack.callback(callers.cancel)
         callers.begin_not_reading("a caller that never reads")

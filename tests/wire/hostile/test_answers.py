@@ -1,0 +1,129 @@
+"""Upstreams that are broken or lie: the caller is never told that half an answer is whole, nor given another's."""
+
+import json
+
+import process_watch
+import pytest
+from hostile import streams
+from hostile.cases import MARK, post
+from raw_caller import converse
+from recording_upstream import recording
+from scripted_upstream import Say
+from sidecars import a_chat, a_limit, a_policy, eventually, sidecar
+
+QUICK = {"first_byte": 0.6, "idle": 0.6, "warm_up": 0.2}
+STREAM = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
+#: Within which every broken upstream is given up.
+DEADLINE = 4
+
+
+@pytest.fixture(scope="module")
+def upstream():
+    with recording() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def car(upstream):
+    with sidecar(policy=a_policy(upstream.url, 10**15, timeouts=QUICK)) as running:
+        yield running
+
+
+def named(cases):
+    return pytest.mark.parametrize("case", [pytest.param(case, id=case[0]) for case in cases])
+
+
+async def ask(car, upstream, case, **body):
+    """Make one call that is answered by the case's script, and return the answer that came and the call's record."""
+    upstream.answers(case.script)
+    raw = json.dumps(a_chat(max_tokens=40, **body)).encode()
+    heard = await converse(car.data_port, post(b"connection: close", body=raw), within=DEADLINE)
+    assert heard.ended != "open"
+    (answer,) = heard.answers
+    eventually(lambda: car.held() == 0)
+    return answer, car.control("/agenttype/v1/calls").json[-1]
+
+
+def next_call_is_sound(car, upstream):
+    upstream.forget()
+    answer = car.chat()
+    assert (answer.status, answer.json["choices"][0]["message"]["content"]) == (200, "ok")
+    assert MARK not in answer.body
+
+
+@named([*streams.EVENTS, *streams.USAGES])
+async def test_an_odd_stream_passes_byte_for_byte(car, upstream, case):
+    answer, record = await ask(car, upstream, case, **STREAM)
+    assert (answer.status, answer.complete, answer.body) == (200, True, case.body)
+    assert (record["outputTokens"], record["usageSource"]) == case.charged
+    next_call_is_sound(car, upstream)
+
+
+@named(streams.CUTS)
+async def test_a_broken_stream_is_cut_behind_what_was_sound(car, upstream, case):
+    answer, record = await ask(car, upstream, case, stream=True)
+    assert (answer.status, answer.complete) == (200, False)
+    assert case.body in (None, answer.body)
+    assert record["outcome"] == "cut"
+    assert (record["outputTokens"], record["usageSource"]) == case.charged
+    next_call_is_sound(car, upstream)
+
+
+@named(streams.WHOLES)
+async def test_a_broken_answer_passes_whole_or_is_refused_in_our_words(car, upstream, case):
+    answer, record = await ask(car, upstream, case)
+    assert (answer.status, answer.complete) == (case.status, True)
+    assert case.body in (None, answer.body)
+    assert MARK not in b"".join([*answer.fields, *answer.fields.values(), answer.body])
+    assert (record["outputTokens"], record["usageSource"]) == case.charged
+    next_call_is_sound(car, upstream)
+
+
+@named(streams.STOWAWAYS)
+def test_bytes_that_nobody_asked_for_reach_nobody(car, upstream, case):
+    _, script = case
+    played = upstream.played
+    upstream.answers(script)
+    assert car.chat().status == 200
+    eventually(lambda: upstream.played > played)
+    for _ in range(3):
+        next_call_is_sound(car, upstream)
+
+
+LIE = streams.whole(json.dumps({"usage": streams.USAGE | {"completion_tokens": streams.MOST}}).encode())
+
+
+def test_a_lie_that_is_barely_believed_spends_the_budget_and_breaks_nothing(upstream, tmp_path):
+    with sidecar(policy=a_policy(upstream.url, limits=(a_limit(10**9, "OutputTokens"),)), folder=tmp_path) as car:
+        upstream.answers([Say(LIE)])
+        assert [car.chat(max_tokens=4).status for _ in range(2)] == [200, 429]
+        assert car.spent() == streams.MOST
+        assert car.total("agenttype_budget_overspend_total") == 1
+        assert car.end() == 0
+    with sidecar(policy=a_policy(upstream.url, limits=(a_limit(10**9, "OutputTokens"),)), folder=tmp_path) as car:
+        assert car.spent() == streams.MOST
+        assert car.chat(max_tokens=4).status == 429
+        assert "Traceback" not in car.log
+
+
+def test_a_thousand_lies_overflow_no_ledger(upstream, tmp_path):
+    with sidecar(policy=a_policy(upstream.url), folder=tmp_path) as car:
+        upstream.answers(*[[Say(LIE)]] * 1000)
+        assert {car.chat().status for _ in range(1000)} == {200}
+        assert car.end() == 0
+        assert "Traceback" not in car.log
+    with sidecar(policy=a_policy(upstream.url, 10**18), folder=tmp_path) as car:
+        assert car.spent() >= 1000 * streams.MOST
+
+
+def test_after_all_of_it_nothing_is_left_in_the_process(car):
+    eventually(lambda: process_watch.sockets(car.process.pid) <= 6)
+    assert car.control("/agenttype/v1/status").json["runningCalls"] == 0
+    assert car.held() == 0
+    assert process_watch.resident(car.process.pid) < 160 * 2**20
+    assert "Traceback" not in car.log
+
+
+def test_the_corpus_has_no_name_twice():
+    names = [case[0] for case in (*streams.EVENTS, *streams.USAGES, *streams.CUTS)]
+    assert len(set(names)) == len(names)
