@@ -182,7 +182,7 @@ async def test_an_answer_in_an_encoding_that_hides_it_is_not_passed_on():
 
     answer = await streamed([TakeRequest(), Say(head + b"{}")])
 
-    assert answer.status == 502
+    assert answer.json["error"]["data"] == {"code": "tool_unavailable"}
 
 
 def test_the_client_of_these_tests_knows_nothing_of_us():

@@ -26,7 +26,11 @@ from agenttype_sidecar.reports.control_port import ControlPort
 from agenttype_sidecar.reports.health import HealthPort
 from agenttype_sidecar.reports.metrics import Metrics
 from agenttype_sidecar.reports.observations import Life, Observations
-from agenttype_sidecar.tools.gateway import McpGateway
+from agenttype_sidecar.tools.calls import ToolParts
+from agenttype_sidecar.tools.metrics import ToolMetrics
+from agenttype_sidecar.tools.port import ToolPort
+from agenttype_sidecar.tools.run_counts import StoredRunCounts
+from agenttype_sidecar.tools.servers import ToolServers
 
 _QUIET_POLL = 0.05
 
@@ -51,12 +55,14 @@ class Sidecar:
         self.metrics = Metrics()
         self.policies = Policies(options.policy, self.metrics)
         self.ledger = Ledger(options.ledger)
+        self.run_counts = StoredRunCounts(options.ledger)
         self.metrics.orphans.inc(self.ledger.orphans.calls)
         self.activity = Activity(time.monotonic())
         self.client = Client()
         self.observations = Observations(self.policies, self.ledger, self.activity, self.life)
         self.metrics.observe(self.observations.gauges)
-        upstream = Upstream(self.client, Credentials(options.token, options.credentials), self.ledger)
+        self.credentials = Credentials(options.token, options.credentials)
+        upstream = Upstream(self.client, self.credentials, self.ledger)
         self.parts = Parts(
             policies=self.policies,
             ledger=self.ledger,
@@ -68,8 +74,17 @@ class Sidecar:
         )
 
     def tools(self) -> ToolGateway:
-        """Return what answers below `/mcp/`."""
-        return McpGateway(self.client, self.policies, self.metrics, self.activity)
+        """Return what answers at the paths of tools."""
+        return ToolPort(
+            ToolParts(
+                client=self.client,
+                policies=self.policies,
+                servers=ToolServers(self.run_counts, self.credentials),
+                metrics=self.metrics,
+                tool_metrics=ToolMetrics(self.metrics.registry),
+                activity=self.activity,
+            )
+        )
 
     def control_api(self) -> asgi.ASGIApp:
         """Return the control API; called once, when it is first asked for, for its framework is slow to import."""
@@ -103,6 +118,7 @@ class Sidecar:
             await asyncio.gather(*chores, return_exceptions=True)
             await self.client.close()
             self.ledger.close()
+            self.run_counts.close()
 
     def _listeners(self) -> list[Listener]:
         options = self.options

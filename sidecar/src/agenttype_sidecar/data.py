@@ -14,11 +14,11 @@ from agenttype_sidecar.llm.visit import Parts, Visit
 from agenttype_sidecar.reports.metrics import Lane
 
 _JSON: Final = [(b"content-type", b"application/json")]
-_TOOLS: Final = keys.MCP_PATH + "/"
+_TOOLS: Final = (keys.MCP_PATH + "/", keys.TOOLS_PATH + "/")
 
 
 class ToolGateway(Protocol):
-    """What answers below `/mcp/`; it reads the policy in use itself, so that a reload needs no call."""
+    """What answers at the paths of tools; it reads the policy in use itself, so that a reload needs no call."""
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         """Answer one HTTP exchange."""
@@ -43,7 +43,7 @@ class DataPort:
                 await self._list(path, scope, send)
             else:
                 await Visit(self._parts, scope, receive, send).answer(endpoint)
-        elif path.startswith(_TOOLS):
+        elif path == keys.MCP_PATH or path.startswith(_TOOLS):
             await self._tools(scope, receive, send)
         else:
             await self._refuse(UnknownPath("there is nothing at this path"), _protocol(path, scope), send)

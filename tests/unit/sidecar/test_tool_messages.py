@@ -4,7 +4,7 @@ import json
 
 import pytest
 from agenttype_sidecar import globs
-from agenttype_sidecar.tools import messages
+from agenttype_sidecar.tools import messages, protocol
 from agenttype_sidecar.tools.messages import McpRefusal
 
 LOOKUPS = globs.glob(["lookup_*"])
@@ -75,7 +75,7 @@ def test_what_could_be_read_in_two_ways_is_refused(body, named):
 
 
 def test_a_refusal_is_a_json_rpc_error_with_the_callers_id():
-    error = json.loads(McpRefusal(messages.REFUSED, "tool_not_allowed", "not allowed", 7).body())
+    error = json.loads(McpRefusal(protocol.REFUSED, "tool_not_allowed", "not allowed", 7).body())
 
     assert error == {
         "jsonrpc": "2.0",

@@ -44,6 +44,14 @@ class Credentials:
                     return [(b"x-api-key", key)]
                 return [(b"authorization", b"Bearer " + key)]
 
+    def secret(self, file: str) -> bytes:
+        """Return what a file below the credentials folder holds, such as a tool server's token.
+
+        Raises:
+            CredentialUnavailable: The file is missing or empty.
+        """
+        return self._read(self._folder / file)
+
     def _read(self, path: Path) -> bytes:
         now = time.monotonic()
         kept = self._kept.get(path)
@@ -52,8 +60,8 @@ class Credentials:
         try:
             value = path.read_bytes().strip()
         except OSError as error:
-            raise CredentialUnavailable("the credential for the model's backend cannot be read") from error
+            raise CredentialUnavailable("the credential cannot be read") from error
         if not value:
-            raise CredentialUnavailable("the credential for the model's backend is empty")
+            raise CredentialUnavailable("the credential is empty")
         self._kept[path] = _Kept(now + LOOK_SECONDS, value)
         return value

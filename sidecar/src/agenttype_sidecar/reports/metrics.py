@@ -23,7 +23,6 @@ CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 
 _DURATIONS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 _FIRST_TOKENS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-_TOOL_DURATIONS: Final = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +101,6 @@ class Metrics:
         self.reload_errors = Counter(
             "agenttype_policy_reload_errors", "Policy documents that could not be used.", registry=registry
         )
-        self._tool_calls = Counter(
-            "agenttype_tool_calls",
-            "Tool calls of the agent by outcome.",
-            ("server", "tool", "outcome"),
-            registry=registry,
-        )
-        self._tool_seconds = Counter(
-            "agenttype_tool_time_seconds", "Seconds that tool calls took.", ("server", "tool"), registry=registry
-        )
-        self._tool_durations = Histogram(
-            "agenttype_tool_duration_seconds", "Duration of tool calls.", ("server",), buckets=_TOOL_DURATIONS,
-            registry=registry,
-        )  # fmt: skip
         self._refusals = Counter(
             "agenttype_refusals", "Calls to models and tools that policy refused.", ("reason",), registry=registry
         )
@@ -175,12 +161,6 @@ class Metrics:
     def refused(self, reason: str) -> None:
         """Count a call that policy refused, whatever it was for."""
         self._refusals.labels(reason).inc()
-
-    def tool_called(self, server: str, tool: str, outcome: str, seconds: float) -> None:
-        """Count a tool call; `server` and `tool` are names of the policy or `OTHER`."""
-        self._tool_calls.labels(server, tool, outcome).inc()
-        self._tool_seconds.labels(server, tool).inc(seconds)
-        self._tool_durations.labels(server).observe(seconds)
 
 
 class _Gauges(Collector):

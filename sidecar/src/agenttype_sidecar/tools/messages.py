@@ -12,11 +12,9 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from agenttype_sidecar.tools.protocol import INVALID_REQUEST, PARSE_ERROR
+
 _ENCODED: Final = "=?base64?"
-#: JSON-RPC's own codes, and one of the server's range for what policy refuses.
-PARSE_ERROR: Final = -32700
-INVALID_REQUEST: Final = -32600
-REFUSED: Final = -32000
 
 MessageId = str | int | None
 
@@ -60,6 +58,15 @@ def read(body: bytes, named: bytes | None) -> Call:
     Raises:
         McpRefusal: the body is not one unambiguous message, or the header names another tool than the body.
     """
+    return read_call(parsed(body), named)
+
+
+def parsed(body: bytes) -> dict[str, Any]:
+    """Return the one message of a body.
+
+    Raises:
+        McpRefusal: It is none, or can be read in two ways.
+    """
     try:
         # Decoded here, for json.loads would guess at other encodings, and the server behind would guess otherwise.
         message = json.loads(body.decode(), object_pairs_hook=_unambiguous, parse_constant=_no_constant)
@@ -68,6 +75,11 @@ def read(body: bytes, named: bytes | None) -> Call:
     if not isinstance(message, dict):
         raise McpRefusal(INVALID_REQUEST, "invalid_request", "send one JSON-RPC message, not a batch")
     _check_spelling(message, _GOVERNED)
+    return message
+
+
+def read_call(message: dict[str, Any], named: bytes | None) -> Call:
+    """Return what a message asks for; arguments and errors are those of `read`."""
     identity = message.get("id")
     if not isinstance(identity, str | int | None) or isinstance(identity, bool):
         raise McpRefusal(INVALID_REQUEST, "invalid_request", "the id must be a string or a number")

@@ -1,0 +1,89 @@
+"""What MCP's messages travel in: answers of ours, events, and the header fields that any endpoint looks at."""
+
+import json
+import re
+from typing import Any, Final
+
+import orjson
+from agenttype_api import keys
+from agenttype_api.v1alpha1 import OnRefusal
+from agenttype_proxy import asgi
+from agenttype_proxy import headers as fields
+from agenttype_proxy.messages import Headers
+
+from agenttype_sidecar.errors import Refusal
+from agenttype_sidecar.tools import refusals
+from agenttype_sidecar.tools.messages import Call, MessageId
+from agenttype_sidecar.tools.refusals import ToolRefusal
+
+_REASON: Final = keys.HEADER_REASON.encode()
+#: Where a page may come from that calls a sidecar: the agent's own machine (which the specification asks of servers).
+_LOCAL: Final = re.compile(rb"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]+)?", re.IGNORECASE)
+
+
+class ForeignOrigin(ToolRefusal):
+    """A page of another site asks, through somebody's browser."""
+
+    status = 403
+    reason = "foreign_origin"
+
+    def __init__(self) -> None:
+        super().__init__("pages of other sites may not call this agent's tools")
+
+
+def check_origin(incoming: Headers) -> None:
+    """Refuse a request that a page of another site sends.
+
+    Raises:
+        ForeignOrigin: It says so.
+    """
+    if any(_LOCAL.fullmatch(origin) is None for origin in fields.every(incoming, b"origin")):
+        raise ForeignOrigin
+
+
+def is_stream(answered: Headers) -> bool:
+    """Return whether an answer is a stream of events."""
+    kind = fields.get(answered, b"content-type") or b""
+    return kind.split(b";")[0].strip().lower() == b"text/event-stream"
+
+
+def dumped(message: Any) -> bytes:
+    """Return JSON; what the fast writer cannot say (numbers of any size, half surrogate pairs) the slow one can."""
+    try:
+        return orjson.dumps(message)
+    except TypeError:
+        return json.dumps(message, allow_nan=False).encode()
+
+
+def reply(identity: MessageId, result: dict[str, Any]) -> bytes:
+    """Return the answer to a request."""
+    return dumped({"jsonrpc": "2.0", "id": identity, "result": result})
+
+
+def failure(identity: MessageId, error: dict[str, Any]) -> bytes:
+    """Return the error that answers a request."""
+    return dumped({"jsonrpc": "2.0", "id": identity, "error": error})
+
+
+def refused(refusal: Refusal, call: Call, said: OnRefusal) -> bytes:
+    """Return what answers a request that is refused: a call of a tool as its policy wants it said."""
+    if call.tool is not None and said is OnRefusal.RESULT:
+        return reply(call.identity, refusals.tool_result(refusal))
+    return failure(call.identity, refusals.rpc_error(refusal))
+
+
+def headers(refusal: Refusal) -> Headers:
+    """Return the header fields of an answer that refuses."""
+    return [refusals.JSON, (_REASON, refusal.reason.encode())]
+
+
+def event(message: bytes) -> bytes:
+    """Return a message as one event of a stream."""
+    return b"event: message\ndata: " + message + b"\n\n"
+
+
+async def wrong_method(send: asgi.Send, methods: tuple[str, ...]) -> None:
+    """Answer a method that the path does not know."""
+    body = orjson.dumps({"error": {"code": "method_not_allowed", "message": f"use {', '.join(methods)}"}})
+    allow = (b"allow", ", ".join(methods).encode())
+    await asgi.respond(send, 405, [refusals.JSON, allow, (_REASON, b"method_not_allowed")], body)

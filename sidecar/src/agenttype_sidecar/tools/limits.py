@@ -1,0 +1,88 @@
+"""How often a tool server may be called: pure, but for the counts that outlive the process."""
+
+import math
+from collections import deque
+from typing import Protocol
+
+from agenttype_api.policy import ToolLimits
+
+from agenttype_sidecar.tools.refusals import ArgumentsTooLarge, CallsExhausted, TooManyCalls
+
+_MINUTE = 60.0
+
+
+class RunCounts(Protocol):
+    """Calls of each tool server in this run, restarts included."""
+
+    def of(self, server: str) -> int:
+        """Return how many calls have gone out."""
+
+    def add(self, server: str, calls: int) -> None:
+        """Count calls, or take back those that were never sent; the count survives the process before this returns.
+
+        Raises:
+            LedgerUnavailable: It cannot be recorded; nothing was counted.
+        """
+
+
+class Window:
+    """The calls of the last minute: any minute, not the clock's. It remembers one time per call that a minute may have.
+
+    Times are one monotonic clock's, in seconds.
+    """
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque()
+
+    def wait(self, limit: int, now: float) -> int:
+        """Return in how many whole seconds one more call fits, 0 if it does now."""
+        times = self._times
+        while times and now - times[0] >= _MINUTE:
+            times.popleft()
+        if len(times) < limit:
+            return 0
+        return max(1, math.ceil(times[len(times) - limit] + _MINUTE - now))
+
+    def add(self, now: float) -> None:
+        """Note a call."""
+        self._times.append(now)
+
+
+class Allowance:
+    """What one tool server may still be called, and the calls that count against it."""
+
+    def __init__(self, server: str, counts: RunCounts) -> None:
+        self._server = server
+        self._counts = counts
+        self._window = Window()
+
+    def take(self, limits: ToolLimits, size: int, now: float) -> None:
+        """Let a call of so many bytes through and count it.
+
+        Raises:
+            ArgumentsTooLarge: Its message is too large.
+            TooManyCalls: The minute is full.
+            CallsExhausted: The run is.
+            LedgerUnavailable: It cannot be counted.
+        """
+        if limits.argument_bytes is not None and size > limits.argument_bytes:
+            raise ArgumentsTooLarge(limits.argument_bytes)
+        if limits.calls_per_run is not None and self._counts.of(self._server) >= limits.calls_per_run:
+            raise CallsExhausted(limits.calls_per_run)
+        if limits.calls_per_minute is not None:
+            seconds = self._window.wait(limits.calls_per_minute, now)
+            if seconds:
+                raise TooManyCalls(limits.calls_per_minute, seconds)
+        if limits.calls_per_run is not None:
+            self._counts.add(self._server, 1)
+        if limits.calls_per_minute is not None:
+            self._window.add(now)
+
+    def give_back(self, limits: ToolLimits) -> None:
+        """Take back a call of this run that was never sent.
+
+        Raises:
+            LedgerUnavailable: It stays counted.
+        """
+        if limits.calls_per_run is not None:
+            self._counts.add(self._server, -1)

@@ -1,0 +1,26 @@
+"""Which tool path goes where: `/mcp` is all MCP servers in one, `/mcp/<name>` one of them, `/tools/<name>/…` an API."""
+
+from agenttype_api import keys
+from agenttype_proxy import asgi
+
+from agenttype_sidecar.tools.calls import ToolCalls, ToolParts
+from agenttype_sidecar.tools.gateway import McpGateway
+from agenttype_sidecar.tools.http_api import HttpTools
+
+
+class ToolPort:
+    """A bare ASGI app for every path of tools."""
+
+    def __init__(self, parts: ToolParts) -> None:
+        """Serve the tools of the policy that is in use at each call."""
+        calls = ToolCalls(parts)
+        self._one = McpGateway(parts, calls)
+        self._apis = HttpTools(parts, calls)
+
+    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        """Answer one request."""
+        path: str = scope["raw_path"].decode()
+        if path.startswith(keys.TOOLS_PATH + "/"):
+            await self._apis(scope, receive, send)
+        else:
+            await self._one(scope, receive, send)
