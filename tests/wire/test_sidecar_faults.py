@@ -93,7 +93,7 @@ def test_an_engine_that_takes_more_than_it_was_allowed_is_charged_and_reported(v
         assert car.chat(max_tokens=40).status == 200
         assert car.spent() == 5003
         assert car.total("agenttype_budget_overspend_total", 'limit="run"') == 1
-        assert car.chat(max_tokens=40).status == 429
+        assert car.chat(max_tokens=40).status == 402
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422, 429])
@@ -222,7 +222,7 @@ def _kill_amid_calls(car, vllm, seconds):
 
     def work(number):
         if number == 8:
-            eventually(lambda: len(vllm.arrived(CHAT)) > before or car.chat(max_tokens=1).status == 429)
+            eventually(lambda: len(vllm.arrived(CHAT)) > before or car.chat(max_tokens=1).status == 402)
             car.kill_after(seconds)
             return
         while car.process.poll() is None:

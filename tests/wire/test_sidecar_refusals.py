@@ -85,7 +85,7 @@ def test_a_wrong_call_is_refused_in_anthropics_words(routed, vllm, body, status,
     [
         ("GET", "/", 404), ("HEAD", "/api/hello", 404), ("GET", f"/{MARK}", 404),
         ("POST", "/v1/load_lora_adapter", 404),
-        ("POST", "/v1/embeddings", 404), ("GET", "/metrics", 404), ("POST", "/tokenize", 404), ("GET", CHAT, 405),
+        ("POST", "/v1/audio/speech", 404), ("GET", "/metrics", 404), ("POST", "/tokenize", 404), ("GET", CHAT, 405),
         ("DELETE", "/v1/models", 405), ("GET", "/v1/models/..", 404), ("GET", "/mcp/nothing", 404),
     ],
 )  # fmt: skip
@@ -104,7 +104,7 @@ def test_a_spent_budget_refuses_in_both_protocols_and_stops_retries(vllm):
     with sidecar(policy=a_policy(vllm.url, limits=(a_limit(1, "Requests", "calls"),))) as car:
         assert car.chat(max_tokens=2).status == 200
         openai, anthropic = car.chat(max_tokens=2), car.post(MESSAGES, a_chat(max_tokens=2))
-        assert (openai.status, openai.json["error"]["type"]) == (429, "insufficient_quota")
+        assert (openai.status, openai.json["error"]["type"]) == (402, "insufficient_quota")
         assert (anthropic.status, anthropic.json["error"]["type"]) == (402, "billing_error")
         for answer in (openai, anthropic):
             assert answer.headers["x-should-retry"] == "false"
@@ -135,7 +135,7 @@ def test_an_answer_is_clamped_to_what_is_left_and_says_so(vllm):
 def test_a_policy_that_rejects_does_not_clamp(vllm):
     with sidecar(policy=a_policy(vllm.url, 600, on_limit="Reject")) as car:
         assert car.chat("hello", max_tokens=300).status == 200
-        assert car.chat("hello", max_tokens=590).status == 429
+        assert car.chat("hello", max_tokens=590).status == 402
         assert len(vllm.arrived(CHAT)) == 1
 
 
@@ -156,7 +156,7 @@ def test_a_long_prompt_without_a_bound_leaves_its_answer_the_room_that_the_conte
 def test_two_hundred_calls_at_once_against_a_budget_for_fifty_send_exactly_fifty(vllm):
     with sidecar(policy=a_policy(vllm.url, limits=(a_limit(50, "Requests", "calls"),))) as car:
         answers = car.at_once(*[a_chat(max_tokens=4)] * 200)
-        assert (answers.count(200), answers.count(429)) == (50, 150)
+        assert (answers.count(200), answers.count(402)) == (50, 150)
         assert len(vllm.arrived(CHAT)) == 50
         assert (car.spent("calls"), car.held("calls")) == (50, 0)
         assert car.total("agenttype_budget_overspend_total") == 0
@@ -166,7 +166,7 @@ def test_two_hundred_calls_at_once_never_overspend_a_token_budget():
     with simulator(tokens_per_second=200) as vllm, sidecar(policy=a_policy(vllm.url, 2000)) as car:
         answers = car.at_once(*[a_chat(max_tokens=20), a_chat(max_tokens=20, stream=True)] * 100)
         used = vllm.total("vllm:prompt_tokens_total") + vllm.total("vllm:generation_tokens_total")
-        assert set(answers) <= {200, 429}
+        assert set(answers) <= {200, 402, 429}
         assert 0 < used == car.spent() <= 2000
         assert car.total("agenttype_budget_overspend_total") == 0
 

@@ -12,12 +12,18 @@ from agenttype_proxy.client import Client
 from agenttype_proxy.server import Listener, ServerLimits, serve
 
 from agenttype_sidecar import policies as policy_files
+from agenttype_sidecar.backends.authorities import Authorities
 from agenttype_sidecar.backends.credentials import Credentials
+from agenttype_sidecar.backends.sessions import Session
 from agenttype_sidecar.backends.upstream import Upstream
 from agenttype_sidecar.budget import ledger as ledgers
-from agenttype_sidecar.budget.admission import Admission
+from agenttype_sidecar.budget.admission import Admission, Gate
+from agenttype_sidecar.budget.guard import Guard
+from agenttype_sidecar.budget.halt import Halt
 from agenttype_sidecar.budget.ledger import Ledger
+from agenttype_sidecar.budget.table import Table
 from agenttype_sidecar.data import DataPort, ToolGateway
+from agenttype_sidecar.llm.stored import Stored
 from agenttype_sidecar.llm.visit import Parts
 from agenttype_sidecar.options import Options
 from agenttype_sidecar.policies import Policies
@@ -25,7 +31,9 @@ from agenttype_sidecar.reports.activity import Activity
 from agenttype_sidecar.reports.control_port import ControlPort
 from agenttype_sidecar.reports.health import HealthPort
 from agenttype_sidecar.reports.metrics import Metrics
-from agenttype_sidecar.reports.observations import Life, Observations
+from agenttype_sidecar.reports.observations import Life, Observations, Sources
+from agenttype_sidecar.reports.violations import Violations
+from agenttype_sidecar.running import Running
 from agenttype_sidecar.tools.calls import ToolParts
 from agenttype_sidecar.tools.metrics import ToolMetrics
 from agenttype_sidecar.tools.port import ToolPort
@@ -57,20 +65,33 @@ class Sidecar:
         self.ledger = Ledger(options.ledger)
         self.run_counts = StoredRunCounts(options.ledger)
         self.metrics.orphans.inc(self.ledger.orphans.calls)
-        self.activity = Activity(time.monotonic())
+        self.activity = Activity(time.monotonic(), self.ledger.elapsed_ms / 1000, self.ledger.busy_ms / 1000)
+        self.running = Running()
+        table = Table(self.ledger)
+        halt = Halt(self.ledger, self.policies, self.running)
+        gate = Gate(table, halt, self.policies)
+        violations = Violations(self.metrics.registry, halt, self._look)
         self.client = Client()
-        self.observations = Observations(self.policies, self.ledger, self.activity, self.life)
+        self.observations = Observations(
+            Sources(self.policies, table, halt, violations, self.activity, self.life)
+        )
         self.metrics.observe(self.observations.gauges)
+        self.authorities = Authorities(self.client, options.credentials)
         self.credentials = Credentials(options.token, options.credentials)
-        upstream = Upstream(self.client, self.credentials, self.ledger)
+        upstream = Upstream(self.authorities, self.credentials, self.ledger, Session())
+        admission = Admission(gate, upstream, self.metrics)
+        self.guard = Guard(gate, admission, self.running)
         self.parts = Parts(
             policies=self.policies,
             ledger=self.ledger,
             upstream=upstream,
-            admission=Admission(self.ledger, upstream, self.metrics),
+            table=table,
+            admission=admission,
+            running=self.running,
             metrics=self.metrics,
             activity=self.activity,
             observations=self.observations,
+            stored=Stored(),
         )
 
     def tools(self) -> ToolGateway:
@@ -116,6 +137,7 @@ class Sidecar:
             for chore in chores:
                 chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)
+            await self.authorities.close()
             await self.client.close()
             self.ledger.close()
             self.run_counts.close()
@@ -141,11 +163,19 @@ class Sidecar:
         due = time.monotonic() + self.options.drain_seconds
         while self.activity.running and time.monotonic() < due:  # noqa: ASYNC110 — once in a life; calls pay nothing
             await asyncio.sleep(_QUIET_POLL)
+        self.observations.changes.end()
         stop.set()
 
     def _flush(self) -> None:
+        self.ledger.busy_ms = int(self.activity.busy(time.monotonic()) * 1000)
         if not self.ledger.flush():
             self.metrics.ledger_errors.inc()
+        self.guard.look()
+        self._look()
+
+    def _look(self) -> None:
+        """Wake whoever watches the report, where it has changed."""
+        self.observations.policy_report()
 
 
 async def _every(seconds: float, chore: Callable[[], object]) -> None:

@@ -2,15 +2,18 @@ import asyncio
 import json
 
 import pytest
-from agenttype_sidecar.budget.admission import Admission
+from agenttype_sidecar.budget.admission import Admission, Gate
+from agenttype_sidecar.budget.halt import Halt
 from agenttype_sidecar.budget.ledger import Ledger
 from agenttype_sidecar.budget.reservation import NOTHING, Amounts
+from agenttype_sidecar.budget.table import Table
 from agenttype_sidecar.errors import BudgetHeld, BudgetSpent, NeverFits
 from agenttype_sidecar.llm import call as calls
 from agenttype_sidecar.llm import paths
 from agenttype_sidecar.llm.body import Body
 from agenttype_sidecar.policies import Active
 from agenttype_sidecar.reports.metrics import Metrics
+from agenttype_sidecar.running import Running
 from sidecars import a_backend, a_chat, a_limit, a_policy
 
 URL = "http://shared.test"
@@ -36,8 +39,17 @@ def ledger(tmp_path):
     opened.close()
 
 
-def admission(ledger, engine=None, patience=5.0):
-    return Admission(ledger, engine or Engine(), Metrics(), patience)
+class InUse:
+    """A policy that never changes."""
+
+    def __init__(self, active):
+        self.active = active
+
+
+def admission(ledger, engine=None, patience=5.0, active=None):
+    policies = InUse(active or under())
+    gate = Gate(Table(ledger), Halt(ledger, policies, Running()), policies)
+    return Admission(gate, engine or Engine(), Metrics(), patience)
 
 
 def a_call(active, text="hello", **body):

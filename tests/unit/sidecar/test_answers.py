@@ -3,7 +3,7 @@ import json
 import pytest
 from agenttype_api.policy import WireProtocol
 from agenttype_sidecar import errors
-from agenttype_sidecar.llm import answers
+from agenttype_sidecar.llm import answers, paths
 
 OPENAI, ANTHROPIC = WireProtocol.OPENAI, WireProtocol.ANTHROPIC
 SPENT = errors.BudgetSpent("nothing left", "run", 7)
@@ -13,7 +13,14 @@ NEVER = errors.NeverFits("too large", "run")
 @pytest.mark.parametrize(
     ("error", "openai", "anthropic"),
     [
-        (SPENT, (429, "insufficient_quota", "insufficient_quota"), (402, "billing_error")),
+        (SPENT, (402, "insufficient_quota", "insufficient_quota"), (402, "billing_error")),
+        (
+            errors.BudgetSpent("m", "run", 7, status=429),
+            (429, "insufficient_quota", "insufficient_quota"),
+            (402, "billing_error"),
+        ),
+        (errors.UnpricedModel("m"), (403, "invalid_request_error", "unpriced_model"), (403, "permission_error")),
+        (errors.AgentStopped("m"), (403, "permission_error", "agent_stopped"), (403, "permission_error")),
         (NEVER, (400, "invalid_request_error", "request_exceeds_budget"), (400, "invalid_request_error")),
         (errors.MalformedBody("m"), (400, "invalid_request_error", "malformed_body"), (400, "invalid_request_error")),
         (errors.WrongProtocol("m"), (400, "invalid_request_error", "wrong_protocol"), (400, "invalid_request_error")),
@@ -52,3 +59,27 @@ def test_what_may_pass_says_when_to_come_back(error):
     headers = dict(answers.refusal(error, OPENAI)[1])
     assert int(headers[b"retry-after"]) <= 60
     assert b"x-should-retry" not in headers
+
+
+@pytest.mark.parametrize(
+    ("reset", "expected"),
+    [(None, (None, None, b"false")), (3600.0, (b"3600", None, b"false")), (59.2, (b"60", b"60", b"true")),
+     (0.1, (b"1", b"1", b"true"))],
+)  # fmt: skip
+def test_a_spent_budget_says_when_it_starts_anew_and_to_come_back_where_that_is_soon(reset, expected):
+    headers = dict(answers.refusal(errors.BudgetSpent("m", "minute", 0, reset=reset), OPENAI)[1])
+    assert tuple(headers.get(name) for name in (b"x-agenttype-reset", b"retry-after", b"x-should-retry")) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/v1/chat/completions", b'data: {"error":{"message":"gone","type":"insufficient_quota","param":null,'
+         b'"code":"budget_exceeded_mid_stream"}}\n\ndata: [DONE]\n\n'),
+        ("/v1/responses", b'event: error\ndata: {"type":"error","code":"budget_exceeded_mid_stream","message":"gone",'
+         b'"param":null}\n\n'),
+        ("/v1/messages", b'event: error\ndata: {"type":"error","error":{"type":"billing_error","message":"gone"}}\n\n'),
+    ],
+)  # fmt: skip
+def test_a_stream_that_we_end_ends_in_the_words_of_its_protocol(path, expected):
+    assert answers.ending(errors.BudgetSpent("gone", "run", 0), paths.endpoint(path)) == expected

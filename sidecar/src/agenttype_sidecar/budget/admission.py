@@ -5,23 +5,30 @@ return in a moment. It waits for them, though not for ever.
 """
 
 import asyncio
+import math
 from dataclasses import replace
 from typing import Final, NamedTuple, Protocol
 
+from agenttype_api.policy import Limit
+from agenttype_api.v1alpha1 import OnExhausted
+
 from agenttype_sidecar.budget import reservation
 from agenttype_sidecar.budget.book import Hold
-from agenttype_sidecar.budget.ledger import Ledger
-from agenttype_sidecar.budget.reservation import Amounts, Ask, Denial, Grant
-from agenttype_sidecar.errors import BudgetHeld, BudgetSpent, NeverFits, Refusal
+from agenttype_sidecar.budget.halt import Halt
+from agenttype_sidecar.budget.reservation import Amounts, Ask, Denial, Grant, Lines
+from agenttype_sidecar.budget.table import LASTING, Table
+from agenttype_sidecar.errors import BudgetHeld, BudgetSpent, LedgerUnavailable, NeverFits, Refusal
 from agenttype_sidecar.llm import call as calls
 from agenttype_sidecar.llm.call import Call
-from agenttype_sidecar.policies import Active
+from agenttype_sidecar.policies import Active, Policies
 from agenttype_sidecar.reports.metrics import Metrics
 
 #: How long a call waits for others to give back what they hold, in seconds.
 PATIENCE: Final = 30.0
 #: An answer that is cut to fewer tokens than this, only because of what others hold, waits for more.
 COMFORT: Final = 1024
+#: Less time than this is none to a tool: its call is refused rather than cut shorter.
+LEAST_TOOL_MS: Final = 100
 #: A prompt's bound by bytes that takes more than one part in so many of the context is worth counting exactly.
 _COARSE: Final = 4
 
@@ -38,6 +45,14 @@ class Admitted(NamedTuple):
 
     grant: Grant
     hold: Hold
+
+
+class Gate(NamedTuple):
+    """What decides whether anything may go."""
+
+    table: Table
+    halt: Halt
+    policies: Policies
 
 
 class Freed:
@@ -66,14 +81,22 @@ class Freed:
 
 
 class Admission:
-    """Admits calls against the budget."""
+    """Admits calls against the budget.
 
-    def __init__(self, ledger: Ledger, upstream: Counts, metrics: Metrics, patience: float = PATIENCE) -> None:
+    Attributes:
+        freed: Told whenever something was settled.
+    """
+
+    def __init__(self, gate: Gate, upstream: Counts, metrics: Metrics, patience: float = PATIENCE) -> None:
+        """Admit what `gate` has room for; `upstream` counts prompts, `patience` is in seconds."""
+        self.freed = Freed()
         self._patience = patience
-        self._ledger = ledger
+        self._table = gate.table
+        self._halt = gate.halt
+        self._policies = gate.policies
+        self._ledger = gate.table.ledger
         self._upstream = upstream
         self._metrics = metrics
-        self.freed = Freed()
 
     async def admit(self, call: Call, active: Active) -> Admitted:
         """Hold what a call can cost at most.
@@ -82,28 +105,78 @@ class Admission:
             BudgetSpent: It does not fit into what is left.
             BudgetHeld: It would fit, had other calls given back what they hold.
             NeverFits: It does not fit into a whole limit.
+            UnpricedModel: Costs are limited, and nobody said what it costs.
+            AgentStopped: The agent was stopped for good.
         """
+        self._halt.check()
+        if call.is_free:
+            return Admitted(Grant(reservation.NOTHING, None, clamped=False), self._ledger.reserve(reservation.NOTHING))
         ask = _ask(call, active)
-        until = asyncio.get_running_loop().time() + self._patience
         may_count = call.is_ours and active.counts_tokens
-        may_wait = True
+        waiting = self._waiting()
         while True:
-            decision = reservation.decide(active.limits, self._ledger.book.used, ask, active.on_limit)
+            decision = reservation.decide(self._table.lines(active.limits), ask, active.on_limit)
             if may_count and self._counting_helps(call, active, ask, decision):
                 may_count = False
                 exact = await self._upstream.count(call, active)
-                ask = calls.ask(call, exact) or ask
+                ask = _exactly(call, active, exact) or ask
                 continue
             crowded = self._is_crowded(active, ask, decision)
-            if crowded and may_wait:
-                may_wait = await self.freed.wait(until)
+            if crowded and await waiting.more():
+                self._halt.check()
                 continue
             # Nothing was awaited since the decision, so no other call has taken what it found.
             if isinstance(decision, Denial):
-                raise self._refused(decision, crowded=crowded)
+                raise self._refused(decision, active, crowded=crowded, lasting=self._is_over(active, ask))
             if decision.clamped:
                 self._metrics.clamped.inc()
             return Admitted(decision, self._ledger.reserve(decision.amounts))
+
+    async def admit_tool(self, timeout: float) -> Hold:  # noqa: ASYNC109 — what is held, not how long we wait
+        """Hold a tool call of at most so many seconds, and record it: it may go out at once.
+
+        Raises:
+            BudgetSpent: It does not fit into what is left.
+            BudgetHeld: It would fit, had other calls given back what they hold.
+            LedgerUnavailable: It cannot be recorded.
+            AgentStopped: The agent was stopped for good.
+        """
+        self._halt.check()
+        active = self._policies.active
+        longest = max(1, int(timeout * 1000))
+        waiting = self._waiting()
+        while True:
+            lines = self._table.lines(active.limits)
+            decision = reservation.decide_tool(lines, longest, LEAST_TOOL_MS)
+            alone = reservation.decide_tool(_alone(lines), longest, LEAST_TOOL_MS)
+            crowded = isinstance(decision, Denial) and isinstance(alone, Grant)
+            if crowded and await waiting.more():
+                self._halt.check()
+                continue
+            if isinstance(decision, Denial):
+                lasting = isinstance(alone, Denial) and alone.limit.window in LASTING
+                raise self._refused(decision, active, crowded=crowded, lasting=lasting)
+            hold = self._ledger.reserve(decision.amounts)
+            try:
+                self._ledger.dispatch(hold)
+            except LedgerUnavailable:
+                self._ledger.release(hold)
+                raise
+            return hold
+
+    def settle_tool(self, hold: Hold, seconds: float) -> None:
+        """Charge a tool call and the time that it took."""
+        cost = Amounts(tool_calls=1, tool_ms=max(0, math.ceil(seconds * 1000)))
+        if self._ledger.settle(hold, cost):
+            self.freed.tell()
+
+    def release_tool(self, hold: Hold) -> None:
+        """Charge nothing for a tool call of which nothing went out."""
+        if self._ledger.release(hold):
+            self.freed.tell()
+
+    def _waiting(self) -> "_Waiting":
+        return _Waiting(self.freed, asyncio.get_running_loop().time() + self._patience)
 
     def _is_crowded(self, active: Active, ask: Ask, decision: Grant | Denial) -> bool:
         """Return whether the call would fare better once running calls have given back what they hold."""
@@ -112,7 +185,7 @@ class Admission:
                 return False
         elif decision.never:
             return False
-        alone = reservation.decide(active.limits, self._ledger.book.spent, ask, active.on_limit)
+        alone = reservation.decide(_alone(self._table.lines(active.limits)), ask, active.on_limit)
         return isinstance(alone, Grant) and (isinstance(decision, Denial) or alone != decision)
 
     def _counting_helps(self, call: Call, active: Active, ask: Ask, decision: Grant | Denial) -> bool:
@@ -121,15 +194,21 @@ class Admission:
             context = ask.context
             return call.output is None and context is not None and ask.prompt * _COARSE > context
         # An agent that goes on asking with nothing left must not keep the engine busy.
-        best = replace(ask, prompt=1)
-        return isinstance(reservation.decide(active.limits, self._used_by(decision), best, active.on_limit), Grant)
+        lines = self._table.lines(active.limits)
+        unspent = isinstance(decision, Denial) and decision.never
+        lines = tuple(line._replace(spent=0, held=0) for line in lines) if unspent else _alone(lines)
+        return isinstance(reservation.decide(lines, replace(ask, prompt=1), active.on_limit), Grant)
 
-    def _used_by(self, decision: Grant | Denial) -> Amounts:
-        book = self._ledger.book
-        return reservation.NOTHING if isinstance(decision, Denial) and decision.never else book.spent
+    def _is_over(self, active: Active, ask: Ask) -> bool:
+        """Return whether no call of this kind, however small, can go any more in this run."""
+        lines = _alone(self._table.lines(active.limits))
+        least = replace(ask, prompt=1, output=reservation.MIN_OUTPUT, answers=1)
+        decision = reservation.decide(lines, least, active.on_limit)
+        return isinstance(decision, Denial) and decision.limit.window in LASTING
 
-    def _refused(self, denial: Denial, *, crowded: bool) -> Refusal:
-        name, resource = denial.limit.name, denial.limit.resource
+    def _refused(self, denial: Denial, active: Active, *, crowded: bool, lasting: bool) -> Refusal:
+        limit, resource = denial.limit, denial.limit.resource
+        name = limit.name
         if denial.never:
             self._metrics.rejected(name, "never_fits")
             return NeverFits(f"the call needs more {resource} than the whole limit {name!r} of this agent has", name)
@@ -137,16 +216,43 @@ class Admission:
             self._metrics.rejected(name, "held")
             return BudgetHeld(f"running calls of this agent hold what the limit {name!r} has left of {resource}", name)
         self._metrics.rejected(name, "spent")
+        if lasting and active.policy.budget.on_exhausted is OnExhausted.STOP_AGENT:
+            self._halt.stop(f"the limit {name!r} on {resource} is used up")
+        return self.spent(limit, active, denial.remaining)
+
+    def spent(self, limit: Limit, active: Active, remaining: int = 0) -> BudgetSpent:
+        """Return the refusal for a limit that does not hold a call."""
         return BudgetSpent(
-            f"the limit {name!r} of this agent has {denial.remaining} {resource} left, and the call needs more",
-            name,
-            denial.remaining,
+            f"the limit {limit.name!r} of this agent has {remaining} {limit.resource} left, and the call needs more",
+            limit.name,
+            remaining,
+            reset=self._table.resets_in(limit),
+            status=active.policy.budget.refusal_status,
         )
 
 
+class _Waiting:
+    """One call's patience."""
+
+    def __init__(self, freed: Freed, until: float) -> None:
+        self._freed = freed
+        self._until = until
+        self._left = True
+
+    async def more(self) -> bool:
+        """Wait for the next settlement; return False once there is no more patience."""
+        self._left = self._left and await self._freed.wait(self._until)
+        return self._left
+
+
+def _alone(lines: Lines) -> Lines:
+    """Return what there would be if no call were running."""
+    return tuple(line._replace(held=0) for line in lines)
+
+
 def _ask(call: Call, active: Active) -> Ask:
-    """Return what a call wants; refuse one that nothing bounds where tokens are limited."""
-    ask = calls.ask(call)
+    """Return what a call wants; refuse one that nothing bounds where tokens or costs are limited."""
+    ask = _exactly(call, active, None)
     if ask is not None:
         return ask
     if active.counts_tokens:
@@ -155,3 +261,10 @@ def _ask(call: Call, active: Active) -> Ask:
             active.limits[0].name,
         )
     return Ask(0, None)
+
+
+def _exactly(call: Call, active: Active, exact: int | None) -> Ask | None:
+    ask = calls.ask(call, exact)
+    if ask is None or not active.tariff.limits:
+        return ask
+    return replace(ask, rate=active.tariff.rate(call.target, call.asked))

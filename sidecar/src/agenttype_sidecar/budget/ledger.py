@@ -3,34 +3,35 @@
 What must survive a kill is on record before it can matter: a hold is written before the first byte of its call goes
 out. Settlements ride along with the next dispatch, or follow within `FLUSH_SECONDS`; one that is lost is charged in
 full at the next start, so the record errs on the side of having spent more, and within the limits. Reservations are
-never written: at a restart they are gone, which is their release. Settled holds leave only their sum: the file does
-not grow with the number of calls.
+never written: at a restart they are gone, which is their release. Settled holds leave only their sum, and windows that
+are over leave nothing: the file does not grow with the number of calls or the age of the run.
 """
 
 import contextlib
 import logging
-import os
 import sqlite3
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from agenttype_sidecar.budget.book import Book, Hold, State
+from agenttype_sidecar.budget import ledger_file
+from agenttype_sidecar.budget.book import Book, Count, Hold, State
 from agenttype_sidecar.budget.reservation import NOTHING, Amounts
-from agenttype_sidecar.errors import LedgerCorrupt, LedgerUnavailable, StartError
+from agenttype_sidecar.errors import LedgerUnavailable, StartError
 
 FLUSH_SECONDS: Final = 0.05
-FILE: Final = "ledger.db"
+FILE: Final = ledger_file.FILE
 
-_APPLICATION: Final = 0x41_54_4C_47  # "ATLG": tells our file from any other
-_VERSION: Final = 1
-_SCHEMA: Final = """
-CREATE TABLE run (one INTEGER PRIMARY KEY CHECK (one = 1), starts INTEGER NOT NULL,
-                  input INTEGER NOT NULL, output INTEGER NOT NULL, requests INTEGER NOT NULL);
-CREATE TABLE hold (request TEXT NOT NULL, attempt INTEGER NOT NULL,
-                   input INTEGER NOT NULL, output INTEGER NOT NULL, requests INTEGER NOT NULL,
-                   PRIMARY KEY (request, attempt)) WITHOUT ROWID;
-INSERT INTO run VALUES (1, 0, 0, 0, 0);
-"""
+#: How often the run's times are written while nothing else is: what a kill and a clock set back can take at most.
+_TIMES_SECONDS: Final = 5.0
+#: Holds of one life of the process; the lives before have smaller numbers.
+_LIFE_BITS: Final = 40
+_SET_RUN: Final = (
+    "UPDATE run SET input = ?, output = ?, requests = ?, cost = ?, tool_calls = ?, tool_ms = ?, "
+    "minute = ?, elapsed_ms = ?, busy_ms = ?"
+)
+_SET_COUNT: Final = "INSERT OR REPLACE INTO count VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _log = logging.getLogger("agenttype.ledger")
 
 
@@ -41,36 +42,64 @@ class Orphans(NamedTuple):
     amounts: Amounts
 
 
-class Ledger:
-    """Counts and records; not thread-safe, used from one event loop."""
+class Stopped(NamedTuple):
+    """The agent was stopped for good, under the policy of this hash."""
 
-    def __init__(self, folder: Path) -> None:
+    policy: str
+    reason: str
+
+
+class Clock(NamedTuple):
+    """Where the time comes from: Unix seconds, and seconds that never go back."""
+
+    now: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+
+
+class Ledger:
+    """Counts and records; not thread-safe, used from one event loop.
+
+    Attributes:
+        book: What is spent and held.
+        orphans: What the start charged.
+        holder: Names this ledger wherever limits are shared; the same for ever.
+        stopped: Set once the agent must stop for good.
+        busy_ms: Milliseconds in which calls were running, as last written; whoever measures them sets it.
+    """
+
+    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
         """Open or create the ledger of `folder` and charge what a former process left open.
 
         Raises:
             LedgerCorrupt: The file is damaged or not ours.
             StartError: The folder cannot be written, or another process has the ledger.
         """
-        self._path = folder / FILE
-        self._numbers = 0
-        self._closed: list[tuple[str, int]] = []
+        self._clock = clock or Clock()
+        self._closed: list[tuple[int, int]] = []
+        self._changed: set[str] = set()
+        self._drawn: dict[str, int] = {}
+        self._opened = self._wrote = self._clock.monotonic()
+        self.stopped: Stopped | None = None
+        path = folder / FILE
         try:
-            if not self._path.exists():
-                _create(self._path)
-            self._db = _opened(self._path)
-            self._start, self.orphans, spent = self._replay()
+            self._db = ledger_file.opened(path)
+            self._replay()
         except sqlite3.OperationalError as error:
-            raise StartError(f"the ledger {self._path} cannot be opened: {error}") from error
+            raise StartError(f"the ledger {path} cannot be opened: {error}") from error
         except sqlite3.DatabaseError as error:
-            raise _corrupt(self._path, str(error)) from error
+            raise ledger_file.corrupt(path, str(error)) from error
         except OSError as error:
             raise StartError(f"the ledger folder {folder} cannot be used: {error.strerror}") from error
-        self.book = Book(spent)
+
+    # calls
+
+    def turn(self) -> None:
+        """Let the windows begin that have come since the last look."""
+        self._changed.update(self.book.turn(self._clock.now()))
 
     def reserve(self, amounts: Amounts) -> Hold:
         """Keep `amounts` aside for a new call."""
-        self._numbers += 1
-        return self.book.reserve(f"{self._start}-{self._numbers}", amounts)
+        return self.book.reserve(amounts)
 
     def dispatch(self, hold: Hold) -> None:
         """Record that the call is about to go out; when this returns, the record survives the death of the process.
@@ -78,139 +107,184 @@ class Ledger:
         Raises:
             LedgerUnavailable: It cannot be recorded; the hold is still reserved.
         """
-        try:
-            self._write(hold)
-        except sqlite3.Error as error:
-            _log.error("ledger write failed", extra={"fields": {"error": str(error)}})
-            raise LedgerUnavailable("the budget's ledger cannot be written, so nothing may be spent") from error
+        self._record(hold)
         self.book.dispatched(hold)
 
     def recall(self, hold: Hold) -> None:
         """Take a dispatch back, because nothing of the call went out; the hold stays reserved."""
-        self._closed.append((hold.request, hold.attempt))
+        self._closed.append((hold.number, hold.attempt))
         self.book.recalled(hold)
 
     def settle(self, hold: Hold, cost: Amounts) -> bool:
         """Spend `cost`, give back the rest; return False where the hold was settled or released before."""
         was_dispatched = hold.state is State.DISPATCHED
-        if not self.book.close(hold, cost):
+        strangers = self.book.close(hold, cost)
+        if strangers is None:
             return False
+        self._changed.update(strangers)
         if was_dispatched:
-            self._closed.append((hold.request, hold.attempt))
+            self._closed.append((hold.number, hold.attempt))
         return True
 
     def release(self, hold: Hold) -> bool:
         """Give all of a hold back."""
         return self.settle(hold, NOTHING)
 
+    # shares of limits that several pods have together
+
+    def account(self, key: str, index: int) -> Count:
+        """Return the count of a shared limit in the window of this index, which begins when it is first asked for."""
+        count = self.book.counts.get(key)
+        if count is None or count.index < index:
+            self.book.begin(key, index)
+            self._drawn[key] = 0
+            self._changed.add(key)
+            count = self.book.counts[key]
+        return count
+
+    def drawn(self, key: str, index: int) -> int:
+        """Return what this pod may use of a shared limit in the window of this index."""
+        return self._drawn.get(key, 0) if self.account(key, index).index == index else 0
+
+    def draw(self, key: str, index: int, drawn: int) -> None:
+        """Record what this pod may use of a shared limit; when this returns, no death of the process forgets it.
+
+        Raises:
+            LedgerUnavailable: It cannot be recorded; what may be used has not grown.
+        """
+        if self.account(key, index).index != index:
+            return  # of a window that is over
+        before = self._drawn[key]
+        self._drawn[key] = drawn
+        self._changed.add(key)
+        try:
+            self._record(None)
+        except LedgerUnavailable:
+            self._drawn[key] = min(before, drawn)
+            raise
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Drop the counts of limits that are no longer shared."""
+        for key in keys:
+            self.book.forget((key,))
+            self._drawn.pop(key, None)
+            self._changed.add(key)
+
+    # the run
+
+    @property
+    def elapsed_ms(self) -> int:
+        """Milliseconds since the run began, in whichever process; no clock that is set back takes any of it away."""
+        return self._elapsed + int((self._clock.monotonic() - self._opened) * 1000)
+
+    def now(self) -> float:
+        """Return Unix seconds."""
+        return self._clock.now()
+
+    def stop(self, stopped: Stopped) -> None:
+        """Record that the agent must stop for good.
+
+        Raises:
+            LedgerUnavailable: Only this process knows it.
+        """
+        self.stopped = stopped
+        try:
+            self._db.execute("UPDATE run SET stopped_policy = ?, stopped_reason = ?", stopped)
+        except sqlite3.Error as error:
+            raise _unavailable(error) from error
+
+    # writing
+
     @property
     def behind(self) -> bool:
-        """Whether settlements wait to be recorded."""
-        return bool(self._closed)
+        """Whether something waits to be recorded."""
+        return bool(self._closed or self._changed)
 
     def flush(self) -> bool:
-        """Record the waiting settlements; return False where that failed and they still wait."""
-        if self._closed:
+        """Record what waits; return False where that failed and it still waits."""
+        if self.behind or self._clock.monotonic() - self._wrote > _TIMES_SECONDS:
             try:
-                self._write(None)
-            except sqlite3.Error as error:
-                _log.error("ledger write failed", extra={"fields": {"error": str(error)}})
+                self._record(None)
+            except LedgerUnavailable:
                 return False
         return True
 
     def close(self) -> None:
-        """Record what waits and close the file."""
-        self.flush()
+        """Record everything and close the file."""
+        with contextlib.suppress(LedgerUnavailable):
+            self._record(None)
         self._db.close()
 
+    def _record(self, hold: Hold | None) -> None:
+        try:
+            self._write(hold)
+        except sqlite3.Error as error:
+            raise _unavailable(error) from error
+
     def _write(self, hold: Hold | None) -> None:
-        """Record, in one transaction, the waiting settlements and perhaps a dispatch."""
+        """Record, in one transaction, the waiting settlements and counts, and perhaps a dispatch."""
         execute = self._db.execute
         execute("BEGIN IMMEDIATE")
         try:
             if self._closed:
-                self._db.executemany("DELETE FROM hold WHERE request = ? AND attempt = ?", self._closed)
-                execute("UPDATE run SET input = ?, output = ?, requests = ?", self.book.spent[:3])
+                self._db.executemany("DELETE FROM hold WHERE number = ? AND attempt = ?", self._closed)
+            if self._changed:
+                self._write_counts()
+            if self.behind or hold is None:
+                execute(_SET_RUN, (*self.book.spent, self.book.minute, self.elapsed_ms, self.busy_ms))
             if hold is not None:
-                execute("INSERT INTO hold VALUES (?, ?, ?, ?, ?)", (hold.request, hold.attempt, *hold.amounts[:3]))
+                execute("INSERT INTO hold VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (hold.number, hold.attempt, *hold.amounts))
             execute("COMMIT")
         except sqlite3.Error:
             with contextlib.suppress(sqlite3.Error):  # SQLite has rolled back by itself where the disk is full
                 execute("ROLLBACK")
             raise
         self._closed.clear()
+        self._changed.clear()
+        self._wrote = self._clock.monotonic()
 
-    def _replay(self) -> tuple[int, Orphans, Amounts]:
+    def _write_counts(self) -> None:
+        for key in sorted(self._changed):
+            count = self.book.counts.get(key)
+            if count is None:
+                self._db.execute("DELETE FROM count WHERE key = ?", (key,))
+            else:
+                row = (key, count.index, count.since, *count.spent, self._drawn.get(key, 0))
+                self._db.execute(_SET_COUNT, row)
+
+    def _replay(self) -> None:
+        """Read everything, charge what is open, and note that another life begins."""
         execute = self._db.execute
         execute("BEGIN IMMEDIATE")
-        starts, *spent = execute("SELECT starts, input, output, requests FROM run").fetchone()
-        calls, *open_amounts = execute(
-            "SELECT count(*), coalesce(sum(input), 0), coalesce(sum(output), 0), coalesce(sum(requests), 0) FROM hold"
-        ).fetchone()
-        orphans = Orphans(calls, Amounts(*open_amounts))
-        total = Amounts(*spent).plus(orphans.amounts)
+        run = execute("SELECT * FROM run").fetchone()
+        now_ms = int(self._clock.now() * 1000)
+        starts, began = run["starts"] + 1, run["began_ms"] or now_ms
+        self.holder, self.busy_ms = str(run["holder"]), int(run["busy_ms"])
+        self._elapsed = max(int(run["elapsed_ms"]), now_ms - began)
+        if run["stopped_policy"]:
+            self.stopped = Stopped(run["stopped_policy"], run["stopped_reason"])
+        book = self.book = Book(_sums(run), starts << _LIFE_BITS, run["minute"])
+        for row in execute("SELECT * FROM count"):
+            book.restored(row["key"], Count(row["place"], row["since"], _sums(row)))
+            self._drawn[row["key"]] = row["drawn"]
+        before, holds = book.spent, execute("SELECT * FROM hold").fetchall()
+        for row in holds:
+            book.orphaned(row["number"], _sums(row))
+        self.orphans = Orphans(len(holds), book.spent.minus(before))
+        self._changed.update(book.counts)
+        self.turn()
         execute("DELETE FROM hold")
-        execute("UPDATE run SET starts = ?, input = ?, output = ?, requests = ?", (starts + 1, *total[:3]))
+        self._write_counts()
+        execute("UPDATE run SET starts = ?, began_ms = ?", (starts, began))
+        execute(_SET_RUN, (*book.spent, book.minute, self.elapsed_ms, self.busy_ms))
         execute("COMMIT")
-        return starts + 1, orphans, total
+        self._changed.clear()
 
 
-def _create(path: Path) -> None:
-    """Make a new ledger aside and put it in place whole, so that an empty or half file always means damage."""
-    if path.with_name(f"{path.name}-wal").exists():
-        raise _corrupt(path, "its write-ahead log is there, the file is not")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.new")
-    aside.unlink(missing_ok=True)
-    db = sqlite3.connect(aside, isolation_level=None)
-    try:
-        db.execute(f"PRAGMA application_id = {_APPLICATION}")
-        db.execute(f"PRAGMA user_version = {_VERSION}")
-        db.executescript(_SCHEMA)
-    finally:
-        db.close()
-    with contextlib.suppress(FileExistsError):
-        path.hardlink_to(aside)  # not a rename: of two processes that start at once, one must lose
-    aside.unlink()
-    _sync(path.parent)
+def _sums(row: sqlite3.Row) -> Amounts:
+    return Amounts(*(row[name] for name in Amounts._fields))
 
 
-def _sync(folder: Path) -> None:
-    """Make the folder's entries survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, timeout=0)
-    try:
-        # Exclusive: a second writer is an error, and SQLite needs no shared memory beside the file.
-        db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        _check(db, path)
-        db.execute("PRAGMA journal_mode = WAL")
-        # Survives the death of the process; the last moments before a power cut may be lost.
-        db.execute("PRAGMA synchronous = NORMAL")
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _check(db: sqlite3.Connection, path: Path) -> None:
-    if db.execute("PRAGMA application_id").fetchone() != (_APPLICATION,):
-        raise _corrupt(path, "it is not a ledger of ours")
-    if db.execute("PRAGMA user_version").fetchone() != (_VERSION,):
-        raise StartError(f"the ledger {path} was written by another version of the sidecar")
-    findings = db.execute("PRAGMA integrity_check(1)").fetchone()
-    if findings != ("ok",) or db.execute("SELECT count(*) FROM run").fetchone() != (1,):
-        raise _corrupt(path, "its integrity check failed")
-
-
-def _corrupt(path: Path, why: str) -> LedgerCorrupt:
-    return LedgerCorrupt(
-        f"the ledger {path} is damaged: {why}. Starting without it would forget what this run has spent; "
-        "delete the pod to begin a new run"
-    )
+def _unavailable(error: sqlite3.Error) -> LedgerUnavailable:
+    _log.error("ledger write failed", extra={"fields": {"error": str(error)}})
+    return LedgerUnavailable("the budget's ledger cannot be written, so nothing may be spent")

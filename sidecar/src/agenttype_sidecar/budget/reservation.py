@@ -1,7 +1,10 @@
 """What a call may cost at most, whether that fits, and how much of it is left to the answer. Pure: no clock, no I/O.
 
-Every limit counts a resource of `Amounts`. A call is admitted with an upper bound of what it can cost and keeps that
-much aside until the true cost is known, so `spent + held ≤ limit` holds at every moment, however many calls run.
+Every limit counts a resource. A call is admitted with an upper bound of what it can cost and keeps that much aside
+until the true cost is known, so `spent + held ≤ limit` holds at every moment, however many calls run.
+
+The bound of a prompt is its bytes, or what the engine counts. What former prompts of a model took is no bound, for the
+next one may be written differently: it is used nowhere here.
 """
 
 from collections.abc import Iterable
@@ -10,6 +13,9 @@ from typing import Final, NamedTuple
 
 from agenttype_api.policy import Limit
 from agenttype_api.v1alpha1 import OnLimit, Resource
+
+from agenttype_sidecar.budget import prices
+from agenttype_sidecar.budget.prices import Rate
 
 #: Fewer tokens than this are no answer: a call is refused rather than clamped below it.
 MIN_OUTPUT: Final = 16
@@ -74,12 +80,19 @@ class Ask:
         output: Tokens that one answer may have, as the caller wrote it; None where it did not.
         answers: How many answers it asks for (n, best_of, several prompts).
         context: Tokens that prompt and one answer can have together; None where nobody told.
+        rate: The most that its tokens can cost.
     """
 
     prompt: int
     output: int | None
     answers: int = 1
     context: int | None = None
+    rate: Rate = prices.FREE
+
+    def amounts(self, output: int) -> Amounts:
+        """Return what the call takes at most where each answer has so many tokens."""
+        written = output * self.answers
+        return Amounts(self.prompt, written, 1, self.rate.of(self.prompt, written))
 
 
 class Grant(NamedTuple):
@@ -99,16 +112,37 @@ class Denial(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One row of the budget table."""
+    """One row of the budget table, in units of the limit's resource; of a shared limit, this pod's part of it.
+
+    Attributes:
+        limit: The limit.
+        spent: What is spent in its window.
+        held: What running calls keep aside.
+        drawn: Of a shared limit, all that this pod may use; None for a limit of its own.
+    """
 
     limit: Limit
     spent: int
     held: int
+    drawn: int | None = None
+
+    @property
+    def allowed(self) -> int:
+        """What this pod may have spent in all."""
+        return self.limit.max if self.drawn is None else self.drawn
+
+    @property
+    def room(self) -> int:
+        """What a new call can have; below zero where a limit was lowered below what is spent."""
+        return self.allowed - self.spent - self.held
 
     @property
     def remaining(self) -> int:
-        """What a new call can have; never below zero, though a limit can be lowered below what is spent."""
-        return max(0, self.limit.max - self.spent - self.held)
+        """What a new call can have, at least nothing."""
+        return max(0, self.room)
+
+
+Lines = tuple[Line, ...]
 
 
 def prompt_bound(size: int, context: int | None, prompts: int = 1, *, tools: bool = False) -> int:
@@ -126,31 +160,42 @@ def counts_tokens(limits: Iterable[Limit]) -> bool:
     return any(limit.resource in _OF_TOKENS for limit in limits)
 
 
-def decide(limits: tuple[Limit, ...], used: Amounts, ask: Ask, on_limit: OnLimit) -> Grant | Denial:
+def decide(lines: Lines, ask: Ask, on_limit: OnLimit) -> Grant | Denial:
     """Decide on a call: what to hold and how long its answer may be, or which limit denies it.
 
     Args:
-        limits: the limits of the policy.
-        used: what is spent and held.
+        lines: the limits of the policy, and what is spent and held of each.
         ask: what the call wants.
         on_limit: whether an answer may be shortened to what is left.
     """
-    if not counts_tokens(limits):
+    if not counts_tokens(line.limit for line in lines):
         amounts = Amounts(requests=1)
-        tightest = _tightest(limits, used, amounts)
-        return Grant(amounts, None, clamped=False) if tightest is None else _denied(limits, used, amounts, tightest)
+        short = _shortest(lines, amounts)
+        return Grant(amounts, None, clamped=False) if short is None else _denied(lines, amounts, short)
     wanted = _wanted(ask)
-    whole = Amounts(ask.prompt, wanted * ask.answers, 1)
-    tightest = _tightest(limits, used, whole)
-    if tightest is None:
+    whole = ask.amounts(wanted)
+    short = _shortest(lines, whole)
+    if short is None:
         return Grant(whole, ask.output if ask.output is not None else wanted, clamped=False)
     least = min(MIN_OUTPUT, wanted) if on_limit is OnLimit.CLAMP else wanted
-    output = _affordable(limits, used, ask)
-    needed = Amounts(ask.prompt, least * ask.answers, 1)
-    if on_limit is OnLimit.REJECT or output < least or _tightest(limits, used, needed):
-        return _denied(limits, used, needed, _tightest(limits, used, needed) or tightest)
+    needed = ask.amounts(least)
+    output = _affordable(lines, ask)
+    still = _shortest(lines, needed)
+    if on_limit is OnLimit.REJECT or output < least or still is not None:
+        return _denied(lines, needed, still or short)
     output = min(output, wanted)
-    return Grant(Amounts(ask.prompt, output * ask.answers, 1), output, clamped=True)
+    return Grant(ask.amounts(output), output, clamped=True)
+
+
+def decide_tool(lines: Lines, milliseconds: int, least: int) -> Grant | Denial:
+    """Decide on a tool call that may take so long, or at least so long where less is left."""
+    wanted = Amounts(tool_calls=1, tool_ms=milliseconds)
+    if _shortest(lines, wanted) is None:
+        return Grant(wanted, None, clamped=False)
+    left = min((line.room for line in lines if line.limit.resource is Resource.TOOL_TIME), default=milliseconds)
+    needed = wanted._replace(tool_ms=max(min(least, milliseconds), min(left, milliseconds)))
+    short = _shortest(lines, needed)
+    return Grant(needed, None, clamped=True) if short is None else _denied(lines, needed, short)
 
 
 def _wanted(ask: Ask) -> int:
@@ -162,30 +207,42 @@ def _wanted(ask: Ask) -> int:
     return max(MIN_OUTPUT, ask.context - ask.prompt)
 
 
-def _affordable(limits: tuple[Limit, ...], used: Amounts, ask: Ask) -> int:
+def _affordable(lines: Lines, ask: Ask) -> int:
     """Output tokens per answer for which every limit has room."""
     rooms = []
-    for limit in limits:
-        room = limit.max - used.of(limit.resource)
-        if limit.resource is Resource.TOKENS:
-            rooms.append((room - ask.prompt) // ask.answers)
-        elif limit.resource is Resource.OUTPUT_TOKENS:
-            rooms.append(room // ask.answers)
-    return min(rooms, default=_wanted(ask))
+    for line in lines:
+        resource = line.limit.resource
+        if resource is Resource.TOKENS:
+            rooms.append(line.room - ask.prompt)
+        elif resource is Resource.OUTPUT_TOKENS:
+            rooms.append(line.room)
+        elif resource is Resource.COST:
+            paid = ask.rate.affords(line.room, ask.prompt)
+            if paid is not None:
+                rooms.append(paid)
+    return min(rooms) // ask.answers if rooms else _wanted(ask)
 
 
-def _tightest(limits: tuple[Limit, ...], used: Amounts, amounts: Amounts) -> Limit | None:
-    """Return the limit that misses most for these amounts, None when all hold them."""
+def _need(resource: Resource, amounts: Amounts) -> int:
+    """Return what a call needs of a resource; of the run's time, any at all."""
+    return 1 if resource is Resource.WALL_CLOCK else amounts.of(resource)
+
+
+def _shortest(lines: Lines, amounts: Amounts) -> Line | None:
+    """Return the line that misses most for these amounts, None when all hold them."""
     short = None
     most = 0
-    for limit in limits:
-        missing = used.of(limit.resource) + amounts.of(limit.resource) - limit.max
-        if missing > most:
-            short, most = limit, missing
+    for line in lines:
+        need = _need(line.limit.resource, amounts)
+        missing = need - line.room
+        if need and missing > most:
+            short, most = line, missing
     return short
 
 
-def _denied(limits: tuple[Limit, ...], used: Amounts, needed: Amounts, tightest: Limit) -> Denial:
-    never = _tightest(limits, NOTHING, needed)
-    limit = never or tightest
-    return Denial(limit, max(0, limit.max - used.of(limit.resource)), never=never is not None)
+def _denied(lines: Lines, needed: Amounts, short: Line) -> Denial:
+    whole = tuple(Line(line.limit, 0, 0) for line in lines)
+    never = _shortest(whole, needed)
+    if never is None:
+        return Denial(short.limit, short.remaining, never=False)
+    return Denial(never.limit, next(line.remaining for line in lines if line.limit is never.limit), never=True)

@@ -1,26 +1,32 @@
 """Our own answers, each in the protocol that the caller speaks."""
 
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from agenttype_api import keys
 from agenttype_api.policy import WireProtocol
 from agenttype_proxy.messages import Headers
 
-from agenttype_sidecar.errors import BudgetHeld, BudgetSpent, NeverFits, Refusal
+from agenttype_sidecar.errors import BudgetHeld, BudgetSpent, NeverFits, RateLimited, Refusal, RuleViolated
+from agenttype_sidecar.llm.paths import Endpoint, Operation
 
 _JSON: Final = (b"content-type", b"application/json")
 _NO_RETRY: Final = (keys.HEADER_SHOULD_RETRY.encode(), b"false")
+_RETRY: Final = (keys.HEADER_SHOULD_RETRY.encode(), b"true")
 _REASON: Final = keys.HEADER_REASON.encode()
 _LIMIT: Final = keys.HEADER_LIMIT.encode()
+_RULE: Final = keys.HEADER_RULE.encode()
 _REMAINING: Final = keys.HEADER_REMAINING.encode()
+_RESET: Final = keys.HEADER_RESET.encode()
+_CUT_CODE: Final = "budget_exceeded_mid_stream"
 
 
 def refusal(error: Refusal, protocol: WireProtocol) -> tuple[int, Headers, bytes]:
     """Return status, headers and body.
 
     A refusal that no repetition can change says `x-should-retry: false`, which the SDKs obey before anything else;
-    it carries no Retry-After, which one of them would sleep through, however long.
+    it carries no Retry-After, which one of them would sleep through, however long. A budget that starts anew in a
+    moment says when.
     """
     headers = [_JSON, (_REASON, error.reason.encode())]
     if error.retry_after is None:
@@ -29,17 +35,35 @@ def refusal(error: Refusal, protocol: WireProtocol) -> tuple[int, Headers, bytes
         headers.append((b"retry-after", b"%d" % error.retry_after))
     if isinstance(error, BudgetSpent):
         headers += ((_LIMIT, error.limit.encode()), (_REMAINING, b"%d" % error.remaining))
+        if error.reset is not None:
+            headers.append((_RESET, b"%d" % error.reset))
+        if error.retry_after is not None:
+            headers.append(_RETRY)  # of its own accord no SDK comes back after this status
     elif isinstance(error, NeverFits | BudgetHeld):
         headers.append((_LIMIT, error.limit.encode()))
-    openai_kind, anthropic_kind = error.kinds
+    elif isinstance(error, RuleViolated):
+        headers.append((_RULE, error.rule.encode()))
+    elif isinstance(error, RateLimited):
+        headers.append((b"retry-after-ms", b"%d" % error.milliseconds))
     if protocol is WireProtocol.ANTHROPIC:
-        status = error.anthropic_status or error.status
-        body = {"type": "error", "error": {"type": anthropic_kind, "message": error.message}}
-        return status, headers, orjson.dumps(body)
-    fault = {
-        "message": error.message,
-        "type": openai_kind,
-        "param": error.parameter,
-        "code": error.reason,
-    }
-    return error.status, headers, orjson.dumps({"error": fault})
+        return error.anthropic_status or error.status, headers, orjson.dumps(_anthropic(error))
+    return error.status, headers, orjson.dumps({"error": _openai(error, error.reason)})
+
+
+def ending(error: Refusal, endpoint: Endpoint) -> bytes:
+    """Return the last events of a stream that we end: an error in its protocol, and the protocol's end."""
+    if endpoint.protocol is WireProtocol.ANTHROPIC:
+        return b"event: error\ndata: " + orjson.dumps(_anthropic(error)) + b"\n\n"
+    code = _CUT_CODE if isinstance(error, BudgetSpent) else error.reason
+    if endpoint.operation is Operation.RESPONSES:
+        content = {"type": "error", "code": code, "message": error.message, "param": None}
+        return b"event: error\ndata: " + orjson.dumps(content) + b"\n\n"
+    return b"data: " + orjson.dumps({"error": _openai(error, code)}) + b"\n\ndata: [DONE]\n\n"
+
+
+def _anthropic(error: Refusal) -> dict[str, Any]:
+    return {"type": "error", "error": {"type": error.kinds[1], "message": error.message}}
+
+
+def _openai(error: Refusal, code: str) -> dict[str, Any]:
+    return {"message": error.message, "type": error.kinds[0], "param": error.parameter, "code": code}

@@ -7,25 +7,29 @@ from agenttype_api.policy import WireProtocol
 from agenttype_proxy import headers as fields
 from agenttype_proxy.response import Response
 
-from agenttype_sidecar.budget import reservation
+from agenttype_sidecar.budget import prices, reservation
 from agenttype_sidecar.budget.admission import Admission
 from agenttype_sidecar.budget.book import Hold, State
 from agenttype_sidecar.budget.ledger import Ledger
+from agenttype_sidecar.budget.prices import Tokens
+from agenttype_sidecar.budget.reservation import Amounts
+from agenttype_sidecar.budget.table import Table
 from agenttype_sidecar.llm import usage
 from agenttype_sidecar.llm.call import Call
 from agenttype_sidecar.llm.usage import Cost, Meter, Source, Usage
 from agenttype_sidecar.policies import Active
 from agenttype_sidecar.reports.metrics import Lane, Metrics
-from agenttype_sidecar.reports.observations import lines
 
 _REASON: Final = keys.HEADER_REASON.encode()
 _SERVER_ERROR: Final = 500
+_FREE: Final = Cost(reservation.NOTHING, Source.PROVIDER)
 
 
 class Books(NamedTuple):
     """Where a charge is written down."""
 
     ledger: Ledger
+    table: Table
     admission: Admission
     metrics: Metrics
 
@@ -57,9 +61,10 @@ class Settlement:
         """Charge the prompt where the engine broke while it worked; nothing where the call was turned down."""
         turned_down = response.status < _SERVER_ERROR or fields.get(response.headers, _REASON) is not None
         if turned_down:
-            self._known = Cost(reservation.NOTHING, Source.PROVIDER)
+            self._known = _FREE
         else:
-            self._known = Cost(self.hold.amounts._replace(output=0), Source.RESERVED)
+            held = self.hold.amounts
+            self._known = Cost(self._priced(held._replace(output=0), Usage()), Source.RESERVED)
 
     def settle(self, lane: Lane) -> None:
         """Charge what is known, else what was held; give back what was never sent."""
@@ -70,13 +75,13 @@ class Settlement:
             books.ledger.release(hold)
             books.admission.freed.tell()
             return
-        cost = self._known or self._of_stream()
+        cost = _FREE if self.call.is_free else self._known or self._of_stream()
         if books.ledger.settle(hold, cost.amounts):
             self.cost = cost
             books.admission.freed.tell()
             books.metrics.charged(lane, cost)
-            if cost.amounts.input > hold.amounts.input or cost.amounts.output > hold.amounts.output:
-                books.metrics.overspent(lines(self._active.limits, books.ledger))
+            if any(map(int.__gt__, cost.amounts, hold.amounts)):
+                self._check(cost.amounts)
 
     def _of_stream(self) -> Cost:
         meter = self.meter
@@ -86,7 +91,26 @@ class Settlement:
 
     def _know(self, reported: Usage, *, final: bool, pieces: int = 0) -> Cost:
         if self._active.counts_tokens:
-            self._known = usage.cost(reported, self.hold.amounts, final=final)
+            cost = usage.cost(reported, self.hold.amounts, final=final)
         else:
-            self._known = usage.estimate(reported, self.call.body.size, pieces, final=final)
+            cost = usage.estimate(reported, self.call.body.size, pieces, final=final)
+        self._known = cost._replace(amounts=self._priced(cost.amounts, reported))
         return self._known
+
+    def _priced(self, amounts: Amounts, reported: Usage) -> Amounts:
+        """Return the amounts with what they cost at the prices of what answered."""
+        price = self._active.tariff.price(self.call.target, self.call.asked)
+        if price is None:
+            return amounts._replace(cost=0)
+        if reported.input is None:  # nobody knows how much of it came from a cache
+            return amounts._replace(cost=prices.highest((price,)).of(amounts.input, amounts.output))
+        tokens = Tokens(amounts.input, amounts.output, reported.cached_input or 0, reported.cache_write or 0)
+        return amounts._replace(cost=prices.cost(price, tokens))
+
+    def _check(self, cost: Amounts) -> None:
+        """Count the limits that a charge beyond what was held has left exceeded."""
+        held = self.hold.amounts
+        for line in self._books.table.lines(self._active.limits):
+            resource = line.limit.resource
+            if cost.of(resource) > held.of(resource) and line.spent > line.allowed:
+                self._books.metrics.overspent(line.limit.name)

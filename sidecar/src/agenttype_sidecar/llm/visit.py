@@ -3,22 +3,23 @@
 admit → rewrite → forward → meter → settle → note. What passes to the caller is `relay`'s, what it costs `settlement`'s.
 """
 
+import asyncio
+import math
 import time
 from dataclasses import dataclass
 from typing import Final
 
 from agenttype_api import keys
-from agenttype_api.policy import WireProtocol
 from agenttype_proxy import asgi, errors
 from agenttype_proxy import headers as fields
 from agenttype_proxy.messages import Headers
 from agenttype_proxy.response import Response
 
 from agenttype_sidecar.backends.upstream import Upstream, request
-from agenttype_sidecar.budget import reservation
 from agenttype_sidecar.budget.admission import Admission
 from agenttype_sidecar.budget.ledger import Ledger
-from agenttype_sidecar.budget.reservation import Grant
+from agenttype_sidecar.budget.reservation import Grant, Line, Lines
+from agenttype_sidecar.budget.table import Table
 from agenttype_sidecar.errors import (
     BodyTimedOut,
     BodyTooLarge,
@@ -27,24 +28,29 @@ from agenttype_sidecar.errors import (
     UpstreamFailed,
     UpstreamTimedOut,
 )
-from agenttype_sidecar.llm import answers
+from agenttype_sidecar.llm import answers, metered, usage
 from agenttype_sidecar.llm import call as calls
 from agenttype_sidecar.llm.body import Body
 from agenttype_sidecar.llm.call import Call
-from agenttype_sidecar.llm.paths import Endpoint
+from agenttype_sidecar.llm.paths import Endpoint, Operation
 from agenttype_sidecar.llm.relay import MAX_ANSWER, Relay
 from agenttype_sidecar.llm.settlement import Books, Settlement
+from agenttype_sidecar.llm.stored import Stored
 from agenttype_sidecar.llm.usage import Meter
 from agenttype_sidecar.policies import Active, Policies
 from agenttype_sidecar.reports.activity import Activity
 from agenttype_sidecar.reports.metrics import Lane, Metrics
-from agenttype_sidecar.reports.observations import CallRecord, Observations, lines
+from agenttype_sidecar.reports.observations import CallRecord, Observations
+from agenttype_sidecar.running import Running
 
 MAX_BODY: Final = 8 * 1024 * 1024
 BODY_SECONDS: Final = 30.0
+#: How long a caller may take to read the last words of a stream that we end.
+FAREWELL_SECONDS: Final = 2.0
 
 _REMAINING: Final = keys.HEADER_REMAINING.encode()
 _LIMIT: Final = keys.HEADER_LIMIT.encode()
+_RESET: Final = keys.HEADER_RESET.encode()
 _CLAMPED: Final = (keys.HEADER_CLAMPED.encode(), b"max_tokens")
 _OK: Final = 200
 _REDIRECTION: Final = 300
@@ -58,11 +64,14 @@ class Parts:
 
     policies: Policies
     ledger: Ledger
+    table: Table
     upstream: Upstream
     admission: Admission
+    running: Running
     metrics: Metrics
     activity: Activity
     observations: Observations
+    stored: Stored
 
 
 class Visit:
@@ -92,11 +101,12 @@ class Visit:
         self._parts.activity.begin(self._began)
         try:
             call = await self._read(endpoint)
-            async with asgi.attended(self._receive):
-                settlement = await self._admit(call)
-                await self._forward(call, settlement)
+            with self._parts.running.cuttable():
+                async with asgi.attended(self._receive):
+                    settlement = await self._admit(call)
+                    await self._forward(call, settlement)
         except Refusal as refusal:
-            await self._refuse(refusal, endpoint.protocol)
+            await self._refuse(refusal, endpoint)
         except errors.CallerGone:
             self._ended("caller_gone", _GONE, "caller_gone")
         finally:
@@ -117,12 +127,14 @@ class Visit:
             raise MalformedBody("the body must not be compressed")
         call = calls.read(endpoint, Body(raw), self._active.routes)
         self._lane = Lane(call.target.model, call.target.adapter, endpoint.protocol)
+        metered.check(call, self._active)
+        self._parts.stored.check(call)
         return call
 
     async def _admit(self, call: Call) -> Settlement:
         parts = self._parts
         self._grant, hold = await parts.admission.admit(call, self._active)
-        books = Books(parts.ledger, parts.admission, parts.metrics)
+        books = Books(parts.ledger, parts.table, parts.admission, parts.metrics)
         settlement = self._settlement = Settlement(books, self._active, call, hold)
         return settlement
 
@@ -153,6 +165,8 @@ class Visit:
         if _is_good(response):
             self._ended("ok", status, "")
             settlement.answered(body, call.endpoint.protocol)
+            if call.endpoint.operation is Operation.RESPONSES:
+                self._parts.stored.remember(call, usage.ids_of_body(body))
         else:
             self._ended("upstream_error", status, f"upstream_{status}")
             settlement.failed(response)
@@ -163,6 +177,7 @@ class Visit:
         running = calls.counts_running(call, self._granted) and not call.keeps_count
         meter = settlement.meter = Meter(call.endpoint.protocol, keep_usage=call.keeps_usage, running=running)
         await self._relay.stream(response, self._headers(response), meter, None)
+        self._parts.stored.remember(call, meter.ids)
         self._settle()
         self._ended("ok", _OK, "")
         await self._relay.finish()
@@ -175,9 +190,12 @@ class Visit:
 
     def _headers(self, response: Response) -> Headers:
         kept = fields.without(fields.forwardable(response.headers), b"content-length", b"set-cookie")
-        tightest = _tightest(self._active, self._parts.ledger)
+        tightest = _tightest(self._parts.table.lines(self._active.limits))
         if tightest is not None:
             kept += ((_LIMIT, tightest.limit.name.encode()), (_REMAINING, b"%d" % tightest.remaining))
+            reset = self._parts.table.resets_in(tightest.limit)
+            if reset is not None:
+                kept.append((_RESET, b"%d" % math.ceil(reset)))
         if self._grant is not None and self._grant.clamped:
             kept.append(_CLAMPED)
         return kept
@@ -188,14 +206,27 @@ class Visit:
         if self._settlement is not None:
             self._settlement.settle(self._lane)
 
-    async def _refuse(self, refusal: Refusal, protocol: WireProtocol) -> None:
+    async def _refuse(self, refusal: Refusal, endpoint: Endpoint) -> None:
         self._settle()
-        status, headers, body = answers.refusal(refusal, protocol)
+        if self._relay.started:
+            await self._break_off(refusal, endpoint)
+            return
+        status, headers, body = answers.refusal(refusal, endpoint.protocol)
         outcome = "upstream_error" if isinstance(refusal, UpstreamFailed | UpstreamTimedOut) else "refused"
         self._ended(outcome, status, refusal.reason)
         if outcome == "refused":
             self._parts.metrics.refused(refusal.reason)
         await asgi.respond(self._send, status, headers, body)
+
+    async def _break_off(self, refusal: Refusal, endpoint: Endpoint) -> None:
+        """End a stream that is under way, in words that its protocol has for it."""
+        self._ended("cut", _OK, refusal.reason)
+        self._parts.metrics.refused(refusal.reason)
+        try:
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await self._relay.finish(answers.ending(refusal, endpoint))
+        except TimeoutError:
+            asgi.abort(self._scope)
 
     def _ended(self, outcome: str, status: int, reason: str) -> None:
         self._outcome, self._status, self._reason = outcome, status, reason
@@ -213,7 +244,7 @@ class Visit:
         parts.observations.noted(
             CallRecord(
                 at=time.time(),
-                path=endpoint.path.decode(),
+                path=endpoint.label,
                 model=self._lane.model,
                 adapter=self._lane.adapter,
                 protocol=endpoint.protocol.value,
@@ -222,6 +253,7 @@ class Visit:
                 reason=self._reason,
                 input=cost.amounts.input if cost else 0,
                 output=cost.amounts.output if cost else 0,
+                cost=cost.amounts.cost if cost else 0,
                 usage_source=cost.source.value if cost else "",
                 seconds=now - self._began,
                 first_byte=first_byte,
@@ -231,13 +263,9 @@ class Visit:
         )
 
 
-def _tightest(active: Active, ledger: Ledger) -> reservation.Line | None:
+def _tightest(lines: Lines) -> Line | None:
     """Return the line of the budget that has the smallest share left."""
-    return min(
-        lines(active.limits, ledger),
-        key=lambda line: line.remaining / line.limit.max if line.limit.max else 0,
-        default=None,
-    )
+    return min(lines, key=lambda line: line.remaining / line.limit.max if line.limit.max else 0, default=None)
 
 
 def _is_good(response: Response) -> bool:

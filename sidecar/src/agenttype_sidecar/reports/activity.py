@@ -8,11 +8,12 @@ class Activity:
         running: Calls that are running now.
     """
 
-    def __init__(self, now: float) -> None:
-        self._start = now
+    def __init__(self, now: float, wall: float = 0.0, busy: float = 0.0) -> None:
+        """Go on counting where a former process ended: after so many seconds, so many of them busy."""
+        self._start = now - wall
         self.running = 0
         self._since = now
-        self._busy = 0.0
+        self._busy = busy
 
     def begin(self, now: float) -> None:
         """A call to a model or a tool begins."""

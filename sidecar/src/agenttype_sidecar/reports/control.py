@@ -5,11 +5,12 @@ from agenttype_api.schema import Document
 from agenttype_api.sidecar_report import PolicyReport
 from fastapi import FastAPI
 
+from agenttype_sidecar.budget.table import Row
 from agenttype_sidecar.reports.observations import Observations
 
 
 class LimitReport(Document):
-    """One limit; all numbers in units of its resource."""
+    """One limit; all numbers in units of its resource: tokens, calls, nano-dollars or milliseconds."""
 
     name: str
     resource: str
@@ -18,13 +19,20 @@ class LimitReport(Document):
     limit: int
     spent: int
     held: int
+    drawn: int | None = None
+    """Of a shared limit, what this pod may use of it; spent and held are this pod's too."""
     remaining: int
+    reset_seconds: float | None = None
+    """Until the limit starts anew; null where it never does."""
+    warning: bool
+    """Whether so much is spent that somebody should know."""
 
 
 class BudgetReport(Document):
     """All limits, and what happens to a call that does not fit."""
 
     on_limit: str
+    on_exhausted: str
     limits: tuple[LimitReport, ...]
 
 
@@ -41,6 +49,7 @@ class CallReport(Document):
     reason: str
     input_tokens: int
     output_tokens: int
+    cost_nanousd: int
     usage_source: str
     seconds: float
     first_byte_seconds: float | None
@@ -79,20 +88,9 @@ def app(observations: Observations) -> FastAPI:
     async def budget() -> BudgetReport:
         """What is spent, held and left of every limit."""
         table = observations.budget()
-        rows = tuple(
-            LimitReport(
-                name=line.limit.name,
-                resource=line.limit.resource,
-                window=line.limit.window,
-                scope=line.limit.scope,
-                limit=line.limit.max,
-                spent=line.spent,
-                held=line.held,
-                remaining=line.remaining,
-            )
-            for line in table.lines
+        return BudgetReport(
+            on_limit=table.on_limit, on_exhausted=table.on_exhausted, limits=tuple(map(_limit, table.rows))
         )
-        return BudgetReport(on_limit=table.on_limit, limits=rows)
 
     @api.get(f"{base}/calls")
     async def calls() -> list[CallReport]:
@@ -109,6 +107,7 @@ def app(observations: Observations) -> FastAPI:
                 reason=call.reason,
                 input_tokens=call.input,
                 output_tokens=call.output,
+                cost_nanousd=call.cost,
                 usage_source=call.usage_source,
                 seconds=call.seconds,
                 first_byte_seconds=call.first_byte,
@@ -119,9 +118,11 @@ def app(observations: Observations) -> FastAPI:
         ]
 
     @api.get(keys.POLICY_STATUS_PATH)
-    async def policy() -> PolicyReport:
-        """Which policy is in use, and why a newer one is not."""
-        return observations.policy_report()
+    async def policy(after: int | None = None, wait: float = 0.0) -> PolicyReport:
+        """Which policy is in use, and what has come of it; with `after`, once the report has passed that sequence."""
+        if after is None:
+            return observations.policy_report()
+        return await observations.changed_report(after, wait)
 
     @api.get(f"{base}/tools")
     async def tools() -> list[ToolReport]:
@@ -148,3 +149,20 @@ def app(observations: Observations) -> FastAPI:
         )
 
     return api
+
+
+def _limit(row: Row) -> LimitReport:
+    line = row.line
+    return LimitReport(
+        name=line.limit.name,
+        resource=line.limit.resource,
+        window=line.limit.window,
+        scope=line.limit.scope,
+        limit=line.limit.max,
+        spent=line.spent,
+        held=line.held,
+        drawn=line.drawn,
+        remaining=line.remaining,
+        reset_seconds=row.reset,
+        warning=row.warning,
+    )

@@ -5,7 +5,7 @@ list counts as "other". Children are kept, for looking one up costs more than co
 asks. Metrics never fail a call.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from agenttype_sidecar.budget.reservation import Line
+from agenttype_sidecar.budget.table import Row
 from agenttype_sidecar.llm.usage import Cost
 
 OTHER: Final = "other"
@@ -38,7 +38,7 @@ class Lane:
 class Gauges:
     """What is read when somebody asks."""
 
-    lines: tuple[Line, ...]
+    rows: tuple[Row, ...]
     policy_hash: str
     policy_current: bool
     wall_seconds: float
@@ -64,6 +64,12 @@ class Metrics:
             "agenttype_llm_tokens",
             "Tokens charged, by direction and by how well the number is known.",
             ("model", "adapter", "direction", "usage_source"),
+            registry=registry,
+        )
+        self._costs = Counter(
+            "agenttype_llm_cost_nanousd",
+            "What was charged at the backends' prices, in nano-dollars, by how well it is known.",
+            ("model", "adapter", "usage_source"),
             registry=registry,
         )
         self._durations = Histogram(
@@ -105,7 +111,7 @@ class Metrics:
             "agenttype_refusals", "Calls to models and tools that policy refused.", ("reason",), registry=registry
         )
         self._outcomes: dict[tuple[Lane, str, int], Counter] = {}
-        self._spent: dict[tuple[str, str, str], tuple[Counter, Counter]] = {}
+        self._spent: dict[tuple[str, str, str], tuple[Counter, Counter, Counter]] = {}
         self._timed: dict[Lane, tuple[Histogram, Histogram]] = {}
 
     def observe(self, gauges: Callable[[], Gauges]) -> None:
@@ -136,7 +142,7 @@ class Metrics:
             children[1].observe(first_byte)
 
     def charged(self, lane: Lane, cost: Cost) -> None:
-        """Count the tokens of a settled call."""
+        """Count the tokens of a settled call, and what they cost."""
         key = (lane.model, lane.adapter, cost.source.value)
         children = self._spent.get(key)
         if children is None:
@@ -144,19 +150,19 @@ class Metrics:
             children = self._spent[key] = (
                 child(lane.model, lane.adapter, "input", cost.source.value),
                 child(lane.model, lane.adapter, "output", cost.source.value),
+                self._costs.labels(lane.model, lane.adapter, cost.source.value),
             )
         children[0].inc(cost.amounts.input)
         children[1].inc(cost.amounts.output)
+        children[2].inc(cost.amounts.cost)
 
     def rejected(self, limit: str, reason: str) -> None:
         """Count a call that a limit refused."""
         self._rejections.labels(limit, reason).inc()
 
-    def overspent(self, lines: Iterable[Line]) -> None:
-        """Count the limits that a settlement left exceeded."""
-        for line in lines:
-            if line.spent > line.limit.max:
-                self._overspends.labels(line.limit.name).inc()
+    def overspent(self, limit: str) -> None:
+        """Count a limit that a settlement left exceeded."""
+        self._overspends.labels(limit).inc()
 
     def refused(self, reason: str) -> None:
         """Count a call that policy refused, whatever it was for."""
@@ -169,7 +175,7 @@ class _Gauges(Collector):
 
     def collect(self) -> Iterator[Metric]:
         now = self._read()
-        yield from _budget(now.lines)
+        yield from _budget(now.rows)
         wall = CounterMetricFamily("agenttype_wall_clock_seconds", "Seconds that this sidecar has been running.")
         wall.add_metric((), now.wall_seconds)
         yield wall
@@ -189,19 +195,27 @@ class _Gauges(Collector):
         return iter(())
 
 
-def _budget(lines: tuple[Line, ...]) -> Iterator[Metric]:
-    labels = ("limit", "resource")
+def _budget(rows: tuple[Row, ...]) -> Iterator[Metric]:
+    labels = ("limit", "resource", "window", "scope")
     families = (
         GaugeMetricFamily("agenttype_budget_limit", "The limit.", labels=labels),
-        GaugeMetricFamily("agenttype_budget_spent", "Spent so far.", labels=labels),
+        GaugeMetricFamily(
+            "agenttype_budget_spent", "Spent in this window; of a shared limit, by this pod.", labels=labels
+        ),
         GaugeMetricFamily("agenttype_budget_held", "Held for calls that are running.", labels=labels),
         GaugeMetricFamily("agenttype_budget_remaining", "Left for new calls.", labels=labels),
     )
-    for line in lines:
-        names = (line.limit.name, line.limit.resource.value)
-        for family, value in zip(families, (line.limit.max, line.spent, line.held, line.remaining), strict=True):
+    warning = GaugeMetricFamily(
+        "agenttype_budget_warning", "1 where so much is spent that somebody should know.", labels=("limit",)
+    )
+    for line, _, warns in rows:
+        limit = line.limit
+        names = (limit.name, limit.resource.value, limit.window.value, limit.scope.value)
+        for family, value in zip(families, (limit.max, line.spent, line.held, line.remaining), strict=True):
             family.add_metric(names, value)
+        warning.add_metric((limit.name,), float(warns))
     yield from families
+    yield warning
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

@@ -3,17 +3,19 @@
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-from agenttype_api.policy import Identity, Limit, Tool
+from agenttype_api.policy import Identity, Tool
 from agenttype_api.sidecar_report import PolicyReport
-from agenttype_api.v1alpha1 import OnLimit
+from agenttype_api.v1alpha1 import OnExhausted, OnLimit
 
-from agenttype_sidecar.budget.ledger import Ledger
-from agenttype_sidecar.budget.reservation import Line
+from agenttype_sidecar.budget.halt import Halt
+from agenttype_sidecar.budget.table import Row, Table
 from agenttype_sidecar.policies import Policies
 from agenttype_sidecar.reports.activity import Activity
+from agenttype_sidecar.reports.changes import Changes
 from agenttype_sidecar.reports.metrics import Gauges
+from agenttype_sidecar.reports.violations import Violations
 
 #: How long a call stays visible, and how many do.
 CALL_SECONDS: Final = 600
@@ -35,6 +37,7 @@ class CallRecord:
         reason: Why, for all outcomes but ok.
         input: Input tokens charged.
         output: Output tokens charged.
+        cost: Nano-dollars charged.
         usage_source: provider, counted, estimated or reserved; empty where nothing was charged.
         seconds: From its arrival to its end.
         first_byte: Seconds from its arrival to the first byte of the answer, None without one.
@@ -52,6 +55,7 @@ class CallRecord:
     reason: str
     input: int
     output: int
+    cost: int
     usage_source: str
     seconds: float
     first_byte: float | None
@@ -64,7 +68,8 @@ class BudgetTable:
     """The limits with what is spent, held and left of each."""
 
     on_limit: OnLimit
-    lines: tuple[Line, ...]
+    on_exhausted: OnExhausted
+    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +107,30 @@ class Life:
     draining: bool = False
 
 
-class Observations:
-    """Reads the parts of a sidecar; the control API gets this and nothing else."""
+class Sources(NamedTuple):
+    """What is observed."""
 
-    def __init__(self, policies: Policies, ledger: Ledger, activity: Activity, life: Life) -> None:
-        self._policies = policies
-        self._ledger = ledger
-        self._activity = activity
-        self._life = life
+    policies: Policies
+    table: Table
+    halt: Halt
+    violations: Violations
+    activity: Activity
+    life: Life
+
+
+class Observations:
+    """Reads the parts of a sidecar; the control API gets this and nothing else.
+
+    Attributes:
+        changes: Who waits for the policy report to change.
+    """
+
+    def __init__(self, sources: Sources) -> None:
+        self.changes = Changes()
+        self._sources = sources
+        self._policies = sources.policies
+        self._activity = sources.activity
+        self._life = sources.life
         self._calls: deque[CallRecord] = deque(maxlen=CALLS)
 
     def noted(self, call: CallRecord) -> None:
@@ -123,40 +144,56 @@ class Observations:
 
     def budget(self) -> BudgetTable:
         """Return the budget table of the policy in use."""
-        return BudgetTable(self._policies.active.on_limit, self.lines())
+        budget = self._policies.active.policy.budget
+        return BudgetTable(budget.on_limit, budget.on_exhausted, self.rows())
 
-    def lines(self) -> tuple[Line, ...]:
+    def rows(self) -> tuple[Row, ...]:
         """Return the rows of the budget table."""
-        return lines(self._policies.active.limits, self._ledger)
+        budget = self._policies.active.policy.budget
+        return self._sources.table.rows(budget.limits, budget.warn_at_percent)
 
     def tools(self) -> tuple[Tool, ...]:
         """Return the tool servers of the policy in use."""
         return self._policies.active.policy.tools
 
     def policy_report(self) -> PolicyReport:
-        """Return which policy is in use, and why a newer one is not."""
-        return self._policies.report()
+        """Return which policy is in use, and what has come of it; a changed report has a new sequence."""
+        sources, active = self._sources, self._policies.active
+        report = PolicyReport(
+            policy_hash=active.hash,
+            error=self._policies.error,
+            exhausted=sources.table.exhausted(active.limits),
+            stopped=sources.halt.reason,
+            violations=sources.violations.last(),
+        )
+        return self.changes.numbered(report)
+
+    async def changed_report(self, after: int, wait: float) -> PolicyReport:
+        """Return the report once its sequence has passed `after`, or after `wait` seconds."""
+        self.policy_report()
+        await self.changes.passed(after, wait)
+        return self.policy_report()
 
     def status(self) -> Status:
         """Return the state of the sidecar itself."""
         now = time.monotonic()
         return Status(
             identity=self._policies.active.policy.identity,
-            policy=self._policies.report(),
+            policy=self.policy_report(),
             ready=self._life.ready and not self._life.draining,
             draining=self._life.draining,
             running=self._activity.running,
             wall_seconds=self._activity.wall(now),
             busy_seconds=self._activity.busy(now),
             utilization=self._activity.utilization(now),
-            charged_at_start=self._ledger.orphans.calls,
+            charged_at_start=self._sources.table.ledger.orphans.calls,
         )
 
     def gauges(self) -> Gauges:
         """Return what a scrape reads."""
         now = time.monotonic()
         return Gauges(
-            lines=self.lines(),
+            rows=self.rows(),
             policy_hash=self._policies.active.hash,
             policy_current=not self._policies.error,
             wall_seconds=self._activity.wall(now),
@@ -164,9 +201,3 @@ class Observations:
             utilization=self._activity.utilization(now),
             draining=self._life.draining,
         )
-
-
-def lines(limits: tuple[Limit, ...], ledger: Ledger) -> tuple[Line, ...]:
-    """Return the rows of the budget table for these limits."""
-    spent, held = ledger.book.spent, ledger.book.held
-    return tuple(Line(limit, spent.of(limit.resource), held.of(limit.resource)) for limit in limits)

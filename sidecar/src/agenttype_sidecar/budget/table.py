@@ -1,0 +1,80 @@
+"""The limits of a policy with what is spent, held and left of each, at this moment."""
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from agenttype_api.policy import Limit
+from agenttype_api.v1alpha1 import Resource, Window
+
+from agenttype_sidecar.budget import reservation, windows
+from agenttype_sidecar.budget.ledger import Ledger
+from agenttype_sidecar.budget.reservation import Line, Lines
+
+#: Windows that end with the run, or never: what they have lost does not come back.
+LASTING: Final = (Window.RUN, Window.FOREVER)
+_LEAST: Final = {
+    Resource.TOKENS: reservation.MIN_OUTPUT + 1,
+    Resource.OUTPUT_TOKENS: reservation.MIN_OUTPUT,
+}
+
+
+class Row(NamedTuple):
+    """One limit, as people are told of it.
+
+    Attributes:
+        line: What is spent, held and left of it, in units of its resource.
+        reset: Seconds until it starts anew; None where it never does.
+        warning: Whether so much is spent that somebody should know.
+    """
+
+    line: Line
+    reset: float | None
+    warning: bool
+
+
+class Table:
+    """Reads the ledger for the limits of a policy."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def lines(self, limits: Iterable[Limit]) -> Lines:
+        """Return one line for every limit, in order."""
+        self.ledger.turn()
+        return tuple([self._line(limit) for limit in limits])
+
+    def index(self, limit: Limit) -> int:
+        """Return the index of a limit's present window."""
+        return windows.index(limit.window, self.ledger.book.minute)
+
+    def resets_in(self, limit: Limit) -> float | None:
+        """Return the seconds until a limit's window starts anew; None where it never does."""
+        return windows.resets_in(limit.window, self.ledger.book.minute, self.ledger.now())
+
+    def exhausted(self, limits: Iterable[Limit]) -> tuple[str, ...]:
+        """Return the names of the limits whose rest holds no call, however small."""
+        return tuple(line.limit.name for line in self.lines(limits) if is_exhausted(line))
+
+    def rows(self, limits: Iterable[Limit], warn_at_percent: int) -> tuple[Row, ...]:
+        """Return the lines with what people want to know beside."""
+        return tuple(
+            Row(line, self.resets_in(line.limit), line.spent * 100 >= line.limit.max * warn_at_percent)
+            for line in self.lines(limits)
+        )
+
+    def _line(self, limit: Limit) -> Line:
+        book, resource = self.ledger.book, limit.resource
+        if resource is Resource.WALL_CLOCK:
+            return Line(limit, self.ledger.elapsed_ms, 0)
+        if not limit.account:
+            key: str = limit.window
+            return Line(limit, book.spent_in(key).of(resource), book.held_in(key).of(resource))
+        index = self.index(limit)
+        drawn = self.ledger.drawn(limit.account, index)
+        key = limit.account
+        return Line(limit, book.spent_in(key).of(resource), book.held_in(key).of(resource), drawn)
+
+
+def is_exhausted(line: Line) -> bool:
+    """Return whether what is not spent of a limit holds no call, however small."""
+    return line.limit.max - line.spent < _LEAST.get(line.limit.resource, 1)
