@@ -1,18 +1,65 @@
-"""Where shared limits lie in NATS: one stream of counters, one bucket of entries, and who may touch which of them.
+"""Where shared limits lie in NATS, and which part of it is whose.
 
 An account (`policy.Limit.account`, then what is counted) is a row of subject tokens that begins with its namespace,
-then `agent.<agent>` or `budget.<budget>`; so what a sidecar may read and write is a prefix.
+then `agent.<agent>` or `budget.<budget>`: what a sidecar may write is a prefix. Every window has two streams::
+
+    AT_BUDGET_DAY   at.bud.day.<account>.<index>            counters
+    AT_LEASE_DAY    at.lease.day.<account>.<index>.<name>   entries
 """
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
-#: Counters (`Nats-Incr`), one subject each: `at.bud.<account>.<index of the window>`.
-STREAM: Final = "AGENTTYPE_COUNTERS"
+from agenttype_api.v1alpha1 import Window
+
 COUNTERS: Final = "at.bud"
-#: Key-value bucket of what came back and of the holders' records: `<account>.<index of the window>.<entry>`.
-BUCKET: Final = "AGENTTYPE_ACCOUNTS"
+ENTRIES: Final = "at.lease"
 #: The account of the server in which all of it lies.
 SERVER_ACCOUNT: Final = "AGENTTYPE"
+#: Windows whose limits can be shared: a run is the life of one pod.
+SHARED: Final = tuple(window for window in Window if window is not Window.RUN)
+
+_SECOND: Final = 10**9
+_DAY: Final = 86400
+#: How long an ended window is kept, in seconds; so long may a clock be set back without spending one again.
+_KEPT: Final[Mapping[Window, int]] = {
+    Window.MINUTE: _DAY,
+    Window.HOUR: 7 * _DAY,
+    Window.DAY: 40 * _DAY,
+    Window.MONTH: 400 * _DAY,
+}
+#: Seconds for which the server knows an addition that is repeated.
+REMEMBERED: Final = 120
+
+
+def counter_stream(window: Window) -> str:
+    """Name of the stream of a window's counters."""
+    return f"AT_BUDGET_{window.upper()}"
+
+
+def entry_stream(window: Window) -> str:
+    """Name of the stream of a window's entries."""
+    return f"AT_LEASE_{window.upper()}"
+
+
+def streams(window: Window) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the settings of a window's streams, as JetStream's API takes them."""
+    common = {
+        "storage": "file",
+        "retention": "limits",
+        "discard": "old",
+        "max_msgs_per_subject": 1,
+        "allow_direct": True,
+        "max_age": _KEPT.get(window, 0) * _SECOND,
+    }
+    counters = {
+        "name": counter_stream(window),
+        "subjects": [f"{COUNTERS}.{window.lower()}.>"],
+        "allow_msg_counter": True,
+        "duplicate_window": REMEMBERED * _SECOND,
+    }
+    entries = {"name": entry_stream(window), "subjects": [f"{ENTRIES}.{window.lower()}.>"], "allow_msg_ttl": True}
+    return common | counters, common | entries
 
 
 def inbox(namespace: str, agent: str) -> str:

@@ -135,6 +135,12 @@ class Cluster:
         """Merge members into an object that nobody else writes."""
         return await self._write("patch", kind, kind.path(namespace, name), body, content_type=_MERGE)
 
+    async def review(self, token: str) -> Raw:
+        """Ask whose a token is, for the store's audience; a question is no write, so the fence does not apply."""
+        spec = {"token": token, "audiences": [keys.STORE_AUDIENCE]}
+        body = {"apiVersion": kinds.TOKEN_REVIEW.api_version, "kind": kinds.TOKEN_REVIEW.name, "spec": spec}
+        return await self._request("post", kinds.TOKEN_REVIEW.path(""), body=body)
+
     async def write_lease(self, body: Raw) -> Raw:
         """Create or replace a Lease, replacing only the version that was read; the fence does not apply to it."""
         key = kinds.key_of(kinds.LEASE.name, body)

@@ -1,0 +1,35 @@
+"""The NATS server's settings: pure."""
+
+from agenttype_api import store_names
+
+
+def server_config(issuer: str, doorkeeper: str, data: str, port: int = 4222, monitor: int = 8222) -> str:
+    """Return the settings file.
+
+    Every connection but the doorkeeper's is asked about. Writes are on disk before they are acknowledged: the server's
+    own default syncs every two minutes, and a counter that went back in a power cut would be money spent twice.
+
+    Args:
+        issuer: public key with which answers about connections are signed.
+        doorkeeper: public key by which the doorkeeper itself connects.
+        data: folder of the volume.
+        port: where clients connect.
+        monitor: where the server tells about itself, on loopback only.
+    """
+    account = store_names.SERVER_ACCOUNT
+    return f"""\
+server_name: store
+listen: 0.0.0.0:{port}
+http: 127.0.0.1:{monitor}
+max_payload: 65536
+jetstream {{ store_dir: "{data}", sync_interval: always }}
+accounts {{
+  {account} {{ jetstream: enabled, users: [ {{ nkey: {doorkeeper} }} ] }}
+  SYS {{}}
+}}
+system_account: SYS
+authorization {{
+  timeout: 5
+  auth_callout {{ issuer: {issuer}, account: {account}, auth_users: [ {doorkeeper} ] }}
+}}
+"""

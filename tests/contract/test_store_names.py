@@ -1,0 +1,41 @@
+"""The store as the sidecar uses it is the store as its doorkeeper makes it."""
+
+import pytest
+from agenttype_api import keys, policy, store_names
+from agenttype_api.v1alpha1 import Resource, Scope, Window
+from agenttype_operator.store import grants
+from agenttype_operator.store.grants import Caller
+from agenttype_sidecar.budget import shares, store
+
+ACCOUNTS = ["team-a.agent.green.cost", "team-a.budget.team.cost"]
+
+
+@pytest.mark.parametrize("window", store_names.SHARED)
+def test_both_make_the_same_streams(window):
+    assert store._streams(window) == store_names.streams(window)
+
+
+def granted(subject):
+    rights = grants.grant(Caller("team-a", "green")).publish
+    return any(subject == right or (right.endswith(">") and subject.startswith(right[:-1])) for right in rights)
+
+
+@pytest.mark.parametrize("window", store_names.SHARED)
+@pytest.mark.parametrize("account", ACCOUNTS)
+def test_a_sidecar_may_what_it_does(window, account):
+    limit = policy.Limit(
+        name="x", resource=Resource.COST, max=1, window=window, scope=Scope.AGENT_TYPE, account=account
+    )
+    found = shares.account(limit, 7)
+    counter, entry = store._counter(found), store._entry(found, shares.RETURNS)
+
+    assert granted(counter)
+    assert granted(entry)
+    assert granted(f"$JS.API.DIRECT.GET.{store._budget_stream(window)}.{counter}")
+    assert granted(f"$JS.API.DIRECT.GET.{store._lease_stream(window)}.{entry}")
+    assert granted(f"$JS.API.DIRECT.GET.{store._lease_stream(window)}")
+
+
+def test_the_store_s_token_is_for_the_store_alone():
+    assert keys.STORE_AUDIENCE != keys.TOKEN_AUDIENCE
+    assert Window.RUN not in store_names.SHARED
