@@ -1,9 +1,13 @@
-"""Which route answers for a model's name: the first whose glob matches; `*` is any text, nothing else is special."""
+"""Which route answers for a model's name: the first whose glob matches; `*` is any text, nothing else is special.
+
+A route leads to a target, and from there to its fallbacks, which are targets too.
+"""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from agenttype_api.policy import Backend, Policy, Route, WireProtocol
+from agenttype_api.v1alpha1 import FallbackReason
 
 from agenttype_sidecar import globs
 from agenttype_sidecar.errors import PolicyError, UnknownModel, WrongProtocol
@@ -13,16 +17,35 @@ _LONGEST_NAME: Final = 256
 
 
 class Target:
-    """A route and its backend."""
+    """A route and its backend.
 
-    __slots__ = ("adapter", "backend", "model", "route")
+    Attributes:
+        route: The route; that of a fallback is the route it belongs to, with the fallback's backend and model.
+        backend: Where it leads.
+        fallback: What may answer in its place, in order; a fallback itself has none.
+    """
 
-    def __init__(self, route: Route, backend: Backend) -> None:
+    __slots__ = ("adapter", "backend", "fallback", "model", "route")
+
+    def __init__(self, route: Route, backend: Backend, fallback: "tuple[Link, ...]" = ()) -> None:
         self.route = route
         self.backend = backend
+        self.fallback = fallback
         #: Labels of metrics: from the policy, so there are only as many as it has.
         self.model = route.model or backend.name
         self.adapter = route.adapter or ""
+
+    @property
+    def name(self) -> str:
+        """What answers, for headers: the backend and its adapter, if any."""
+        return f"{self.backend.name}/{self.adapter}" if self.adapter else self.backend.name
+
+
+class Link(NamedTuple):
+    """A fallback, and what it is for."""
+
+    target: Target
+    on: frozenset[FallbackReason]
 
 
 class Routes:
@@ -80,7 +103,16 @@ class Routes:
 
 
 def _target(route: Route, backends: Mapping[str, Backend]) -> Target:
-    backend = backends.get(route.backend)
+    links = []
+    for step in route.fallback:
+        own = {"backend": step.backend, "model": step.model, "adapter": step.adapter, "fallback": ()}
+        target = Target(route.model_copy(update=own), _backend(step.backend, backends))
+        links.append(Link(target, frozenset(step.on)))
+    return Target(route, _backend(route.backend, backends), tuple(links))
+
+
+def _backend(name: str, backends: Mapping[str, Backend]) -> Backend:
+    backend = backends.get(name)
     if backend is None:
-        raise PolicyError(f"a route names the backend {route.backend!r}, which the policy does not describe")
-    return Target(route, backend)
+        raise PolicyError(f"a route names the backend {name!r}, which the policy does not describe")
+    return backend

@@ -1,0 +1,176 @@
+"""Admits calls at the rate that policy allows: refuses what is too fast, lets wait what is too much at once."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from math import floor
+from typing import Final, NamedTuple
+
+from agenttype_api.policy import RateLimits, WireProtocol
+from agenttype_proxy.messages import Headers
+from prometheus_client import CollectorRegistry, Counter
+
+from agenttype_sidecar.errors import RateLimited
+from agenttype_sidecar.traffic.buckets import Bucket
+from agenttype_sidecar.traffic.turnstile import Turnstile
+
+#: Seconds that a call waits for others to end before it is refused: less than callers wait for an answer.
+PATIENCE: Final = 10.0
+#: When a call that found no place should come back, in seconds.
+_COME_BACK: Final = 1.0
+_BYTES_PER_TOKEN: Final = 4
+#: Tokens of an answer that nobody has bounded, until the first answers have taught better.
+_FIRST_GUESS: Final = 256.0
+_LEARNING: Final = 0.1
+
+
+class Ask(NamedTuple):
+    """What a call may take of the tokens: bytes of its body, and tokens of its answer where something bounds them."""
+
+    size: int
+    output: int | None
+
+
+class Turn:
+    """One call's share of the rates; `end` gives back what it did not use."""
+
+    __slots__ = ("_ended", "_estimate", "_rates")
+
+    def __init__(self, rates: "Rates", estimate: float) -> None:
+        self._rates = rates
+        self._estimate = estimate
+        self._ended = False
+
+    def end(self, tokens: int, output: int) -> None:
+        """Correct the estimate and make room; a second time changes nothing.
+
+        Args:
+            tokens: what the call was charged, input and output.
+            output: of these, the output.
+        """
+        if not self._ended:
+            self._ended = True
+            self._rates.ended(tokens - self._estimate, output)
+
+
+class Rates:
+    """The rates of one sidecar; the limits come with every call, from the policy that it began with."""
+
+    def __init__(
+        self, registry: CollectorRegistry, clock: Callable[[], float] = time.monotonic, patience: float = PATIENCE
+    ) -> None:
+        """Begin with full buckets.
+
+        Args:
+            registry: where refusals are counted.
+            clock: seconds; only goes forward.
+            patience: seconds that a call waits for a place.
+        """
+        self._clock = clock
+        self._patience = patience
+        self._requests: Bucket | None = None
+        self._tokens: Bucket | None = None
+        self._running = Turnstile()
+        self._mean = _FIRST_GUESS
+        self._throttled = Counter(
+            "agenttype_ratelimit_throttled", "Calls that a rate limit refused.", ("limit",), registry=registry
+        )
+
+    async def admit(self, limits: RateLimits, ask: Ask) -> Turn:
+        """Take a call's share of every rate; it must `end`.
+
+        Raises:
+            RateLimited: There is no share for it now.
+        """
+        now = self._clock()
+        requests = self._requests = _sized(self._requests, limits.requests_per_minute, now)
+        tokens = self._tokens = _sized(self._tokens, limits.tokens_per_minute, now)
+        self._running.resize(limits.max_concurrent)
+        if requests is not None and (wait := requests.wait(1, now)):
+            raise self._refused("requests", "requests", requests.size, wait)
+        estimate = 0.0 if tokens is None else min(self._estimate(ask), tokens.size)
+        if tokens is not None and (wait := tokens.wait(estimate, now)):
+            raise self._refused("tokens", "tokens", tokens.size, wait)
+        # Taken before the wait for a place, so that those who wait cannot all find the same share.
+        self._take(1, estimate, now)
+        placed = False
+        try:
+            placed = await self._running.enter(self._patience)
+        finally:
+            if not placed:
+                self._take(-1, -estimate, self._clock())
+        if not placed:
+            self._throttled.labels("concurrency").inc()
+            raise RateLimited(
+                f"this agent may run {limits.max_concurrent} calls at once, and none has ended in time",
+                "requests",
+                _COME_BACK,
+            )
+        return Turn(self, estimate)
+
+    def ended(self, correction: float, output: int) -> None:
+        """Take note of a call's end; for `Turn`.
+
+        Args:
+            correction: tokens that it took beyond its estimate; below zero where it took less.
+            output: tokens of its answer.
+        """
+        self._running.leave()
+        if output:
+            self._mean += _LEARNING * (output - self._mean)
+        if self._tokens is not None:
+            self._tokens.take(correction, self._clock())
+
+    def headers(self, protocol: WireProtocol) -> Headers:
+        """Return what is left of the rates, as the caller's protocol says it."""
+        found: Headers = []
+        now = self._clock()
+        for name, bucket in ((b"requests", self._requests), (b"tokens", self._tokens)):
+            if bucket is None:
+                continue
+            left = b"%d" % max(0, floor(bucket.level(now)))
+            full = bucket.full_after(now)
+            if protocol is WireProtocol.ANTHROPIC:
+                at = datetime.fromtimestamp(time.time() + full, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+                found += (
+                    (b"anthropic-ratelimit-%b-limit" % name, b"%d" % bucket.size),
+                    (b"anthropic-ratelimit-%b-remaining" % name, left),
+                    (b"anthropic-ratelimit-%b-reset" % name, at.encode()),
+                )
+            else:
+                found += (
+                    (b"x-ratelimit-limit-" + name, b"%d" % bucket.size),
+                    (b"x-ratelimit-remaining-" + name, left),
+                    (b"x-ratelimit-reset-" + name, _duration(full)),
+                )
+        return found
+
+    def _estimate(self, ask: Ask) -> float:
+        return ask.size / _BYTES_PER_TOKEN + (self._mean if ask.output is None else ask.output)
+
+    def _take(self, calls: int, tokens: float, now: float) -> None:
+        if self._requests is not None:
+            self._requests.take(calls, now)
+        if self._tokens is not None:
+            self._tokens.take(tokens, now)
+
+    def _refused(self, limit: str, kind: str, size: int, wait: float) -> RateLimited:
+        self._throttled.labels(limit).inc()
+        return RateLimited(f"this agent may use {size} {kind} a minute, and has used them", kind, wait)
+
+
+def _sized(bucket: Bucket | None, size: int | None, now: float) -> Bucket | None:
+    if size is None:
+        return None
+    if bucket is None:
+        return Bucket(size, now)
+    bucket.resize(size, now)
+    return bucket
+
+
+def _duration(seconds: float) -> bytes:
+    """Write a duration as OpenAI does: 120ms, 6.5s, 1m0s."""
+    if seconds < 1:
+        return b"%dms" % round(seconds * 1000)
+    minutes, rest = divmod(round(seconds, 1), 60)
+    return (f"{minutes:.0f}m" if minutes else "").encode() + f"{rest:g}s".encode()
