@@ -1,0 +1,259 @@
+"""Callers that vanish, disks that fill, files that rot, ends that come too early: what was spent stays known."""
+
+import http.client
+import json
+import resource
+import socket
+import struct
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import process_watch
+import pytest
+from hostile import streams
+from hostile.cases import post
+from recording_upstream import chunked, recording
+from scripted_upstream import Say
+from sidecars import a_chat, a_limit, a_policy, eventually, sidecar, together
+from simulators import simulator
+
+CHAT = "/v1/chat/completions"
+CALL = post(body=json.dumps(a_chat(stream=True, max_tokens=40)).encode())
+#: Statuses of a budget that is spent.
+SPENT = (402, 429)
+LINGER_NOT = struct.pack("ii", 1, 0)
+#: A stream that has said what three tokens cost, and goes on.
+BEGUN = chunked(*[streams.event(usage=streams.USAGE | {"completion_tokens": number}) for number in (1, 2, 3)], end=b"")
+
+
+@pytest.fixture
+def upstream():
+    with recording() as running:
+        yield running
+
+
+def vanish(car, said: bytes, hear: int = 0) -> float:
+    """Say so much, hear so much, and leave with a reset; return when."""
+    with socket.create_connection(("127.0.0.1", car.data_port), timeout=10) as caller:
+        caller.sendall(said)
+        while hear:
+            hear -= len(caller.recv(hear))
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
+        return time.monotonic()
+
+
+def test_a_caller_that_vanishes_at_any_byte_of_a_stream_ends_it_at_once_and_pays_for_what_came(upstream):
+    with sidecar(policy=a_policy(upstream.url, 10**9)) as car:
+        upstream.answers([Say(BEGUN)])
+        with socket.create_connection(("127.0.0.1", car.data_port), timeout=10) as caller:
+            caller.sendall(CALL)
+            heard = b""
+            while heard.count(b"data: ") < 3 or not heard.endswith(b"\r\n"):
+                heard += caller.recv(65536)
+        eventually(lambda: len(upstream.departures) == 1)
+        delays = []
+        for offset in range(1, len(heard)):
+            upstream.forget()
+            upstream.answers([Say(BEGUN)])
+            left = vanish(car, CALL, hear=offset)
+            eventually(lambda: upstream.departures, within=2)
+            delays.append(upstream.departures[0] - left)
+        assert len(delays) > 300
+        assert sorted(delays)[len(delays) * 95 // 100] < 0.1
+        eventually(lambda: car.held() == 0)
+        assert car.spent() == len(heard) * (3 + 3)
+        assert car.total("agenttype_llm_requests_total", 'outcome="caller_gone"') == len(heard)
+
+
+def test_a_caller_that_vanishes_at_any_byte_of_its_request_costs_nothing(upstream):
+    with sidecar(policy=a_policy(upstream.url, 10**9)) as car:
+        sockets = process_watch.sockets(car.process.pid)
+        for offset in range(len(CALL)):
+            vanish(car, CALL[:offset])
+        eventually(lambda: process_watch.sockets(car.process.pid) <= sockets)
+        assert (upstream.arrivals, upstream.noise) == ([], [])
+        assert (car.spent(), car.held()) == (0, 0)
+        assert car.chat().status == 200
+
+
+def test_sixty_four_callers_race_for_the_last_call_and_one_gets_it(upstream):
+    with sidecar(policy=a_policy(upstream.url, limits=(a_limit(3, "Requests", "calls"),))) as car:
+        assert [car.chat(max_tokens=2).status for _ in range(2)] == [200, 200]
+        answers = car.at_once(*[a_chat(max_tokens=2)] * 64)
+        assert (answers.count(200), sum(map(answers.count, SPENT))) == (1, 63)
+        assert len(upstream.arrivals) == 3
+        assert (car.spent("calls"), car.held("calls")) == (3, 0)
+        assert car.total("agenttype_budget_overspend_total") == 0
+
+
+def test_sixty_four_callers_race_for_the_last_tokens_and_none_is_overspent():
+    with simulator(tokens_per_second=300) as vllm, sidecar(policy=a_policy(vllm.url, 400)) as car:
+        answers = car.at_once(*[a_chat(max_tokens=30, ignore_eos=True)] * 64)
+        used = vllm.total("vllm:prompt_tokens_total") + vllm.total("vllm:generation_tokens_total")
+        assert set(answers) <= {200, *SPENT}
+        assert 0 < used == car.spent() <= 400
+        assert car.total("agenttype_budget_overspend_total") == 0
+
+
+def test_sigterm_lets_fifty_live_streams_end_whole(tmp_path):
+    with simulator(tokens_per_second=25) as vllm, ThreadPoolExecutor(50) as callers:
+        policy = a_policy(vllm.url, 10**9)
+        with sidecar(policy=policy, folder=tmp_path) as car:
+            body = a_chat(stream=True, max_tokens=40, ignore_eos=True)
+            answers = [callers.submit(car.post, CHAT, body) for _ in range(50)]
+            eventually(lambda: vllm.total("vllm:num_requests_running") == 50)
+            assert car.end(within=20) == 0
+            ends = [answer.result().events[-1] for answer in answers]
+        assert ends == ["[DONE]"] * 50
+        used = vllm.total("vllm:prompt_tokens_total") + vllm.total("vllm:generation_tokens_total")
+        with sidecar(policy=policy, folder=tmp_path) as car:
+            assert car.spent() == used
+            assert car.total("agenttype_holds_orphaned_total") == 0
+
+
+def test_a_disk_that_fills_during_a_stream_spoils_neither_the_stream_nor_the_books(tmp_path):
+    with simulator(tokens_per_second=25) as vllm, ThreadPoolExecutor(1) as callers:
+        policy = a_policy(vllm.url, 10**9)
+        with sidecar(policy=policy, folder=tmp_path) as car:
+            answer = callers.submit(car.chat, stream=True, max_tokens=30, ignore_eos=True)
+            eventually(lambda: vllm.total("vllm:num_requests_running") == 1)
+            car.fill_disk()
+            assert answer.result().events[-1] == "[DONE]"
+            assert car.until_refused().json["error"]["code"] == "ledger_unavailable"
+            assert car.health("/healthz").status == 200
+            car.free_disk()
+            assert car.chat(max_tokens=2).status == 200
+            assert car.end() == 0
+        used = vllm.total("vllm:prompt_tokens_total") + vllm.total("vllm:generation_tokens_total")
+        with sidecar(policy=policy, folder=tmp_path) as car:
+            assert car.spent() == used
+
+
+def test_a_process_that_dies_while_its_disk_is_full_forgets_nothing(tmp_path):
+    with simulator() as vllm:
+        policy = a_policy(vllm.url, 10**9)
+        with sidecar(policy=policy, folder=tmp_path) as car:
+            car.chat(max_tokens=4)
+            car.fill_disk()
+            car.until_refused()
+            car.kill_after(0)
+        used = vllm.total("vllm:prompt_tokens_total") + vllm.total("vllm:generation_tokens_total")
+        with sidecar(policy=policy, folder=tmp_path) as car:
+            assert car.spent() >= used
+
+
+# The ledger's file.
+
+
+@pytest.fixture(scope="module")
+def a_ledger(tmp_path_factory):
+    """The folder of a sidecar that has spent something and ended in order."""
+    folder = tmp_path_factory.mktemp("spent")
+    with recording() as upstream, sidecar(policy=a_policy(upstream.url, 10**9), folder=folder) as car:
+        for _ in range(20):
+            assert car.chat(max_tokens=4).status == 200
+        assert car.end() == 0
+    return {path.name: path.read_bytes() for path in (folder / "ledger").iterdir()}
+
+
+def overwritten(at: int, size: int = 64):
+    return lambda data: data[:at] + b"\xa5" * min(size, len(data) - at) + data[at + size :]
+
+
+def replaced(other: bytes):
+    return lambda _: other
+
+
+DAMAGES = {
+    "nothing left": replaced(b""),
+    "one byte left": lambda data: data[:1],
+    "half a page": lambda data: data[:2048],
+    "one page": lambda data: data[:4096],
+    "the last page missing": lambda data: data[:-4096],
+    "text": replaced(b"not a database\n" * 1000),
+    "zeros": lambda data: b"\0" * len(data),
+    "the magic": overwritten(0, 16),
+    "the page size": overwritten(16, 2),
+    "the owner": overwritten(68, 4),
+    "the end of the first page": overwritten(4000),
+    "the second page's head": overwritten(4096, 12),
+    "the second page's cells": overwritten(8192 - 64),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_ledger_is_refused_and_said_so_and_never_starts_empty(a_ledger, tmp_path, name):
+    folder = tmp_path / "ledger"
+    folder.mkdir()
+    for file, data in a_ledger.items():
+        (folder / file).write_bytes(data)
+    ledger = folder / "ledger.db"
+    ledger.write_bytes(DAMAGES[name](ledger.read_bytes()))
+    with (
+        pytest.raises(AssertionError, match=r"ended at once with 1:(.|\n)*the ledger .* is damaged"),
+        sidecar(policy=a_policy("http://127.0.0.1:9", 10**9), folder=tmp_path),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("kind", ["folder", "link to nowhere"])
+def test_a_ledger_that_is_no_file_is_refused(tmp_path, kind):
+    (tmp_path / "ledger").mkdir()
+    ledger = tmp_path / "ledger" / "ledger.db"
+    {"folder": ledger.mkdir, "link to nowhere": lambda: ledger.symlink_to("/nowhere/at/all")}[kind]()
+    with (
+        pytest.raises(AssertionError, match=r"ended at once with 1:(.|\n)*the ledger"),
+        sidecar(policy=a_policy("http://127.0.0.1:9", 10**9), folder=tmp_path),
+    ):
+        pass
+
+
+def test_a_ledger_that_another_sidecar_has_is_refused(upstream, tmp_path):
+    policy = a_policy(upstream.url, 10**9)
+    with (
+        sidecar(policy=policy, folder=tmp_path) as car,
+        pytest.raises(AssertionError, match=r"ended at once with 1:(.|\n)*the ledger"),
+        sidecar(policy=policy, folder=tmp_path),
+    ):
+        pass
+    assert car.process.returncode is not None
+
+
+# More of everything than there is.
+
+
+def test_a_flood_of_connections_leaves_health_and_metrics_answering(upstream):
+    with sidecar(policy=a_policy(upstream.url, 10**9)) as car:
+        sockets = process_watch.sockets(car.process.pid)
+        flood = [socket.create_connection(("127.0.0.1", car.data_port)) for _ in range(900)]
+        began = time.monotonic()
+        assert car.health("/healthz").status == 200
+        assert car.spent() == 0
+        assert time.monotonic() - began < 1
+        told = together(8, lambda _: first_status(car))
+        assert told == [503] * 8
+        for connection in flood:
+            connection.close()
+        eventually(lambda: process_watch.sockets(car.process.pid) <= sockets)
+        assert car.chat().status == 200
+
+
+def first_status(car) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", car.data_port, timeout=10)
+    connection.request("GET", "/v1/models")
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def test_a_process_that_has_run_out_of_files_recovers(upstream):
+    with sidecar(policy=a_policy(upstream.url, 10**9, timeouts={"warm_up": 0.2})) as car:
+        resource.prlimit(car.process.pid, resource.RLIMIT_NOFILE, (40, 40))
+        flood = [socket.create_connection(("127.0.0.1", car.data_port)) for _ in range(100)]
+        for connection in flood:
+            connection.sendall(CALL[:30])
+        for connection in flood:
+            connection.close()
+        eventually(lambda: car.process.poll() is None and process_watch.sockets(car.process.pid) < 12)
+        assert car.chat().status == 200
+        assert car.held() == 0
