@@ -12,6 +12,9 @@ VALUE_SETS = {
     "a GPU": ["--values", CHART / "values-gpu.yaml"],
     "a CPU": ["--values", CHART / "values-cpu.yaml"],
     "chosen namespaces": ["--set", "operator.namespaces={default}"],
+    "no store": ["--set", "nats.enabled=false"],
+    "a store without a volume": ["--set", "nats.storage.size="],
+    "a store of one's own": ["--set", "nats.enabled=false", "--set", "nats.url=tls://nats.example.test:4222"],
     "an image prefix and pull secrets": [
         *("--set", "images.prefix=registry.example.test/x/"),
         *("--set", "images.pullSecrets[0].name=pull"),
@@ -22,6 +25,8 @@ REFUSED = {
     "an unknown value": ["--set", "backend.imagee=x"],
     "a rank that no engine takes": ["--set", "backend.lora.maxRank=7"],
     "a pull policy that is none": ["--set", "images.pullPolicy=Sometimes"],
+    "two stores": ["--set", "nats.url=nats://elsewhere:4222"],
+    "a store of another kind": ["--set", "nats.enabled=false", "--set", "nats.url=redis://elsewhere:6379"],
     "adapters without a volume": ["--set", "backend.enabled=true", "--set", "backend.lora.enabled=true"],
 }
 
@@ -67,6 +72,75 @@ def test_monitoring_finds_the_operator_and_every_pod_that_it_made():
     kinds = [found["kind"] for found in yaml.safe_load_all(rendered(MONITORED)) if found]
 
     assert {"ServiceMonitor", "PodMonitor"} <= set(kinds)
+
+
+def test_alerts_are_made_on_request():
+    asked = ["--set", "metrics.prometheusRule.enabled=true"]
+    [rule] = [found for found in objects(asked) if found["kind"] == "PrometheusRule"]
+
+    assert {alert["alert"] for alert in rule["spec"]["groups"][0]["rules"]} == {"AgentBudgetOverspent", "AgentStopped"}
+    assert "PrometheusRule" not in {found["kind"] for found in objects([])}
+
+
+def objects(values):
+    return [found for found in yaml.safe_load_all(rendered(values)) if found]
+
+
+def one(kind, component, values=()):
+    [found] = [
+        found
+        for found in objects(list(values))
+        if found["kind"] == kind and found["metadata"]["labels"].get("app.kubernetes.io/component") == component
+    ]
+    return found
+
+
+def store_url(values):
+    [container] = one("Deployment", "operator", values)["spec"]["template"]["spec"]["containers"]
+    [url] = [variable["value"] for variable in container["env"] if variable["name"] == "AGENTTYPE_STORE_URL"]
+    return url
+
+
+def test_the_operator_tells_sidecars_where_shared_limits_are_counted():
+    assert store_url([]) == "nats://agenttype-store.default.svc:4222"
+    assert store_url(VALUE_SETS["a store of one's own"]) == "tls://nats.example.test:4222"
+    assert store_url(VALUE_SETS["no store"]) == ""
+
+
+def test_the_store_lies_on_a_volume_unless_told_otherwise():
+    kept, lost = (one("StatefulSet", "store", values)["spec"] for values in ([], ["--set", "nats.storage.size="]))
+
+    assert kept["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"] == "1Gi"
+    assert "volumeClaimTemplates" not in lost
+    assert {"name": "data", "emptyDir": {}} in lost["template"]["spec"]["volumes"]
+
+
+def test_no_container_of_the_store_has_what_it_does_not_need():
+    pod = one("StatefulSet", "store")["spec"]["template"]["spec"]
+    mounted = {
+        container["name"]: {mount["name"] for mount in container["volumeMounts"]}
+        for container in (*pod["initContainers"], *pod["containers"])
+    }
+
+    assert mounted == {
+        "prepare": {"keys", "config"},
+        "nats": {"config", "data"},
+        "doorkeeper": {"keys", "tmp", "api-token"},
+    }
+    assert pod["automountServiceAccountToken"] is False
+
+
+def test_only_pods_of_agents_reach_the_store():
+    [policy] = [found for found in objects([]) if found["kind"] == "NetworkPolicy"]
+    [rule] = policy["spec"]["ingress"]
+
+    assert rule["from"] == [
+        {
+            "podSelector": {"matchExpressions": [{"key": "agenttype.dev/agent-type", "operator": "Exists"}]},
+            "namespaceSelector": {},
+        }
+    ]
+    assert rule["ports"] == [{"port": 4222, "protocol": "TCP"}]
 
 
 def test_the_operator_gets_no_right_over_secrets():

@@ -15,6 +15,25 @@ app.kubernetes.io/component: operator
 {{ printf "%s-operator" .Release.Name | trunc 52 | trimSuffix "-" }}
 {{- end }}
 
+{{- define "agenttype.storeName" -}}
+{{ printf "%s-store" .Release.Name | trunc 52 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "agenttype.storeSelector" -}}
+app.kubernetes.io/name: agenttype
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: store
+{{- end }}
+
+{{/* Where sidecars count shared limits; empty: nowhere. */}}
+{{- define "agenttype.storeUrl" -}}
+{{- if .Values.nats.enabled -}}
+nats://{{ include "agenttype.storeName" . }}.{{ .Release.Namespace }}.svc:4222
+{{- else -}}
+{{ .Values.nats.url }}
+{{- end -}}
+{{- end }}
+
 {{/* Role and binding of the gates: cluster-wide, so the release's namespace is part of the name. */}}
 {{- define "agenttype.gateName" -}}
 {{ printf "%s-%s-gate" .Release.Namespace .Release.Name }}

@@ -13,7 +13,7 @@ from agenttype_api.sidecar_report import PolicyReport
 from kubernetes.aio import client
 
 from agenttype_operator import cluster as api
-from agenttype_operator import http, kinds, shell
+from agenttype_operator import http, kinds, shell, stops
 from agenttype_operator.bulletin import Bulletin
 from agenttype_operator.cache import Cache
 from agenttype_operator.converge import Converger
@@ -63,6 +63,7 @@ async def run(settings: Settings) -> None:
             except LeadershipLost as lost:
                 log.warning("standing by again", extra={"error": str(lost)})
             metrics.leading.set(0)
+            metrics.stopped.set_function(lambda: 0)
     finally:
         await leadership.release(cluster)
         await server.cleanup()
@@ -103,6 +104,7 @@ async def _lead(
         )
         workers = Workers(schedule, Reconciler(tools), metrics, settings.workers)
         world.tell(workers.add)
+        metrics.stopped.set_function(lambda: sum(stops.told(agent) is not None for agent in world.agents()))
         handlers = shell.registry(world, found)
         try:
             async with asyncio.TaskGroup() as group:

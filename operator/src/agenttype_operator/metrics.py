@@ -19,6 +19,7 @@ class Metrics:
         )
         self.queue_depth = self._gauge("queue_depth", "Objects that wait for a worker.")
         self.leading = self._gauge("leading", "1 while this replica holds the Lease.")
+        self.stopped = self._gauge("stopped_agents", "Agents that StopAgent keeps at zero; 0 where this does not lead.")
         self.reconcile_errors = self._counter("reconcile_errors", "Reconciles that failed.", "reason")
         self.writes = self._counter("writes", "Writes sent to the API server, the Lease's aside.", "kind", "verb")
         self.restarts = self._counter("watch_restarts", "Times that watching ended and was started again.")

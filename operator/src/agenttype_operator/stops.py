@@ -41,17 +41,22 @@ def decide(agent: v1alpha1.AgentType, asking: Mapping[str, str], obeyed: Obeyed 
         asking: uid of each living pod whose sidecar says that the agent must stop → why.
         obeyed: what this process knows of earlier stops.
     """
-    generation = agent.metadata.generation
-    for condition in agent.status.conditions:
-        if condition.type == Condition.BUDGET_AVAILABLE and condition.reason == Reason.STOPPED:
-            if condition.observed_generation == generation:
-                return Stop(condition.message, told=True)
-            break
-    old = obeyed.pods if obeyed and obeyed.generation < generation else frozenset()
+    if stop := told(agent):
+        return stop
+    old = obeyed.pods if obeyed and obeyed.generation < agent.metadata.generation else frozenset()
     for uid, why in sorted(asking.items()):
         if uid not in old:
             return Stop(f"the agent was stopped: {why}; it stays so until its spec changes", told=False)
     return Leaving() if asking else None
+
+
+def told(agent: v1alpha1.AgentType) -> Stop | None:
+    """Return the stop that the status tells for this very generation."""
+    for condition in agent.status.conditions:
+        if condition.type == Condition.BUDGET_AVAILABLE and condition.reason == Reason.STOPPED:
+            current = condition.observed_generation == agent.metadata.generation
+            return Stop(condition.message, told=True) if current else None
+    return None
 
 
 def remember(obeyed: Obeyed | None, generation: int, asking: Mapping[str, str]) -> Obeyed | None:

@@ -1,6 +1,6 @@
 """The one door through which observations enter: events, listings and the answers to our own writes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from agenttype_api import v1alpha1
 
@@ -58,6 +58,10 @@ class World:
         """Let one object be looked at."""
         for listener in self._listeners:
             listener(key)
+
+    def agents(self) -> Iterator[v1alpha1.AgentType]:
+        """All agents that parse."""
+        return (model for model in self.cache.models(kinds.AGENT_TYPE) if isinstance(model, v1alpha1.AgentType))
 
     def around(self, namespace: str, *, agents: bool = True) -> Neighbours:
         """Everything of a namespace that parses; its agents, who may be many, only where they matter."""
