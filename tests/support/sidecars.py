@@ -30,8 +30,14 @@ from agenttype_api.v1alpha1 import OnLimit, Resource, Scope, Window
 TOKEN = "the-pods-token"
 
 
-def a_limit(maximum: int, resource: str = "Tokens", name: str = "run") -> api.Limit:
-    return api.Limit(name=name, resource=Resource(resource), max=maximum, window=Window.RUN, scope=Scope.POD)
+def a_limit(maximum: int, resource: str = "Tokens", name: str = "run", window: str = "Run") -> api.Limit:
+    return api.Limit(name=name, resource=Resource(resource), max=maximum, window=Window(window), scope=Scope.POD)
+
+
+def a_price(*models: str, **rates: int) -> api.Price:
+    """Nano-dollars per million tokens; what is left out costs nothing."""
+    free = {"input": 0, "cached_input": 0, "cache_write": 0, "output": 0}
+    return api.Price(models=models or ("*",), **(free | rates))
 
 
 def a_backend(url: str, name: str = "shared", **members: Any) -> api.Backend:

@@ -3,10 +3,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from agenttype_api.v1alpha1 import OnLimit
-from agenttype_sidecar.budget import reservation
+from agenttype_api.v1alpha1 import OnLimit, Window
+from agenttype_sidecar.budget import reservation, windows
 from agenttype_sidecar.budget.book import State
-from agenttype_sidecar.budget.ledger import FILE, Ledger
+from agenttype_sidecar.budget.ledger import FILE, Clock, Ledger, Stopped
+from agenttype_sidecar.budget.prices import Rate
 from agenttype_sidecar.budget.reservation import NOTHING, Amounts, Ask, Grant
 from agenttype_sidecar.budget.table import Table
 from agenttype_sidecar.errors import LedgerCorrupt, LedgerUnavailable, StartError
@@ -15,12 +16,43 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 from sidecars import a_limit
 
-LIMITS = (a_limit(2000), a_limit(1200, "OutputTokens", "answers"), a_limit(40, "Requests", "calls"))
 CALL = Amounts(100, 50, 1)
+#: A morning in November, in Unix seconds.
+MORNING = 1_795_248_000.0
+
+
+class FakeTime:
+    """Clocks that go as the test says; the wall's can be set, the monotonic one only goes on."""
+
+    def __init__(self, now=MORNING):
+        self.wall = now
+        self.since_boot = 0.0
+
+    @property
+    def clock(self):
+        return Clock(lambda: self.wall, lambda: self.since_boot)
+
+    def pass_by(self, seconds):
+        self.wall += seconds
+        self.since_boot += seconds
+
+
+LIMITS = (
+    a_limit(2000),
+    a_limit(1200, "OutputTokens", "answers", window="Hour"),
+    a_limit(40, "Requests", "calls"),
+    a_limit(700, "Tokens", "minute", window="Minute"),
+    a_limit(900_000, "Cost", "day", window="Day"),
+)
+RATE = Rate(input=1_000_000_000, output=2_000_000_000)
 
 
 class Life(RuleBasedStateMachine):
-    """Calls come and go, and the process is killed at any moment; the money is the model's, the file the ledger's."""
+    """Calls come and go, clocks are set, and the process is killed at any moment.
+
+    The money is the model's, the file the ledger's. The model knows which windows each call was reserved in, and that
+    a clock that is set back ends none of them.
+    """
 
     waiting = Bundle("waiting")
     sent = Bundle("sent")
@@ -28,8 +60,11 @@ class Life(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.folder = TemporaryDirectory()
-        self.ledger = Ledger(Path(self.folder.name))
-        self.really_spent = NOTHING
+        self.time = FakeTime()
+        self.ledger = Ledger(Path(self.folder.name), self.time.clock)
+        self.latest = self.time.wall
+        self.really_spent = {}
+        self.windows_of = {}
         self.in_flight = set()
         self.reserved = set()
 
@@ -37,12 +72,31 @@ class Life(RuleBasedStateMachine):
         self.ledger._db.close()
         self.folder.cleanup()
 
+    def spend(self, hold, cost):
+        for window in self.windows_of[hold]:
+            self.really_spent[window] = self.really_spent.get(window, NOTHING).plus(cost)
+
+    def present(self):
+        return [(window, windows.index(window, windows.minute(self.latest))) for window in Window]
+
+    @rule(seconds=st.sampled_from([1, 20, 61, 3600, 90_000, 40 * 86_400]))
+    def time_passes(self, seconds):
+        self.time.pass_by(seconds)
+        self.latest = max(self.latest, self.time.wall)
+
+    @rule(seconds=st.sampled_from([1, 61, 3600, 90_000, 40 * 86_400]))
+    def the_clock_is_set_back(self, seconds):
+        self.time.wall -= seconds
+
     @rule(target=waiting, prompt=st.integers(1, 300), output=st.integers(1, 300))
     def reserve(self, prompt, output):
-        decision = reservation.decide(Table(self.ledger).lines(LIMITS), Ask(prompt, output), OnLimit.CLAMP)
+        self.latest = max(self.latest, self.time.wall)
+        ask = Ask(prompt, output, rate=RATE)
+        decision = reservation.decide(Table(self.ledger).lines(LIMITS), ask, OnLimit.CLAMP)
         if not isinstance(decision, Grant):
             return multiple()
         hold = self.ledger.reserve(decision.amounts)
+        self.windows_of[hold] = self.present()
         self.reserved.add(hold)
         return hold
 
@@ -64,9 +118,10 @@ class Life(RuleBasedStateMachine):
 
     @rule(hold=sent, share=st.floats(0, 1))
     def settle(self, hold, share):
-        cost = Amounts(int(hold.amounts.input * share), int(hold.amounts.output * share), 1)
+        tokens = Amounts(int(hold.amounts.input * share), int(hold.amounts.output * share), 1)
+        cost = tokens._replace(cost=RATE.of(tokens.input, tokens.output))
         if self.ledger.settle(hold, cost):
-            self.really_spent = self.really_spent.plus(cost)
+            self.spend(hold, cost)
         self.in_flight.discard(hold)
 
     @rule(hold=waiting)
@@ -81,29 +136,32 @@ class Life(RuleBasedStateMachine):
     def be_killed(self):
         self.ledger._db.close()  # what SQLite has not committed is lost, as with a kill
         for hold in self.in_flight:
-            self.really_spent = self.really_spent.plus(hold.amounts)
+            self.spend(hold, hold.amounts)
         for hold in self.in_flight | self.reserved:
             hold.state = State.CLOSED
         self.in_flight.clear()
         self.reserved.clear()
-        self.ledger = Ledger(Path(self.folder.name))
+        self.ledger = Ledger(Path(self.folder.name), self.time.clock)
+        self.latest = max(self.latest, self.time.wall)
 
     @invariant()
     def no_limit_is_passed(self):
-        used = self.ledger.book.used
-        assert [limit.name for limit in LIMITS if used.of(limit.resource) > limit.max] == []
+        passed = [line for line in Table(self.ledger).lines(LIMITS) if line.room < 0]
+        assert passed == []
 
     @invariant()
     def nothing_that_was_spent_is_forgotten(self):
-        spent = self.ledger.book.spent
-        assert all(ours >= real for ours, real in zip(spent, self.really_spent, strict=True))
+        self.latest = max(self.latest, self.time.wall)
+        for window, index in self.present():
+            really = self.really_spent.get((window, index), NOTHING)
+            assert all(ours >= real for ours, real in zip(self.ledger.book.spent_in(window), really, strict=True))
 
     @invariant()
     def held_is_never_negative(self):
-        assert min(self.ledger.book.held) >= 0
+        assert min(min(self.ledger.book.held_in(window)) for window in Window) >= 0
 
 
-Life.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+Life.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestLife = Life.TestCase
 
 
@@ -114,10 +172,10 @@ def ledger(tmp_path):
     opened.close()
 
 
-def restarted(ledger, folder):
-    """The ledger as a process finds it whose predecessor was killed."""
+def restarted(ledger, tmp_path, time=None):
+    """Another process, after the one that had `ledger` was killed."""
     ledger._db.close()
-    return Ledger(folder)
+    return Ledger(tmp_path, time and time.clock)
 
 
 def test_a_settlement_counts_once(ledger):
@@ -235,3 +293,163 @@ def test_a_ledger_that_cannot_be_written_fails_closed_and_recovers(ledger):
     ledger._db.execute("PRAGMA query_only = 0")
     ledger.dispatch(hold)
     assert not ledger.behind
+
+
+def at(tmp_path, time):
+    return Ledger(tmp_path, time.clock)
+
+
+def test_a_window_that_starts_anew_has_nothing_spent_and_the_run_goes_on(tmp_path):
+    time = FakeTime()
+    ledger = at(tmp_path, time)
+    ledger.settle(ledger.reserve(CALL), CALL)
+    time.pass_by(60)
+    ledger.turn()
+    spent = [ledger.book.spent_in(window) for window in (Window.MINUTE, Window.HOUR, Window.RUN, Window.FOREVER)]
+    assert spent == [NOTHING, CALL, CALL, CALL]
+    ledger.close()
+
+
+def test_a_call_that_ends_in_the_next_window_is_charged_to_the_one_it_began_in(tmp_path):
+    time = FakeTime()
+    ledger = at(tmp_path, time)
+    early = ledger.reserve(CALL)
+    ledger.dispatch(early)
+    time.pass_by(60)
+    ledger.turn()
+    late = ledger.reserve(CALL)
+    assert ledger.book.held_in(Window.MINUTE) == CALL
+    ledger.settle(early, Amounts(7, 7, 1))
+    ledger.settle(late, Amounts(3, 3, 1))
+    assert (ledger.book.spent_in(Window.MINUTE), ledger.book.spent_in(Window.HOUR)) == (
+        Amounts(3, 3, 1),
+        Amounts(10, 10, 2),
+    )
+    assert ledger.book.held_in(Window.MINUTE) == NOTHING
+    ledger.close()
+
+
+def test_an_orphan_is_charged_to_the_window_it_began_in(tmp_path):
+    time = FakeTime()
+    ledger = at(tmp_path, time)
+    ledger.dispatch(ledger.reserve(CALL))
+    time.pass_by(60)
+    ledger.turn()
+    ledger.dispatch(ledger.reserve(Amounts(1, 1, 1)))
+    again = restarted(ledger, tmp_path, time)
+    assert (again.book.spent_in(Window.MINUTE), again.book.spent) == (Amounts(1, 1, 1), Amounts(101, 51, 2))
+    again.close()
+
+
+def test_a_clock_that_is_set_back_gives_no_budget_twice_not_even_after_a_restart(tmp_path):
+    time = FakeTime()
+    ledger = at(tmp_path, time)
+    time.pass_by(3600)
+    ledger.turn()
+    ledger.settle(ledger.reserve(CALL), CALL)
+    time.wall -= 7200
+    ledger.turn()
+    assert ledger.book.spent_in(Window.HOUR) == CALL
+    ledger.close()
+    again = at(tmp_path, time)
+    assert again.book.spent_in(Window.HOUR) == CALL
+    again.close()
+
+
+def test_the_time_of_a_run_goes_on_over_restarts_and_a_clock_that_is_set_back(tmp_path):
+    time = FakeTime()
+    ledger = at(tmp_path, time)
+    time.pass_by(10)
+    assert ledger.elapsed_ms == 10_000
+    ledger.flush()
+    time.wall += 5
+    again = restarted(ledger, tmp_path, time)
+    assert again.elapsed_ms == 15_000
+    again.close()
+    time.wall -= 3600
+    last = at(tmp_path, time)
+    assert last.elapsed_ms == 15_000
+    time.pass_by(1)
+    assert last.elapsed_ms == 16_000
+    last.close()
+
+
+def test_an_agent_that_was_stopped_stays_stopped(ledger, tmp_path):
+    ledger.stop(Stopped("hash", "the rule says so"))
+    again = restarted(ledger, tmp_path)
+    assert again.stopped == Stopped("hash", "the rule says so")
+    again.close()
+
+
+def test_the_name_and_the_busy_time_of_a_ledger_stay(ledger, tmp_path):
+    ledger.busy_ms = 1234
+    ledger.close()
+    again = Ledger(tmp_path)
+    assert (again.holder, again.busy_ms) == (ledger.holder, 1234)
+    again.close()
+
+
+def test_windows_that_are_over_leave_no_rows_behind(tmp_path):
+    time = FakeTime()
+    ledger = at(tmp_path, time)
+    for _ in range(200):
+        time.pass_by(3600)
+        ledger.turn()
+        ledger.dispatch(ledger.reserve(CALL))
+    assert ledger._db.execute("SELECT count(*) FROM count").fetchone()[0] == len(windows.TURNING)
+    ledger.close()
+
+
+def test_what_was_drawn_of_a_shared_limit_is_remembered_in_its_window_only(ledger, tmp_path):
+    ledger.draw("a.b", 7, 500)
+    hold = ledger.reserve(CALL)
+    ledger.dispatch(hold)
+    again = restarted(ledger, tmp_path)
+    assert (again.drawn("a.b", 7), again.book.spent_in("a.b")) == (500, CALL)
+    assert (again.drawn("a.b", 8), again.book.spent_in("a.b")) == (0, NOTHING)
+    assert again.drawn("a.b", 7) == 0
+    again.forget(["a.b"])
+    again.flush()
+    assert again._db.execute("SELECT count(*) FROM count WHERE key = 'a.b'").fetchone()[0] == 0
+    again.close()
+
+
+def test_a_draw_that_cannot_be_recorded_has_not_happened(ledger):
+    ledger.draw("a.b", 1, 100)
+    ledger._db.execute("PRAGMA query_only = 1")
+    with pytest.raises(LedgerUnavailable):
+        ledger.draw("a.b", 1, 200)
+    assert ledger.drawn("a.b", 1) == 100
+    ledger._db.execute("PRAGMA query_only = 0")
+
+
+OLD = """
+CREATE TABLE run (one INTEGER PRIMARY KEY CHECK (one = 1), starts INTEGER NOT NULL,
+                  input INTEGER NOT NULL, output INTEGER NOT NULL, requests INTEGER NOT NULL);
+CREATE TABLE hold (request TEXT NOT NULL, attempt INTEGER NOT NULL,
+                   input INTEGER NOT NULL, output INTEGER NOT NULL, requests INTEGER NOT NULL,
+                   PRIMARY KEY (request, attempt)) WITHOUT ROWID;
+INSERT INTO run VALUES (1, 3, 1000, 200, 7);
+INSERT INTO hold VALUES ('3-8', 1, 100, 50, 1), ('3-9', 2, 10, 5, 1);
+PRAGMA application_id = 1096043591;
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path):
+    old = sqlite3.connect(tmp_path / FILE)
+    old.executescript(OLD)
+    old.close()
+    ledger = Ledger(tmp_path)
+    assert (ledger.book.spent, ledger.orphans.calls) == (Amounts(1110, 255, 9), 2)
+    assert ledger.holder
+    ledger.close()
+
+
+def test_a_ledger_of_a_later_version_is_left_alone(tmp_path):
+    Ledger(tmp_path).close()
+    db = sqlite3.connect(tmp_path / FILE)
+    db.execute("PRAGMA user_version = 3")
+    db.close()
+    with pytest.raises(StartError, match="newer version"):
+        Ledger(tmp_path)
