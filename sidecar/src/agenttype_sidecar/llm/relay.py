@@ -7,10 +7,12 @@ import time
 from typing import Final, Protocol
 
 from agenttype_proxy import asgi
+from agenttype_proxy.errors import UpstreamReset
 from agenttype_proxy.messages import Headers
 from agenttype_proxy.response import Response
 from agenttype_proxy.sse import Event, EventReader
 
+from agenttype_sidecar.errors import Refusal
 from agenttype_sidecar.llm.usage import Meter
 
 MAX_ANSWER: Final = 64 * 1024 * 1024
@@ -20,11 +22,8 @@ MAX_EVENT: Final = 8 * 1024 * 1024
 class Inspector(Protocol):
     """Looks at an answer before the caller gets it.
 
-    A method that raises a `Refusal` keeps back what it was shown and everything after it.
+    It keeps back what it was shown, and everything after it, by raising a `Refusal`.
     """
-
-    def body(self, body: bytes) -> None:
-        """Look at a whole answer."""
 
     def event(self, event: Event) -> None:
         """Look at the next event of a stream."""
@@ -63,6 +62,9 @@ class Relay:
         async for chunk in response.chunks():
             await self._pass(reader.feed(chunk), meter, inspector)
         await self._pass(reader.flush(), meter, inspector)
+        if not meter.ended:
+            # Where only the connection's end ends a body, a cut looks like one; the protocol's own end does not.
+            raise UpstreamReset("the stream ended before its answer did")
 
     async def finish(self, ending: bytes = b"") -> None:
         """End a stream, with some last bytes of ours where there are any."""
@@ -71,12 +73,23 @@ class Relay:
         await asgi.finish(self._send)
 
     async def _pass(self, events: list[Event], meter: Meter, inspector: Inspector | None) -> None:
-        if inspector is not None:
+        passed, refused = meter.passed, None
+        if inspector is None:
+            out = b"".join([passed(event) for event in events])
+        else:
+            parts = []
             for event in events:
-                inspector.event(event)
-        passed = meter.passed
-        out = b"".join([passed(event) for event in events])
+                part = passed(event)  # what was produced counts, whether or not it is passed on
+                try:
+                    inspector.event(event)
+                except Refusal as refusal:
+                    refused = refusal
+                    break
+                parts.append(part)
+            out = b"".join(parts)
         if out:
             if self.first_byte is None:
                 self.first_byte = time.monotonic() - self._began
             await asgi.write(self._send, out)
+        if refused is not None:
+            raise refused

@@ -22,6 +22,7 @@ from agenttype_sidecar.reports.metrics import Lane, Metrics
 
 _REASON: Final = keys.HEADER_REASON.encode()
 _SERVER_ERROR: Final = 500
+_UNAVAILABLE: Final = 503
 _FREE: Final = Cost(reservation.NOTHING, Source.PROVIDER)
 
 
@@ -59,7 +60,9 @@ class Settlement:
 
     def failed(self, response: Response) -> None:
         """Charge the prompt where the engine broke while it worked; nothing where the call was turned down."""
-        turned_down = response.status < _SERVER_ERROR or fields.get(response.headers, _REASON) is not None
+        status = response.status
+        said = fields.get(response.headers, _REASON) is not None
+        turned_down = status < _SERVER_ERROR or status == _UNAVAILABLE or said
         if turned_down:
             self._known = _FREE
         else:

@@ -6,7 +6,6 @@ admit → rewrite → forward → meter → settle → note. What passes to the 
 import asyncio
 import math
 import time
-from dataclasses import dataclass
 from typing import Final
 
 from agenttype_api import keys
@@ -15,11 +14,7 @@ from agenttype_proxy import headers as fields
 from agenttype_proxy.messages import Headers
 from agenttype_proxy.response import Response
 
-from agenttype_sidecar.backends.upstream import Upstream, request
-from agenttype_sidecar.budget.admission import Admission
-from agenttype_sidecar.budget.ledger import Ledger
-from agenttype_sidecar.budget.reservation import Grant, Line, Lines
-from agenttype_sidecar.budget.table import Table
+from agenttype_sidecar.budget.reservation import Line, Lines
 from agenttype_sidecar.errors import (
     BodyTimedOut,
     BodyTooLarge,
@@ -28,20 +23,18 @@ from agenttype_sidecar.errors import (
     UpstreamFailed,
     UpstreamTimedOut,
 )
-from agenttype_sidecar.llm import answers, metered, usage
+from agenttype_sidecar.llm import answers, inspection, metered, usage
 from agenttype_sidecar.llm import call as calls
 from agenttype_sidecar.llm.body import Body
 from agenttype_sidecar.llm.call import Call
+from agenttype_sidecar.llm.delivery import Caller, Delivery
+from agenttype_sidecar.llm.parts import Parts
 from agenttype_sidecar.llm.paths import Endpoint, Operation
 from agenttype_sidecar.llm.relay import MAX_ANSWER, Relay
-from agenttype_sidecar.llm.settlement import Books, Settlement
-from agenttype_sidecar.llm.stored import Stored
 from agenttype_sidecar.llm.usage import Meter
-from agenttype_sidecar.policies import Active, Policies
-from agenttype_sidecar.reports.activity import Activity
-from agenttype_sidecar.reports.metrics import Lane, Metrics
-from agenttype_sidecar.reports.observations import CallRecord, Observations
-from agenttype_sidecar.running import Running
+from agenttype_sidecar.reports.metrics import Lane
+from agenttype_sidecar.reports.observations import CallRecord
+from agenttype_sidecar.traffic.rates import Ask, Turn
 
 MAX_BODY: Final = 8 * 1024 * 1024
 BODY_SECONDS: Final = 30.0
@@ -51,27 +44,12 @@ FAREWELL_SECONDS: Final = 2.0
 _REMAINING: Final = keys.HEADER_REMAINING.encode()
 _LIMIT: Final = keys.HEADER_LIMIT.encode()
 _RESET: Final = keys.HEADER_RESET.encode()
+_ROUTE: Final = keys.HEADER_ROUTE.encode()
 _CLAMPED: Final = (keys.HEADER_CLAMPED.encode(), b"max_tokens")
 _OK: Final = 200
 _REDIRECTION: Final = 300
 _GONE: Final = 499
 _EVENTS: Final = b"text/event-stream"
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What every call uses."""
-
-    policies: Policies
-    ledger: Ledger
-    table: Table
-    upstream: Upstream
-    admission: Admission
-    running: Running
-    metrics: Metrics
-    activity: Activity
-    observations: Observations
-    stored: Stored
 
 
 class Visit:
@@ -87,11 +65,11 @@ class Visit:
         self._receive = receive
         self._send = send
         self._began = time.monotonic()
-        self._active: Active = parts.policies.active
+        self._active = parts.policies.active
         self._relay = Relay(send, self._began)
         self._lane = Lane()
-        self._grant: Grant | None = None
-        self._settlement: Settlement | None = None
+        self._delivery: Delivery | None = None
+        self._turn: Turn | None = None
         # Until something else is known: whoever ends us in the middle leaves the caller without an answer.
         self._outcome, self._status, self._reason = "cut", _GONE, "ended"
 
@@ -103,8 +81,8 @@ class Visit:
             call = await self._read(endpoint)
             with self._parts.running.cuttable():
                 async with asgi.attended(self._receive):
-                    settlement = await self._admit(call)
-                    await self._forward(call, settlement)
+                    delivery = await self._admit(call)
+                    await self._forward(delivery)
         except Refusal as refusal:
             await self._refuse(refusal, endpoint)
         except errors.CallerGone:
@@ -125,31 +103,37 @@ class Visit:
         # All of them: an honest one must not hide another.
         if any(coding != b"identity" for coding in fields.every(self._scope["headers"], b"content-encoding")):
             raise MalformedBody("the body must not be compressed")
-        call = calls.read(endpoint, Body(raw), self._active.routes)
+        call = self._at_home(calls.read(endpoint, Body(raw), self._active.routes))
         self._lane = Lane(call.target.model, call.target.adapter, endpoint.protocol)
         metered.check(call, self._active)
         self._parts.stored.check(call)
+        inspection.check_request(call, self._active, self._parts.violations)
         return call
 
-    async def _admit(self, call: Call) -> Settlement:
-        parts = self._parts
-        self._grant, hold = await parts.admission.admit(call, self._active)
-        books = Books(parts.ledger, parts.table, parts.admission, parts.metrics)
-        settlement = self._settlement = Settlement(books, self._active, call, hold)
-        return settlement
+    def _at_home(self, call: Call) -> Call:
+        """Aim a call that builds on what a fallback has answered at that fallback: no other backend knows of it."""
+        home = self._parts.stored.home(call)
+        found = (link.target for link in call.target.fallback if link.target.backend.name == home)
+        return call if home in (None, call.target.backend.name) else calls.aimed(call, next(found, call.target))
+
+    async def _admit(self, call: Call) -> Delivery:
+        """Wait for the call's turn, and choose where it goes first."""
+        wanted = Ask(0, 0) if call.is_free else Ask(call.body.size, call.output and call.output * call.answers)
+        self._turn = await self._parts.rates.admit(self._active.policy.rate_limits, wanted)
+        caller = Caller(self._scope["headers"], self._scope["query_string"])
+        self._delivery = Delivery(self._parts, self._active, call, caller)
+        return self._delivery
 
     # forward
 
-    async def _forward(self, call: Call, settlement: Settlement) -> None:
-        caller, query = self._scope["headers"], self._scope["query_string"]
-        outgoing = request(call, self._active, calls.rewritten(call, self._granted), caller, query)
+    async def _forward(self, delivery: Delivery) -> None:
         try:
-            response = await self._parts.upstream.send(call, self._active, settlement.hold, outgoing)
+            response = await delivery.send()
             async with response:
                 if _is_good(response) and (fields.get(response.headers, b"content-type") or b"").startswith(_EVENTS):
-                    await self._stream(call, settlement, response)
+                    await self._stream(delivery, response)
                 else:
-                    await self._whole(call, settlement, response)
+                    await self._whole(delivery, response)
         except errors.UpstreamError as error:
             if self._relay.started:
                 # A clean end would pass for a whole answer; SDKs notice a broken connection only.
@@ -159,52 +143,59 @@ class Visit:
                 return
             raise _refusal_of(error) from error
 
-    async def _whole(self, call: Call, settlement: Settlement, response: Response) -> None:
+    async def _whole(self, delivery: Delivery, response: Response) -> None:
         body = await response.read(MAX_ANSWER)
-        status = response.status
+        status, call, settlement = response.status, delivery.call, delivery.settled
         if _is_good(response):
             self._ended("ok", status, "")
             settlement.answered(body, call.endpoint.protocol)
+            inspection.check_answer(body, call, self._active, self._parts.violations)
             if call.endpoint.operation is Operation.RESPONSES:
                 self._parts.stored.remember(call, usage.ids_of_body(body))
         else:
             self._ended("upstream_error", status, f"upstream_{status}")
             settlement.failed(response)
         self._settle()
-        await self._relay.whole(status, self._headers(response), body)
+        await self._relay.whole(status, self._headers(delivery, response), body)
 
-    async def _stream(self, call: Call, settlement: Settlement, response: Response) -> None:
-        running = calls.counts_running(call, self._granted) and not call.keeps_count
-        meter = settlement.meter = Meter(call.endpoint.protocol, keep_usage=call.keeps_usage, running=running)
-        await self._relay.stream(response, self._headers(response), meter, None)
+    async def _stream(self, delivery: Delivery, response: Response) -> None:
+        call = delivery.call
+        running = calls.counts_running(call, delivery.granted) and not call.keeps_count
+        meter = delivery.settled.meter = Meter(call.endpoint.protocol, keep_usage=call.keeps_usage, running=running)
+        inspector = inspection.inspector(call, self._active, self._parts.violations)
+        await self._relay.stream(response, self._headers(delivery, response), meter, inspector)
         self._parts.stored.remember(call, meter.ids)
         self._settle()
         self._ended("ok", _OK, "")
         await self._relay.finish()
 
-    @property
-    def _granted(self) -> Grant:
-        if self._grant is None:
-            raise RuntimeError("the call was not admitted")
-        return self._grant
-
-    def _headers(self, response: Response) -> Headers:
-        kept = fields.without(fields.forwardable(response.headers), b"content-length", b"set-cookie")
+    def _headers(self, delivery: Delivery, response: Response) -> Headers:
+        rates = self._parts.rates.headers(delivery.call.endpoint.protocol)
+        ours = [name for name, _ in rates]
+        kept = fields.without(fields.forwardable(response.headers), b"content-length", b"set-cookie", *ours)
+        kept += ((_ROUTE, delivery.call.target.name.encode()), *rates)
         tightest = _tightest(self._parts.table.lines(self._active.limits))
         if tightest is not None:
             kept += ((_LIMIT, tightest.limit.name.encode()), (_REMAINING, b"%d" % tightest.remaining))
             reset = self._parts.table.resets_in(tightest.limit)
             if reset is not None:
                 kept.append((_RESET, b"%d" % math.ceil(reset)))
-        if self._grant is not None and self._grant.clamped:
+        if delivery.granted.clamped:
             kept.append(_CLAMPED)
         return kept
 
     # settle
 
     def _settle(self) -> None:
-        if self._settlement is not None:
-            self._settlement.settle(self._lane)
+        delivery, tokens, output = self._delivery, 0, 0
+        if delivery is not None:
+            delivery.settle()
+            self._lane = delivery.lane
+            if delivery.cost is not None:
+                amounts = delivery.cost.amounts
+                tokens, output = amounts.input + amounts.output, amounts.output
+        if self._turn is not None:
+            self._turn.end(tokens, output)
 
     async def _refuse(self, refusal: Refusal, endpoint: Endpoint) -> None:
         self._settle()
@@ -212,6 +203,7 @@ class Visit:
             await self._break_off(refusal, endpoint)
             return
         status, headers, body = answers.refusal(refusal, endpoint.protocol)
+        headers += self._parts.rates.headers(endpoint.protocol)
         outcome = "upstream_error" if isinstance(refusal, UpstreamFailed | UpstreamTimedOut) else "refused"
         self._ended(outcome, status, refusal.reason)
         if outcome == "refused":
@@ -235,11 +227,11 @@ class Visit:
 
     def _note(self, endpoint: Endpoint) -> None:
         now = time.monotonic()
-        parts, settlement, first_byte = self._parts, self._settlement, self._relay.first_byte
-        cost = settlement.cost if settlement else None
+        parts, delivery, first_byte = self._parts, self._delivery, self._relay.first_byte
+        cost = delivery.cost if delivery else None
         parts.activity.end(now)
         parts.metrics.answered(self._lane, self._outcome, self._status)
-        if settlement is not None:
+        if delivery is not None and delivery.settlement is not None:
             parts.metrics.timed(self._lane, now - self._began, first_byte)
         parts.observations.noted(
             CallRecord(
@@ -257,8 +249,8 @@ class Visit:
                 usage_source=cost.source.value if cost else "",
                 seconds=now - self._began,
                 first_byte=first_byte,
-                clamped=self._grant is not None and self._grant.clamped,
-                attempts=settlement.hold.attempt if settlement else 0,
+                clamped=delivery is not None and delivery.grant is not None and delivery.grant.clamped,
+                attempts=delivery.attempts if delivery else 0,
             )
         )
 

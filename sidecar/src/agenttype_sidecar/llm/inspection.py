@@ -1,0 +1,71 @@
+"""Holding a call and its answer against the rules of the policy that it began with."""
+
+import time
+
+from agenttype_api.v1alpha1 import RuleOn
+from agenttype_proxy.sse import Event
+
+from agenttype_sidecar.errors import RuleViolated
+from agenttype_sidecar.llm.call import Call
+from agenttype_sidecar.policies import Active
+from agenttype_sidecar.reports.violations import Violations
+from agenttype_sidecar.rules import texts
+from agenttype_sidecar.rules.rulebook import Message, Verdict, Watcher
+
+
+def check_request(call: Call, active: Active, violations: Violations) -> None:
+    """Refuse a call that a rule forbids.
+
+    Raises:
+        RuleViolated: A rule does.
+    """
+    if not active.rulebook.looks_at(RuleOn.LLM_REQUEST):
+        return
+    values = {name: member.value for name, member in call.body.members.items()}
+    message = Message(RuleOn.LLM_REQUEST, (call.asked,), call.body.size, lambda: texts.of_value(values))
+    verdict = active.rulebook.judge(message, time.monotonic())
+    _enforce(verdict, RuleOn.LLM_REQUEST, call, violations)
+
+
+def check_answer(body: bytes, call: Call, active: Active, violations: Violations) -> None:
+    """Refuse a whole answer that a rule forbids.
+
+    Raises:
+        RuleViolated: A rule does.
+    """
+    if not active.rulebook.looks_at(RuleOn.LLM_RESPONSE):
+        return
+    message = Message(RuleOn.LLM_RESPONSE, (call.asked,), len(body), lambda: texts.of_body(body))
+    verdict = active.rulebook.judge(message, time.monotonic())
+    _enforce(verdict, RuleOn.LLM_RESPONSE, call, violations)
+
+
+def inspector(call: Call, active: Active, violations: Violations) -> "Inspection | None":
+    """Return what looks at a streamed answer, None where no rule concerns it."""
+    watcher = active.rulebook.watch(Message(RuleOn.LLM_RESPONSE, (call.asked,)), time.monotonic())
+    return None if watcher is None else Inspection(watcher, call, violations)
+
+
+class Inspection:
+    """Looks at every event of a streamed answer before the caller gets it."""
+
+    def __init__(self, watcher: Watcher, call: Call, violations: Violations) -> None:
+        self._watcher = watcher
+        self._call = call
+        self._violations = violations
+
+    def event(self, event: Event) -> None:
+        """Look at the next event.
+
+        Raises:
+            RuleViolated: It may not be passed on, nor anything after it.
+        """
+        verdict = self._watcher.passed(event)
+        if verdict.rules:
+            _enforce(verdict, RuleOn.LLM_RESPONSE, self._call, self._violations)
+
+
+def _enforce(verdict: Verdict, on: RuleOn, call: Call, violations: Violations) -> None:
+    violations.note(verdict, on, call.target.model)
+    if verdict.denies:
+        raise RuleViolated(verdict.decisive.name)
