@@ -7,10 +7,12 @@ from agenttype_api.policy import WireProtocol
 from agenttype_proxy import asgi
 from agenttype_proxy import headers as fields
 
-from agenttype_sidecar.errors import Refusal, UnknownPath, WrongMethod
+from agenttype_sidecar.errors import Refusal, UnknownModel, UnknownPath, WrongMethod
 from agenttype_sidecar.llm import answers, models, paths
-from agenttype_sidecar.llm.paths import Operation
-from agenttype_sidecar.llm.visit import Parts, Visit
+from agenttype_sidecar.llm.errand import Errand
+from agenttype_sidecar.llm.parts import Parts
+from agenttype_sidecar.llm.paths import Endpoint, Operation
+from agenttype_sidecar.llm.visit import Visit
 from agenttype_sidecar.reports.metrics import Lane
 
 _JSON: Final = [(b"content-type", b"application/json")]
@@ -37,10 +39,12 @@ class DataPort:
         path: str = scope["raw_path"].decode()
         endpoint = paths.endpoint(path)
         if endpoint is not None:
-            if scope["method"] != endpoint.method:
-                await self._refuse(WrongMethod(f"use {endpoint.method}"), endpoint.protocol, send)
-            elif endpoint.operation is Operation.MODELS:
-                await self._list(path, scope, send)
+            if scope["method"] not in endpoint.methods:
+                await self._refuse(WrongMethod(f"use {' or '.join(endpoint.methods)}"), endpoint.protocol, send)
+            elif endpoint.operation in (Operation.MODELS, Operation.MODEL):
+                await self._show(endpoint, path, scope, send)
+            elif endpoint.operation is Operation.STORED:
+                await Errand(self._parts, scope, receive, send).answer(endpoint)
             else:
                 await Visit(self._parts, scope, receive, send).answer(endpoint)
         elif path == keys.MCP_PATH or path.startswith(_TOOLS):
@@ -48,9 +52,14 @@ class DataPort:
         else:
             await self._refuse(UnknownPath("there is nothing at this path"), _protocol(path, scope), send)
 
-    async def _list(self, path: str, scope: asgi.Scope, send: asgi.Send) -> None:
-        body = models.listing(self._parts.policies.active.routes, _protocol(path, scope))
-        await asgi.respond(send, 200, list(_JSON), body)
+    async def _show(self, endpoint: Endpoint, path: str, scope: asgi.Scope, send: asgi.Send) -> None:
+        routes, protocol = self._parts.policies.active.routes, _protocol(path, scope)
+        try:
+            one = models.one(routes, endpoint.name, protocol) if endpoint.name else models.listing(routes, protocol)
+        except UnknownModel as refusal:
+            await self._refuse(refusal, protocol, send)
+            return
+        await asgi.respond(send, 200, list(_JSON), one)
 
     async def _refuse(self, refusal: Refusal, protocol: WireProtocol, send: asgi.Send) -> None:
         status, headers, body = answers.refusal(refusal, protocol)

@@ -66,18 +66,50 @@ def test_the_list_shows_names_that_work():
     assert b'"display_name":"green"' in models.listing(found, ANTHROPIC)
 
 
+SPELLINGS = (
+    "/chat/completions", "/completions", "/responses", "/embeddings", "/messages", "/messages/count_tokens",
+    "/responses/resp_1", "/models", "/models/gpt-4o",
+)  # fmt: skip
+
+
 @pytest.mark.parametrize("base", ["", "/v1", "/openai", "/openai/v1", "/anthropic", "/anthropic/v1"])
 def test_every_spelling_that_sdks_send_is_known(base):
-    found = [paths.endpoint(base + path) for path in ("/chat/completions", "/completions", "/messages", "/models")]
+    found = [paths.endpoint(base + path) for path in SPELLINGS]
     assert [endpoint.operation for endpoint in found] == list(Operation)
 
 
 @pytest.mark.parametrize(
     "path", ["/", "/v1", "/v1/", "/v1/models/", "/V1/models", "/v1//models", "/v1/load_lora_adapter", "/metrics",
-             "/v1/messages/count_tokens", "/v1/embeddings", "/v1/responses", "/tokenize", "/v1/../metrics"],
+             "/tokenize", "/v1/../metrics", "/v1/responses/", "/v1/responses/compact", "/v1/responses/input_tokens",
+             "/v1/responses/resp_1/nothing", "/v1/responses/../models", "/v1/responses/resp%2f1", "/v1/models?x",
+             "/v1/v1/responses/resp_1", "/v1/conversations", "/v1/messages/batches"],
 )  # fmt: skip
 def test_every_other_path_is_unknown(path):
     assert paths.endpoint(path) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "methods", "target"),
+    [
+        ("/openai/v1/responses/resp_1", ("GET", "DELETE"), b"/v1/responses/resp_1"),
+        ("/responses/resp_1/cancel", ("POST",), b"/v1/responses/resp_1/cancel"),
+        ("/v1/responses/resp_1/input_items", ("GET",), b"/v1/responses/resp_1/input_items"),
+    ],
+)
+def test_a_stored_response_has_a_path_of_its_own(path, methods, target):
+    found = paths.endpoint(path)
+    assert (found.operation, found.methods, found.path, found.name) == (Operation.STORED, methods, target, "resp_1")
+    assert "resp_1" not in found.label
+
+
+def test_one_model_is_shown_under_every_name_that_a_route_takes():
+    found = routes(a_route("gpt-4o", "org/*"))
+    assert b'"id":"org/name"' in models.one(found, "org%2Fname", OPENAI)
+    assert b'"display_name":"gpt-4o"' in models.one(found, "gpt-4o", ANTHROPIC)
+    with pytest.raises(UnknownModel):
+        models.one(found, "claude", OPENAI)
+    with pytest.raises(UnknownModel):
+        models.one(found, "%ff", OPENAI)
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_an_anthropic_stream_passes_unchanged_and_its_largest_counts_hold(cuts):
     )
     meter = Meter(ANTHROPIC, keep_usage=False, running=False)
     assert passed(stream, meter, [cut % len(stream) for cut in cuts]) == stream
-    assert (meter.usage, meter.final, meter.pieces) == (Usage(7, 9), True, 1)
+    assert (meter.usage, meter.final, meter.pieces) == (Usage(7, 9, 2), True, 1)
 
 
 def test_a_cut_anthropic_stream_knows_its_prompt_but_not_its_answer():
@@ -119,7 +119,11 @@ def test_events_are_taken_as_they_are_given():
     [
         (b'{"usage":{"prompt_tokens":3,"completion_tokens":4}}', OPENAI, Usage(3, 4)),
         (b'{"usage":{"prompt_tokens":0,"completion_tokens":0}}', OPENAI, Usage(0, 0)),
-        (b'{"usage":{"input_tokens":3,"cache_creation_input_tokens":4,"output_tokens":5}}', ANTHROPIC, Usage(7, 5)),
+        (
+            b'{"usage":{"input_tokens":3,"cache_creation_input_tokens":4,"output_tokens":5}}',
+            ANTHROPIC,
+            Usage(7, 5, None, 4),
+        ),
         (b'{"usage":{"prompt_tokens":-3,"completion_tokens":true}}', OPENAI, Usage()),
         (b'{"usage":null}', OPENAI, Usage()),
         (b"{}", ANTHROPIC, Usage()),

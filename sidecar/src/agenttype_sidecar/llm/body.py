@@ -15,9 +15,12 @@ from agenttype_sidecar.errors import MalformedBody
 
 MAX_DEPTH: Final = 100
 #: Members that policy reads or writes.
-GOVERNED: Final = frozenset(
-    {"model", "max_tokens", "max_completion_tokens", "n", "best_of", "stream", "stream_options", "prompt", "messages"}
-)
+GOVERNED: Final = frozenset({
+    "model", "max_tokens", "max_completion_tokens", "max_output_tokens", "n", "best_of", "stream", "stream_options",
+    "prompt", "messages", "input", "tools", "system", "instructions", "chat_template", "web_search_options",
+    "mcp_servers", "background", "store", "previous_response_id", "conversation", "request_id",
+    "previous_input_messages", "include_reasoning",
+})  # fmt: skip
 
 _BLANKS: Final = re.compile(r"[ \t\n\r]*")
 _OPENING: Final = re.compile(r"[ \t\n\r]*(\{)[ \t\n\r]*")

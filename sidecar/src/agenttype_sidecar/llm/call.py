@@ -1,6 +1,6 @@
 """One call, as policy sees it: read from the body once, strictly, for a guess would be a way around the budget."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from agenttype_api.policy import Credential
@@ -14,7 +14,23 @@ from agenttype_sidecar.llm.paths import Endpoint, Operation
 
 #: What `/v1/completions` makes where nobody says how much, in every implementation.
 _COMPLETION_TOKENS: Final = 16
-_TEXT_PARTS: Final = frozenset({"text", "refusal", "thinking", "redacted_thinking", "tool_use", "tool_result"})
+_TEXT_PARTS: Final = frozenset({
+    "text", "refusal", "thinking", "redacted_thinking", "tool_use", "tool_result",
+    "input_text", "output_text", "reasoning_text", "summary_text",
+})  # fmt: skip
+#: Items of a Responses input that are what they say, not names of what lies elsewhere.
+_TEXT_ITEMS: Final = frozenset({
+    "message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output", "reasoning",
+})  # fmt: skip
+#: What makes a prompt longer than its body: text that the backend keeps, or a template of the caller's own.
+_ELSEWHERE: Final = ("chat_template", "previous_response_id", "conversation", "previous_input_messages")
+_BOUNDS: Final = {
+    Operation.CHAT: ("max_tokens", "max_completion_tokens"),
+    Operation.RESPONSES: ("max_output_tokens",),
+    Operation.EMBEDDINGS: (),
+}
+#: What answers with a usage chunk where it is asked to.
+_CHUNKED: Final = (Operation.CHAT, Operation.COMPLETIONS)
 #: Members that shape a chat's prompt; `/tokenize` understands the same ones.
 _PROMPT_MEMBERS: Final = (
     "messages",
@@ -54,6 +70,24 @@ class Call:
         """Whether the backend is an engine behind our gate, whose ways we know."""
         return self.target.backend.credential is Credential.POD_TOKEN
 
+    @property
+    def asked(self) -> str:
+        """The model's name as the caller wrote it."""
+        return str(self.body.get("model"))
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it costs nothing, so that nothing is held for it and no limit counts it."""
+        return self.endpoint.operation is Operation.COUNT
+
+    @property
+    def shows_all(self) -> bool:
+        """Whether whatever the model writes can be seen in a stream, as it is written, as text.
+
+        Only an engine of ours promises as much; even it holds a tool's call back until it is whole.
+        """
+        return self.is_ours and not self.body.get("tools") and self.body.get("include_reasoning") is not False
+
 
 def read(endpoint: Endpoint, body: Body, routes: Routes) -> Call:
     """Return what a body asks for.
@@ -72,7 +106,7 @@ def read(endpoint: Endpoint, body: Body, routes: Routes) -> Call:
         options = {}
     elif not isinstance(options, dict):
         raise MalformedBody("stream_options must be an object")
-    prompts = _prompts(body) if endpoint.operation is Operation.COMPLETIONS else 1
+    prompts = _prompts(body, endpoint)
     return Call(
         endpoint=endpoint,
         body=body,
@@ -81,10 +115,17 @@ def read(endpoint: Endpoint, body: Body, routes: Routes) -> Call:
         answers=_answers(body, endpoint) * prompts,
         prompts=prompts,
         output=_output(body, endpoint),
-        bounded=target.backend.counts_bytes and "chat_template" not in body.members and _is_text(body.get("messages")),
+        bounded=target.backend.counts_bytes and _says_it_all(body, endpoint),
         keeps_usage=options.get("include_usage") is True,
         keeps_count=options.get("continuous_usage_stats") is True,
     )
+
+
+def aimed(call: Call, target: Target) -> Call:
+    """Return the same call for another target."""
+    if target is call.target:
+        return call
+    return replace(call, target=target, bounded=target.backend.counts_bytes and _says_it_all(call.body, call.endpoint))
 
 
 def ask(call: Call, exact: int | None = None) -> Ask | None:
@@ -114,7 +155,7 @@ def rewritten(call: Call, grant: Grant) -> bytes:
         changes["model"] = model
     if grant.output is not None:
         _bound(call, grant.output, changes)
-    if call.stream and call.endpoint.operation is not Operation.MESSAGES:
+    if call.stream and call.endpoint.operation in _CHUNKED:
         options = call.body.get("stream_options") or {}
         wanted = {**options, "include_usage": True}
         if counts_running(call, grant):
@@ -129,7 +170,7 @@ def counts_running(call: Call, grant: Grant) -> bool:
     if grant.output is None or not call.is_ours or not call.stream:
         return False
     # Of several answers the engine counts each for itself, which makes no sum.
-    return call.answers == 1 and call.endpoint.operation is not Operation.MESSAGES
+    return call.answers == 1 and call.endpoint.operation in _CHUNKED
 
 
 def tokenize_body(call: Call) -> bytes | None:
@@ -138,12 +179,14 @@ def tokenize_body(call: Call) -> bytes | None:
     content: dict[str, Any]
     if call.endpoint.operation is Operation.CHAT:
         content = {name: get(name) for name in _PROMPT_MEMBERS if get(name) is not None}
-    elif call.endpoint.operation is Operation.COMPLETIONS:
-        if not isinstance(get("prompt"), str):
+    elif call.endpoint.operation in (Operation.COMPLETIONS, Operation.EMBEDDINGS):
+        prompt = get("prompt" if call.endpoint.operation is Operation.COMPLETIONS else "input")
+        if not isinstance(prompt, str):
             return None
-        content = {"prompt": get("prompt")}
+        content = {"prompt": prompt}
     else:
-        messages = _as_chat(call.body)
+        responses = call.endpoint.operation is Operation.RESPONSES
+        messages = _input_as_chat(call.body) if responses else _as_chat(call.body)
         if messages is None:
             return None
         content = {"messages": messages}
@@ -160,22 +203,40 @@ def _as_chat(body: Body) -> list[Any] | None:
     return [{"role": "system", "content": system}, *messages] if system else messages
 
 
+def _input_as_chat(body: Body) -> list[Any] | None:
+    """Return a Responses input as chat messages, None where it has more than plain text."""
+    instructions, asked = body.get("instructions"), body.get("input")
+    if body.get("tools") or any(name in body.members for name in _ELSEWHERE):
+        return None
+    turns = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
+    if not isinstance(turns, list) or not all(_is_plain_turn(turn) for turn in turns):
+        return None
+    return [{"role": "system", "content": instructions}, *turns] if isinstance(instructions, str) else turns
+
+
+def _is_plain_turn(turn: Any) -> bool:
+    return isinstance(turn, dict) and turn.keys() == {"role", "content"} and isinstance(turn["content"], str)
+
+
 def _bound(call: Call, output: int, changes: dict[str, Any]) -> None:
-    named = [name for name in _bounds(call.endpoint) if call.body.get(name) is not None]
+    names = _bounds(call.endpoint)
+    named = [name for name in names if call.body.get(name) is not None]
     for name in named:
         if call.body.get(name) > output:
             changes[name] = output
-    if not named:
+    if names and not named:
         # Chat models that think refuse max_tokens; our engines know both.
         modern = call.endpoint.operation is Operation.CHAT and not call.is_ours
-        changes["max_completion_tokens" if modern else "max_tokens"] = output
+        changes["max_completion_tokens" if modern else names[0]] = output
 
 
 def _bounds(endpoint: Endpoint) -> tuple[str, ...]:
-    return ("max_tokens", "max_completion_tokens") if endpoint.operation is Operation.CHAT else ("max_tokens",)
+    return _BOUNDS.get(endpoint.operation, ("max_tokens",))
 
 
 def _output(body: Body, endpoint: Endpoint) -> int | None:
+    if endpoint.operation is Operation.EMBEDDINGS:
+        return 0
     bounds = [_whole(body, name, least=0) for name in _bounds(endpoint)]
     # Which of two wins differs between servers, so the larger is what the call can cost.
     found = max((bound for bound in bounds if bound is not None), default=None)
@@ -185,16 +246,24 @@ def _output(body: Body, endpoint: Endpoint) -> int | None:
 
 
 def _answers(body: Body, endpoint: Endpoint) -> int:
-    if endpoint.operation is Operation.MESSAGES:
+    if endpoint.operation not in _CHUNKED:
         return 1
     return max(_whole(body, "n", least=1) or 1, _whole(body, "best_of", least=1) or 1)
 
 
-def _prompts(body: Body) -> int:
-    prompt = body.get("prompt")
-    if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int):
-        return len(prompt)
-    return 1
+def _prompts(body: Body, endpoint: Endpoint) -> int:
+    match endpoint.operation:
+        case Operation.COMPLETIONS:
+            return _many(body.get("prompt"))
+        case Operation.EMBEDDINGS:
+            return max(_many(body.get("input")), _many(body.get("messages")))
+        case _:
+            return 1
+
+
+def _many(prompt: Any) -> int:
+    """How many prompts there are: one as text or as numbers, else as many as the list has."""
+    return len(prompt) if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int) else 1
 
 
 def _whole(body: Body, name: str, *, least: int) -> int | None:
@@ -215,6 +284,39 @@ def _flag(body: Body, name: str) -> bool:
     return value
 
 
+def _says_it_all(body: Body, endpoint: Endpoint) -> bool:
+    """Return whether the whole prompt stands in the body, as text; whatever is not known to be counts as more."""
+    if any(name in body.members for name in _ELSEWHERE):
+        return False
+    match endpoint.operation:
+        case Operation.RESPONSES:
+            return "prompt" not in body.members and _is_text_input(body.get("input"))
+        case Operation.EMBEDDINGS:
+            return "messages" not in body.members and _is_embeddable(body.get("input"))
+        case _:
+            return _is_text(body.get("messages"))
+
+
+def _is_text_input(asked: Any) -> bool:
+    if not isinstance(asked, list):
+        return True
+    return all(
+        isinstance(item, dict)
+        and _is_one_of(item.get("type", "message" if "role" in item else ""), _TEXT_ITEMS)
+        and _is_text([item])
+        and _is_text([{"content": item.get("output")}])
+        for item in asked
+    )
+
+
+def _is_embeddable(asked: Any) -> bool:
+    return not isinstance(asked, list) or not any(isinstance(each, dict) or _holds_more(each) for each in asked)
+
+
+def _holds_more(each: Any) -> bool:
+    return isinstance(each, list) and any(isinstance(part, dict | list) for part in each)
+
+
 def _is_text(messages: Any) -> bool:
     """Return whether all of a conversation is text; whatever is not known to be counts as more."""
     if not isinstance(messages, list):
@@ -229,8 +331,11 @@ def _is_text(messages: Any) -> bool:
 def _is_text_part(part: Any) -> bool:
     if isinstance(part, str):
         return True
-    kind = part.get("type", "text") if isinstance(part, dict) else None
-    if not isinstance(kind, str) or kind not in _TEXT_PARTS:
+    if not isinstance(part, dict) or not _is_one_of(part.get("type", "text"), _TEXT_PARTS):
         return False
     inner = part.get("content")
     return not isinstance(inner, list) or all(_is_text_part(each) for each in inner)
+
+
+def _is_one_of(kind: Any, known: frozenset[str]) -> bool:
+    return isinstance(kind, str) and kind in known  # a list or an object has no place in a set

@@ -1,5 +1,6 @@
 """Which paths of the data port mean what: the spellings that SDKs really send, and nothing else."""
 
+import re
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -11,41 +12,59 @@ class Operation(Enum):
 
     CHAT = "chat"
     COMPLETIONS = "completions"
+    RESPONSES = "responses"
+    EMBEDDINGS = "embeddings"
     MESSAGES = "messages"
+    COUNT = "count"
+    """How many tokens a Messages call would have; costs nothing."""
+    STORED = "stored"
+    """Something about a response that the backend keeps; costs nothing."""
     MODELS = "models"
+    MODEL = "model"
 
 
 class Endpoint(NamedTuple):
-    """One operation: its protocol, and the path under which every backend serves it."""
+    """One operation: its protocol, its methods, and the path under which every backend serves it."""
 
     operation: Operation
     protocol: WireProtocol
-    method: str
+    methods: tuple[str, ...]
     path: bytes
+    name: str = ""
+    """Which stored response or which model is meant."""
+
+    @property
+    def label(self) -> str:
+        """The path without what callers choose, for records."""
+        return self.path.decode().replace(self.name, "{id}") if self.name else self.path.decode()
 
 
-_CHAT: Final = Endpoint(Operation.CHAT, WireProtocol.OPENAI, "POST", b"/v1/chat/completions")
-_COMPLETIONS: Final = Endpoint(Operation.COMPLETIONS, WireProtocol.OPENAI, "POST", b"/v1/completions")
-_MESSAGES: Final = Endpoint(Operation.MESSAGES, WireProtocol.ANTHROPIC, "POST", b"/v1/messages")
-_MODELS: Final = Endpoint(Operation.MODELS, WireProtocol.OPENAI, "GET", b"/v1/models")
-
+_OPENAI, _ANTHROPIC = WireProtocol.OPENAI, WireProtocol.ANTHROPIC
+_POST: Final = ("POST",)
+_PATHS: Final = {
+    "/chat/completions": Endpoint(Operation.CHAT, _OPENAI, _POST, b"/v1/chat/completions"),
+    "/completions": Endpoint(Operation.COMPLETIONS, _OPENAI, _POST, b"/v1/completions"),
+    "/responses": Endpoint(Operation.RESPONSES, _OPENAI, _POST, b"/v1/responses"),
+    "/embeddings": Endpoint(Operation.EMBEDDINGS, _OPENAI, _POST, b"/v1/embeddings"),
+    "/messages": Endpoint(Operation.MESSAGES, _ANTHROPIC, _POST, b"/v1/messages"),
+    "/messages/count_tokens": Endpoint(Operation.COUNT, _ANTHROPIC, _POST, b"/v1/messages/count_tokens"),
+    "/models": Endpoint(Operation.MODELS, _OPENAI, ("GET",), b"/v1/models"),
+}
 #: One base URL serves all: some SDKs append /v1 to it, some expect it there, some leave it out.
 _BASES: Final = ("", "/v1", "/openai", "/openai/v1", "/anthropic", "/anthropic/v1")
-_ENDPOINTS: Final = {
-    base + path: endpoint
-    for base in _BASES
-    for path, endpoint in {
-        "/chat/completions": _CHAT,
-        "/completions": _COMPLETIONS,
-        "/messages": _MESSAGES,
-        "/models": _MODELS,
-    }.items()
-}
+_ENDPOINTS: Final = {base + path: endpoint for base in _BASES for path, endpoint in _PATHS.items()}
+
+_BASE: Final = r"(?:/openai|/anthropic)?(?:/v1)?"
+_MODEL: Final = re.compile(_BASE + r"/models/([^/?#][^?#]{0,511})")
+_STORED: Final = re.compile(_BASE + r"/responses/([A-Za-z0-9_-]{1,128})(|/cancel|/input_items)")
+#: What else the providers serve below `/responses/` under a name of its own; no id looks so.
+_NOT_IDS: Final = frozenset({"input_tokens", "compact"})
+_STORED_METHODS: Final = {"": ("GET", "DELETE"), "/cancel": _POST, "/input_items": ("GET",)}
 
 
 def endpoint(path: str) -> Endpoint | None:
     """Return what a path means, None for every path that is not ours; the path is taken literally."""
-    return _ENDPOINTS.get(path)
+    return _ENDPOINTS.get(path) or _stored(path) or _model(path)
 
 
 def protocol(path: str, *, anthropic_header: bool) -> WireProtocol:
@@ -53,3 +72,18 @@ def protocol(path: str, *, anthropic_header: bool) -> WireProtocol:
     if anthropic_header or path.startswith("/anthropic/") or path.endswith("/messages"):
         return WireProtocol.ANTHROPIC
     return WireProtocol.OPENAI
+
+
+def _stored(path: str) -> Endpoint | None:
+    found = _STORED.fullmatch(path)
+    if found is None or found[1] in _NOT_IDS:
+        return None
+    target = f"/v1/responses/{found[1]}{found[2]}".encode()
+    return Endpoint(Operation.STORED, _OPENAI, _STORED_METHODS[found[2]], target, found[1])
+
+
+def _model(path: str) -> Endpoint | None:
+    found = _MODEL.fullmatch(path)
+    if found is None:
+        return None
+    return Endpoint(Operation.MODEL, _OPENAI, ("GET",), f"/v1/models/{found[1]}".encode(), found[1])

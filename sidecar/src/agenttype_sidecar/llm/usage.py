@@ -16,6 +16,16 @@ from agenttype_sidecar.budget.reservation import Amounts
 
 #: Bytes of English or code that make one token, roughly; only for what is neither reported nor held.
 _BYTES_PER_TOKEN: Final = 4
+#: More than any call can take; a number above it is none.
+_MOST: Final = 10**12
+#: Items of one response that are remembered by name.
+_MOST_IDS: Final = 256
+#: Bytes of JSON around the text of one event, at the least, in every protocol.
+_FRAME: Final = 48
+#: Events that end a Responses stream.
+_ENDS: Final = ("response.completed", "response.incomplete", "response.failed", "error")
+#: The last chunk of a choice, or an error in its place.
+_FINISHED: Final = re.compile(rb'"finish_reason"\s*:\s*"|"error"\s*:\s*[{"]')
 _USAGE: Final = re.compile(rb',[ \t]*"usage"[ \t]*:[ \t]*(?:null|\{[^{}"]*(?:"[^"\\]*"[^{}"]*|\{[^{}]*\}[^{}"]*)*\})')
 
 
@@ -36,11 +46,16 @@ class Usage(NamedTuple):
     """Reported numbers; None: not reported, which is not the same as 0."""
 
     input: int | None = None
+    """All of the prompt, what was read from or written to a cache included."""
     output: int | None = None
+    cached_input: int | None = None
+    """So much of the input was read from a cache."""
+    cache_write: int | None = None
+    """So much of the input was written to a cache."""
 
     def or_more(self, other: "Usage") -> "Usage":
         """Return the larger of each number."""
-        return Usage(_larger(self.input, other.input), _larger(self.output, other.output))
+        return Usage(*map(_larger, self, other))
 
 
 class Cost(NamedTuple):
@@ -52,11 +67,12 @@ class Cost(NamedTuple):
 
 def of_body(body: bytes, protocol: WireProtocol) -> Usage:
     """Return what a whole answer reports."""
-    try:
-        answer = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return Usage()
-    return _reported(answer.get("usage"), protocol) if isinstance(answer, dict) else Usage()
+    return _reported(_object(body).get("usage"), protocol)
+
+
+def ids_of_body(body: bytes) -> tuple[str, ...]:
+    """Return the names under which a backend keeps a whole response: its own and its items'."""
+    return _ids(_object(body))
 
 
 class Meter:
@@ -66,6 +82,9 @@ class Meter:
         usage: The numbers so far.
         final: Whether they are the backend's last word.
         pieces: Events that carried something; about as many as tokens.
+        written: An upper bound of the bytes of text that the events carried.
+        ended: Whether the answer came to its end, as its protocol marks it: what ends without was cut.
+        ids: The names under which the backend keeps the response, once it is whole.
     """
 
     def __init__(self, protocol: WireProtocol, *, keep_usage: bool, running: bool) -> None:
@@ -79,6 +98,9 @@ class Meter:
         self.usage = Usage()
         self.final = False
         self.pieces = 0
+        self.written = 0
+        self.ended = False
+        self.ids: tuple[str, ...] = ()
         self._running = running
         self._keep_usage = keep_usage
         self._passed = self._openai if protocol is WireProtocol.OPENAI else self._anthropic
@@ -89,42 +111,65 @@ class Meter:
 
     def _openai(self, event: Event) -> bytes:
         data = event.data
+        if event.name:  # only Responses names its events
+            return self._responses(event)
+        if data == b"[DONE]" or _FINISHED.search(data):
+            self.ended = True
         # Quotes inside JSON strings are escaped, so this finds members only, never text of the answer.
         if b'"usage"' not in data:
-            self.pieces += 1
+            self._carried(data)
             return event.raw
-        try:
-            chunk = orjson.loads(data)
-        except orjson.JSONDecodeError:
-            return event.raw
-        usage = _reported(chunk.get("usage"), WireProtocol.OPENAI) if isinstance(chunk, dict) else Usage()
+        chunk = _object(data)
+        if isinstance(chunk.get("response"), dict):
+            return self._responses(event)
+        usage = _reported(chunk.get("usage"), WireProtocol.OPENAI)
         if usage == Usage():
-            self.pieces += 1
+            self._carried(data)
             return event.raw
         self.usage = self.usage.or_more(usage)
         if chunk.get("choices"):
-            self.pieces += 1
+            self._carried(data)
             self.final = self.final or not self._running
             return _USAGE.sub(b"", event.raw, count=1) if self._running else event.raw
         self.final = True
         return event.raw if self._keep_usage else b""
 
+    def _responses(self, event: Event) -> bytes:
+        """Take note of an event of the Responses protocol; its last one tells what the call took."""
+        if event.name.endswith(b".delta"):
+            self._carried(event.data)
+            return event.raw
+        content = _object(event.data)
+        kind, response = content.get("type"), content.get("response")
+        ends = event.name == b"error" or kind in _ENDS
+        self.ended = self.ended or ends
+        if isinstance(response, dict):
+            usage = _reported(response.get("usage"), WireProtocol.OPENAI)
+            self.usage = self.usage.or_more(usage)
+            if ends:
+                self.final = self.final or usage.output is not None
+                self.ids = _ids(response)
+        return event.raw
+
     def _anthropic(self, event: Event) -> bytes:
         name = event.name
         if name == b"content_block_delta":
-            self.pieces += 1
+            self._carried(event.data)
+        elif name in (b"message_stop", b"error"):
+            self.ended = True
         elif name in (b"message_start", b"message_delta"):
-            try:
-                content = orjson.loads(event.data)
-                holder = content["message"] if name == b"message_start" else content
-                usage = _reported(holder.get("usage"), WireProtocol.ANTHROPIC)
-            except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-                return event.raw
+            content = _object(event.data)
+            holder = content.get("message") if name == b"message_start" else content
+            usage = _reported(holder.get("usage") if isinstance(holder, dict) else None, WireProtocol.ANTHROPIC)
             if name == b"message_start":  # its output count is of the beginning only, and says nothing of a cut stream
                 usage = usage._replace(output=None)
             self.usage = self.usage.or_more(usage)
             self.final = self.final or usage.output is not None
         return event.raw
+
+    def _carried(self, data: bytes) -> None:
+        self.pieces += 1
+        self.written += max(1, len(data) - _FRAME)
 
 
 def cost(usage: Usage, held: Amounts, *, final: bool) -> Cost:
@@ -156,16 +201,53 @@ def estimate(usage: Usage, size: int, pieces: int, *, final: bool) -> Cost:
 def _reported(usage: Any, protocol: WireProtocol) -> Usage:
     if not isinstance(usage, dict):
         return Usage()
-    if protocol is WireProtocol.OPENAI:
-        return Usage(_count(usage, "prompt_tokens"), _count(usage, "completion_tokens"))
-    read = _count(usage, "input_tokens")
-    cached = (_count(usage, "cache_creation_input_tokens") or 0) + (_count(usage, "cache_read_input_tokens") or 0)
-    return Usage(None if read is None else read + cached, _count(usage, "output_tokens"))
+    if protocol is WireProtocol.ANTHROPIC:
+        read, written = _count(usage, "cache_read_input_tokens"), _count(usage, "cache_creation_input_tokens")
+        fresh = _count(usage, "input_tokens")
+        whole = None if fresh is None else fresh + (read or 0) + (written or 0)
+        return Usage(whole, _count(usage, "output_tokens"), read, written)
+    # Chat, completions and embeddings say it so; Responses as the second names.
+    whole = _first(usage, "prompt_tokens", "input_tokens")
+    output = _first(usage, "completion_tokens", "output_tokens")
+    total = _count(usage, "total_tokens")
+    if output is None and whole is not None and total is not None:
+        output = max(0, total - whole)  # embeddings put nothing out, and do not say so
+    details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
+    if not isinstance(details, dict):
+        return Usage(whole, output)
+    read = _at_most(whole, _count(details, "cached_tokens"))
+    written = _at_most(whole, _first(details, "cache_write_tokens", "created_cache_tokens"))
+    return Usage(whole, output, read, written)
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    """A JSON object, empty where there is none."""
+    try:
+        found = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _ids(response: dict[str, Any]) -> tuple[str, ...]:
+    items = response.get("output")
+    named = [response, *(items if isinstance(items, list) else ())]
+    found = [each.get("id") for each in named if isinstance(each, dict)]
+    return tuple(each for each in found if isinstance(each, str))[:_MOST_IDS]
+
+
+def _first(usage: dict[str, Any], *names: str) -> int | None:
+    return next((value for name in names if (value := _count(usage, name)) is not None), None)
 
 
 def _count(usage: dict[str, Any], name: str) -> int | None:
     value = usage.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST else None
+
+
+def _at_most(whole: int | None, part: int | None) -> int | None:
+    """A part is cheaper than the rest, so one that is larger than the whole would make the call cost too little."""
+    return part if part is None or whole is None else min(part, whole)
 
 
 def _larger(one: int | None, other: int | None) -> int | None:

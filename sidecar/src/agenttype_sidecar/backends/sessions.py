@@ -1,0 +1,30 @@
+"""The key under which the calls of one run belong together, for routers that look for cached prefixes.
+
+The caller's own counts where it is sane; for all others there is one per run.
+"""
+
+import re
+import secrets
+from typing import Final
+
+from agenttype_api import keys
+from agenttype_proxy import headers as fields
+from agenttype_proxy.messages import Headers
+
+_HEADER: Final = keys.HEADER_SESSION.encode()
+_SANE: Final = re.compile(rb"[!-~]{1,128}")
+
+
+class Session:
+    """The key of one run."""
+
+    def __init__(self, run: str = "") -> None:
+        """Name the run; without a name it gets one that nobody can guess."""
+        self._own = (_HEADER, (run or secrets.token_hex(16)).encode())
+
+    def on(self, headers: Headers) -> Headers:
+        """Return a request's header fields with exactly one key."""
+        said = fields.every(headers, _HEADER)
+        if len(said) == 1 and _SANE.fullmatch(said[0]):
+            return headers
+        return [*fields.without(headers, _HEADER), self._own]
