@@ -13,6 +13,7 @@ from agenttype_proxy.server import Listener, ServerLimits, serve
 
 from agenttype_sidecar import policies as policy_files
 from agenttype_sidecar.backends.authorities import Authorities
+from agenttype_sidecar.backends.circuits import Circuits
 from agenttype_sidecar.backends.credentials import Credentials
 from agenttype_sidecar.backends.sessions import Session
 from agenttype_sidecar.backends.upstream import Upstream
@@ -21,10 +22,11 @@ from agenttype_sidecar.budget.admission import Admission, Gate
 from agenttype_sidecar.budget.guard import Guard
 from agenttype_sidecar.budget.halt import Halt
 from agenttype_sidecar.budget.ledger import Ledger
+from agenttype_sidecar.budget.shared import Shared
 from agenttype_sidecar.budget.table import Table
 from agenttype_sidecar.data import DataPort, ToolGateway
+from agenttype_sidecar.llm.parts import Parts
 from agenttype_sidecar.llm.stored import Stored
-from agenttype_sidecar.llm.visit import Parts
 from agenttype_sidecar.options import Options
 from agenttype_sidecar.policies import Policies
 from agenttype_sidecar.reports.activity import Activity
@@ -39,6 +41,7 @@ from agenttype_sidecar.tools.metrics import ToolMetrics
 from agenttype_sidecar.tools.port import ToolPort
 from agenttype_sidecar.tools.run_counts import StoredRunCounts
 from agenttype_sidecar.tools.servers import ToolServers
+from agenttype_sidecar.traffic.rates import Rates
 
 _QUIET_POLL = 0.05
 
@@ -67,14 +70,13 @@ class Sidecar:
         self.metrics.orphans.inc(self.ledger.orphans.calls)
         self.activity = Activity(time.monotonic(), self.ledger.elapsed_ms / 1000, self.ledger.busy_ms / 1000)
         self.running = Running()
-        table = Table(self.ledger)
+        self.shared = Shared(self.ledger, options.store_token)
+        table = Table(self.ledger, self.shared)
         halt = Halt(self.ledger, self.policies, self.running)
         gate = Gate(table, halt, self.policies)
         violations = Violations(self.metrics.registry, halt, self._look)
         self.client = Client()
-        self.observations = Observations(
-            Sources(self.policies, table, halt, violations, self.activity, self.life)
-        )
+        self.observations = Observations(Sources(self.policies, table, halt, violations, self.activity, self.life))
         self.metrics.observe(self.observations.gauges)
         self.authorities = Authorities(self.client, options.credentials)
         self.credentials = Credentials(options.token, options.credentials)
@@ -85,10 +87,13 @@ class Sidecar:
             policies=self.policies,
             ledger=self.ledger,
             upstream=upstream,
+            circuits=Circuits(self.metrics.registry, self.policies),
             table=table,
             admission=admission,
+            rates=Rates(self.metrics.registry),
             running=self.running,
             metrics=self.metrics,
+            violations=violations,
             activity=self.activity,
             observations=self.observations,
             stored=Stored(),
@@ -137,6 +142,7 @@ class Sidecar:
             for chore in chores:
                 chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)
+            await self.shared.close()
             await self.authorities.close()
             await self.client.close()
             self.ledger.close()
@@ -170,6 +176,7 @@ class Sidecar:
         self.ledger.busy_ms = int(self.activity.busy(time.monotonic()) * 1000)
         if not self.ledger.flush():
             self.metrics.ledger_errors.inc()
+        self.shared.adopt(self.policies.active.policy)
         self.guard.look()
         self._look()
 

@@ -1,11 +1,13 @@
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 from agenttype_sidecar.budget.admission import Admission, Gate
 from agenttype_sidecar.budget.halt import Halt
 from agenttype_sidecar.budget.ledger import Ledger
 from agenttype_sidecar.budget.reservation import NOTHING, Amounts
+from agenttype_sidecar.budget.shared import Shared
 from agenttype_sidecar.budget.table import Table
 from agenttype_sidecar.errors import BudgetHeld, BudgetSpent, NeverFits
 from agenttype_sidecar.llm import call as calls
@@ -48,7 +50,7 @@ class InUse:
 
 def admission(ledger, engine=None, patience=5.0, active=None):
     policies = InUse(active or under())
-    gate = Gate(Table(ledger), Halt(ledger, policies, Running()), policies)
+    gate = Gate(Table(ledger, Shared(ledger, Path("no-token"))), Halt(ledger, policies, Running()), policies)
     return Admission(gate, engine or Engine(), Metrics(), patience)
 
 

@@ -15,8 +15,9 @@ from agenttype_api.v1alpha1 import OnExhausted
 from agenttype_sidecar.budget import reservation
 from agenttype_sidecar.budget.book import Hold
 from agenttype_sidecar.budget.halt import Halt
-from agenttype_sidecar.budget.reservation import Amounts, Ask, Denial, Grant, Lines
+from agenttype_sidecar.budget.reservation import Amounts, Ask, Denial, Grant, Line, Lines
 from agenttype_sidecar.budget.table import LASTING, Table
+from agenttype_sidecar.budget.wants import Wants
 from agenttype_sidecar.errors import BudgetHeld, BudgetSpent, LedgerUnavailable, NeverFits, Refusal
 from agenttype_sidecar.llm import call as calls
 from agenttype_sidecar.llm.call import Call
@@ -27,6 +28,8 @@ from agenttype_sidecar.reports.metrics import Metrics
 PATIENCE: Final = 30.0
 #: An answer that is cut to fewer tokens than this, only because of what others hold, waits for more.
 COMFORT: Final = 1024
+#: How often to look whether other pods have given back what they leased, in seconds.
+_GLANCE: Final = 0.25
 #: Less time than this is none to a tool: its call is refused rather than cut shorter.
 LEAST_TOOL_MS: Final = 100
 #: A prompt's bound by bytes that takes more than one part in so many of the context is worth counting exactly.
@@ -114,20 +117,26 @@ class Admission:
         ask = _ask(call, active)
         may_count = call.is_ours and active.counts_tokens
         waiting = self._waiting()
+        shares = Wants(self._table.shared)
         while True:
-            decision = reservation.decide(self._table.lines(active.limits), ask, active.on_limit)
+            lines = self._table.asked(active.limits)
+            decision = reservation.decide(lines, ask, active.on_limit)
             if may_count and self._counting_helps(call, active, ask, decision):
                 may_count = False
                 exact = await self._upstream.count(call, active)
                 ask = _exactly(call, active, exact) or ask
                 continue
-            crowded = self._is_crowded(active, ask, decision)
-            if crowded and await waiting.more():
+            if await shares.more(decision, lines, ask.whole):
+                continue
+            crowded = self._is_crowded(shares.hoped(lines), active, ask, decision)
+            if crowded and await waiting.more(brief=shares.are_out):
                 self._halt.check()
+                shares.forget()
                 continue
             # Nothing was awaited since the decision, so no other call has taken what it found.
             if isinstance(decision, Denial):
-                raise self._refused(decision, active, crowded=crowded, lasting=self._is_over(active, ask))
+                shares.check(decision)
+                raise self._refused(decision, active, crowded=crowded, lasting=self._is_over(lines, active, ask))
             if decision.clamped:
                 self._metrics.clamped.inc()
             return Admitted(decision, self._ledger.reserve(decision.amounts))
@@ -145,15 +154,21 @@ class Admission:
         active = self._policies.active
         longest = max(1, int(timeout * 1000))
         waiting = self._waiting()
+        shares = Wants(self._table.shared)
+        whole = Amounts(tool_calls=1, tool_ms=longest)
         while True:
-            lines = self._table.lines(active.limits)
+            lines = self._table.asked(active.limits)
             decision = reservation.decide_tool(lines, longest, LEAST_TOOL_MS)
-            alone = reservation.decide_tool(_alone(lines), longest, LEAST_TOOL_MS)
+            if await shares.more(decision, lines, whole):
+                continue
+            alone = reservation.decide_tool(_alone(shares.hoped(lines)), longest, LEAST_TOOL_MS)
             crowded = isinstance(decision, Denial) and isinstance(alone, Grant)
-            if crowded and await waiting.more():
+            if crowded and await waiting.more(brief=shares.are_out):
                 self._halt.check()
+                shares.forget()
                 continue
             if isinstance(decision, Denial):
+                shares.check(decision)
                 lasting = isinstance(alone, Denial) and alone.limit.window in LASTING
                 raise self._refused(decision, active, crowded=crowded, lasting=lasting)
             hold = self._ledger.reserve(decision.amounts)
@@ -178,14 +193,14 @@ class Admission:
     def _waiting(self) -> "_Waiting":
         return _Waiting(self.freed, asyncio.get_running_loop().time() + self._patience)
 
-    def _is_crowded(self, active: Active, ask: Ask, decision: Grant | Denial) -> bool:
+    def _is_crowded(self, lines: Lines, active: Active, ask: Ask, decision: Grant | Denial) -> bool:
         """Return whether the call would fare better once running calls have given back what they hold."""
         if isinstance(decision, Grant):
             if not decision.clamped or (decision.output or 0) >= COMFORT:
                 return False
         elif decision.never:
             return False
-        alone = reservation.decide(_alone(self._table.lines(active.limits)), ask, active.on_limit)
+        alone = reservation.decide(_alone(lines), ask, active.on_limit)
         return isinstance(alone, Grant) and (isinstance(decision, Denial) or alone != decision)
 
     def _counting_helps(self, call: Call, active: Active, ask: Ask, decision: Grant | Denial) -> bool:
@@ -196,12 +211,12 @@ class Admission:
         # An agent that goes on asking with nothing left must not keep the engine busy.
         lines = self._table.lines(active.limits)
         unspent = isinstance(decision, Denial) and decision.never
-        lines = tuple(line._replace(spent=0, held=0) for line in lines) if unspent else _alone(lines)
+        lines = tuple(Line(line.limit, 0, 0) for line in lines) if unspent else _unshared(_alone(lines))
         return isinstance(reservation.decide(lines, replace(ask, prompt=1), active.on_limit), Grant)
 
-    def _is_over(self, active: Active, ask: Ask) -> bool:
+    def _is_over(self, lines: Lines, active: Active, ask: Ask) -> bool:
         """Return whether no call of this kind, however small, can go any more in this run."""
-        lines = _alone(self._table.lines(active.limits))
+        lines = _alone(lines)
         least = replace(ask, prompt=1, output=reservation.MIN_OUTPUT, answers=1)
         decision = reservation.decide(lines, least, active.on_limit)
         return isinstance(decision, Denial) and decision.limit.window in LASTING
@@ -239,15 +254,28 @@ class _Waiting:
         self._until = until
         self._left = True
 
-    async def more(self) -> bool:
-        """Wait for the next settlement; return False once there is no more patience."""
-        self._left = self._left and await self._freed.wait(self._until)
+    async def more(self, *, brief: bool) -> bool:
+        """Wait for the next settlement; return False once there is no more patience.
+
+        Args:
+            brief: whether to look again soon in any case, for others may free something too.
+        """
+        if not self._left:
+            return False
+        now = asyncio.get_running_loop().time()
+        until = min(self._until, now + _GLANCE) if brief else self._until
+        self._left = await self._freed.wait(until) or until < self._until
         return self._left
 
 
 def _alone(lines: Lines) -> Lines:
     """Return what there would be if no call were running."""
     return tuple(line._replace(held=0) for line in lines)
+
+
+def _unshared(lines: Lines) -> Lines:
+    """Return what there would be if all of a shared limit that this pod has not spent were its own."""
+    return tuple(line._replace(drawn=None) for line in lines)
 
 
 def _ask(call: Call, active: Active) -> Ask:

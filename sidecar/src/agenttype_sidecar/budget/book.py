@@ -9,7 +9,6 @@ less what it was when the count began. A hold belongs to the counts that were th
 begun since, what the hold comes to is taken off it again, so nothing of the past leaks into the present.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -153,11 +152,6 @@ class Book:
         for count in self.counts.values():
             if count.since > number:
                 count.spent = count.spent.plus(amounts)
-
-    def forget(self, keys: Iterable[str]) -> None:
-        """Drop counts that nobody asks for any more."""
-        for key in keys:
-            self.counts.pop(key, None)
 
     def _passed_by(self, hold: Hold, cost: Amounts) -> list[str]:
         strangers = []

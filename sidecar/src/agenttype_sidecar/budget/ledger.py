@@ -11,7 +11,7 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -86,7 +86,7 @@ class Ledger:
             self._replay()
         except sqlite3.OperationalError as error:
             raise StartError(f"the ledger {path} cannot be opened: {error}") from error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # a torn schema names its tables in no UTF-8
             raise ledger_file.corrupt(path, str(error)) from error
         except OSError as error:
             raise StartError(f"the ledger folder {folder} cannot be used: {error.strerror}") from error
@@ -163,12 +163,10 @@ class Ledger:
             self._drawn[key] = min(before, drawn)
             raise
 
-    def forget(self, keys: Iterable[str]) -> None:
-        """Drop the counts of limits that are no longer shared."""
-        for key in keys:
-            self.book.forget((key,))
-            self._drawn.pop(key, None)
-            self._changed.add(key)
+    def all_drawn(self) -> dict[tuple[str, int], int]:
+        """Return what was drawn of all shared limits, by key and index."""
+        counts = self.book.counts
+        return {(key, counts[key].index): drawn for key, drawn in self._drawn.items() if drawn and key in counts}
 
     # the run
 

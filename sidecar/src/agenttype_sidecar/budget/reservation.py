@@ -89,6 +89,11 @@ class Ask:
     context: int | None = None
     rate: Rate = prices.FREE
 
+    @property
+    def whole(self) -> Amounts:
+        """What the call takes at most where nothing shortens its answers."""
+        return self.amounts(_wanted(self))
+
     def amounts(self, output: int) -> Amounts:
         """Return what the call takes at most where each answer has so many tokens."""
         written = output * self.answers

@@ -9,6 +9,7 @@ from agenttype_api.v1alpha1 import Resource, Window
 from agenttype_sidecar.budget import reservation, windows
 from agenttype_sidecar.budget.ledger import Ledger
 from agenttype_sidecar.budget.reservation import Line, Lines
+from agenttype_sidecar.budget.shared import Shared
 
 #: Windows that end with the run, or never: what they have lost does not come back.
 LASTING: Final = (Window.RUN, Window.FOREVER)
@@ -35,17 +36,22 @@ class Row(NamedTuple):
 class Table:
     """Reads the ledger for the limits of a policy."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, shared: Shared) -> None:
         self.ledger = ledger
+        self.shared = shared
 
     def lines(self, limits: Iterable[Limit]) -> Lines:
         """Return one line for every limit, in order."""
         self.ledger.turn()
         return tuple([self._line(limit) for limit in limits])
 
-    def index(self, limit: Limit) -> int:
-        """Return the index of a limit's present window."""
-        return windows.index(limit.window, self.ledger.book.minute)
+    def asked(self, limits: Iterable[Limit]) -> Lines:
+        """Return the lines for a call that is about to use them."""
+        found = self.lines(limits)
+        for line in found:
+            if line.drawn is not None:
+                self.shared.ask(line.limit)
+        return found
 
     def resets_in(self, limit: Limit) -> float | None:
         """Return the seconds until a limit's window starts anew; None where it never does."""
@@ -69,10 +75,7 @@ class Table:
         if not limit.account:
             key: str = limit.window
             return Line(limit, book.spent_in(key).of(resource), book.held_in(key).of(resource))
-        index = self.index(limit)
-        drawn = self.ledger.drawn(limit.account, index)
-        key = limit.account
-        return Line(limit, book.spent_in(key).of(resource), book.held_in(key).of(resource), drawn)
+        return self.shared.line(limit)
 
 
 def is_exhausted(line: Line) -> bool:

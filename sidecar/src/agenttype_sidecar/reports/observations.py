@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from agenttype_api.policy import Identity, Tool
-from agenttype_api.sidecar_report import PolicyReport
+from agenttype_api.sidecar_report import PolicyReport, Violation
 from agenttype_api.v1alpha1 import OnExhausted, OnLimit
 
 from agenttype_sidecar.budget.halt import Halt
@@ -152,6 +152,10 @@ class Observations:
         budget = self._policies.active.policy.budget
         return self._sources.table.rows(budget.limits, budget.warn_at_percent)
 
+    def violations(self) -> tuple[Violation, ...]:
+        """Return the rules that applied of late, oldest first."""
+        return self._sources.violations.last()
+
     def tools(self) -> tuple[Tool, ...]:
         """Return the tool servers of the policy in use."""
         return self._policies.active.policy.tools
@@ -163,6 +167,7 @@ class Observations:
             policy_hash=active.hash,
             error=self._policies.error,
             exhausted=sources.table.exhausted(active.limits),
+            store_error=sources.table.shared.error,
             stopped=sources.halt.reason,
             violations=sources.violations.last(),
         )
@@ -194,6 +199,7 @@ class Observations:
         now = time.monotonic()
         return Gauges(
             rows=self.rows(),
+            store_reachable=self._sources.table.shared.is_reachable,
             policy_hash=self._policies.active.hash,
             policy_current=not self._policies.error,
             wall_seconds=self._activity.wall(now),
