@@ -65,3 +65,7 @@ bench-sidecar: setup ## The sidecar beside other proxies (5 minutes); QUICK=1 fo
 .PHONY: bench
 bench: setup ## Figures, side by side in one run
 	@for subject in wrapper proxy gate sidecar; do $(UV) python bench/$$subject.py || exit 1; done
+
+.PHONY: fuzz
+fuzz: setup ## Fuzz what reads foreign bytes for SECONDS (600), and keep what covers more
+	nice -n 19 $(UV) python tests/fuzz $(or $(SECONDS),600) $(TARGETS)

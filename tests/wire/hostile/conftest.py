@@ -32,9 +32,15 @@ class SlowCallers:
     def outcome(self, name: str) -> Heard:
         return self._futures[name].result(timeout=90)
 
-    def cancel(self):
-        for future in self._futures.values():
-            future.cancel()
+    def end(self):
+        asyncio.run_coroutine_threadsafe(_end_all(), self._loop).result(timeout=10)
+
+
+async def _end_all():
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -50,7 +56,7 @@ def slow_callers() -> Iterator[SlowCallers]:
         tools = (api.Tool(name="crm", url=f"{upstream.url}/mcp", allow=("*",)),)
         car = stack.enter_context(sidecar(policy=a_policy(upstream.url, 10**9, tools=tools)))
         callers = SlowCallers(loop, car, upstream)
-        stack.callback(callers.cancel)
+        stack.callback(callers.end)
         callers.begin_not_reading("a caller that never reads")
         for case in SLOW:
             callers.begin(case)
