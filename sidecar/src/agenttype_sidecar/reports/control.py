@@ -2,7 +2,7 @@
 
 from agenttype_api import keys
 from agenttype_api.schema import Document
-from agenttype_api.sidecar_report import PolicyReport
+from agenttype_api.sidecar_report import PolicyReport, Violation
 from fastapi import FastAPI
 
 from agenttype_sidecar.budget.table import Row
@@ -123,6 +123,11 @@ def app(observations: Observations) -> FastAPI:
         if after is None:
             return observations.policy_report()
         return await observations.changed_report(after, wait)
+
+    @api.get(f"{base}/violations")
+    async def violations() -> tuple[Violation, ...]:
+        """The rules that applied, the last ones, oldest first; never what they found."""
+        return observations.violations()
 
     @api.get(f"{base}/tools")
     async def tools() -> list[ToolReport]:
