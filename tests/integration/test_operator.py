@@ -25,7 +25,7 @@ def namespace(control):
     return control.namespace()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def node(control):
     found = FakeNode(control)
     yield found

@@ -1,7 +1,9 @@
 """What a kubelet and our containers would say, for a control plane that has no node."""
 
+import contextlib
 import json
 import threading
+import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -18,13 +20,25 @@ class FakeNode:
         self.says: dict[str, dict[str, Any]] = {}
         """Per address: path of the control API → JSON body."""
         self.asked: list[str] = []
+        self._changed = threading.Condition()
+        self._closing = False
         self._servers: list[ThreadingHTTPServer] = []
 
     def close(self) -> None:
         """Stop answering."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
         for server in self._servers:
             server.shutdown()
             server.server_close()
+
+    def tell(self, address: str, path: str, answer: dict[str, Any]) -> None:
+        """Let a control port say something else, with a sequence that is higher than before."""
+        with self._changed:
+            sequence = self.says[address].get(path, {}).get("sequence", 0) + 1
+            self.says[address] = {path: {**answer, "sequence": sequence}}
+            self._changed.notify_all()
 
     def start(self, namespace: str, label: str, path: str, answer: dict[str, Any]) -> str:
         """Let the only pod of a label run and its control port answer; return its address."""
@@ -36,6 +50,17 @@ class FakeNode:
         self._serve(address)
         self._set_status(pod, address)
         return address
+
+    def _answer(self, address: str, target: str) -> bytes:
+        """Return what a control port says, for a long poll once it is newer than the sequence that is known."""
+        parts = urllib.parse.urlsplit(target)
+        query = urllib.parse.parse_qs(parts.query)
+        after, wait = (float(query.get(name, [default])[0]) for name, default in (("after", "-1"), ("wait", "0")))
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._closing or self.says[address][parts.path].get("sequence", 0) > after, timeout=wait
+            )
+            return json.dumps(self.says[address][parts.path]).encode()
 
     def _pods(self, namespace: str, label: str) -> list[dict[str, Any]]:
         found = self._control.get(namespace, "pods", "-l", label) or {"items": []}
@@ -63,9 +88,16 @@ class FakeNode:
         node = self
 
         class Answer(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle(self) -> None:
+                with contextlib.suppress(ConnectionError):  # who waits may leave
+                    super().handle()
+
             def do_GET(self) -> None:
-                node.asked.append(address)
-                body = json.dumps(node.says[address][self.path]).encode()
+                if "?" not in self.path:
+                    node.asked.append(address)
+                body = node._answer(address, self.path)
                 self.send_response(200)
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()

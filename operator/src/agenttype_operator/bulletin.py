@@ -85,7 +85,6 @@ class Bulletin:
         if entry is None:
             self._tally.drop(which)
             return
-        count = group.count
         body = {
             **events.event(entry.raw, which.name(group.owner.name), self._now(), self._instance),
             "type": "Warning",
@@ -100,8 +99,7 @@ class Bulletin:
             if which.over(self._now().timestamp()):
                 self._tally.drop(which)
                 return
-            count = 1
-        group.posted = count
+        group.posted = 1  # an Event stands for one; a series tells of more
 
     async def _grow(self, which: Which, group: Group) -> None:
         """Tell how many there were."""

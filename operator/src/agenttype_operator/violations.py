@@ -18,6 +18,8 @@ from agenttype_operator.kinds import Key, Raw
 #: What an operator that starts finds older than this, another has long posted; Events live an hour.
 OLDEST: Final = 1800.0
 _MINUTE: Final = 60.0
+#: How long after its end a minute may still grow: news take a moment.
+_LATE: Final = 5.0
 
 
 class Which(NamedTuple):
@@ -34,8 +36,13 @@ class Which(NamedTuple):
         return f"{agent}.{digest[:16]}"
 
     def over(self, now: float) -> bool:
-        """Whether the minute is over."""
-        return now >= (self.minute + 1) * _MINUTE
+        """Whether the minute is over, and all news of it are in."""
+        return now >= self.end
+
+    @property
+    def end(self) -> float:
+        """When it is over."""
+        return (self.minute + 1) * _MINUTE + _LATE
 
 
 @dataclass
@@ -47,7 +54,7 @@ class Group:
     last: Violation
     count: int = 0
     posted: int = 0
-    """How many of them are told; 0 before the Event exists."""
+    """How many of them the Event tells of; 0 before it exists."""
 
     def note(self) -> str:
         """Say what happened, never what was found."""
@@ -103,7 +110,7 @@ class Tally:
         """When there is something to do next; None when nothing waits."""
         if any(group.posted == 0 for group in self._groups.values()):
             return 0.0
-        return min(((which.minute + 1) * _MINUTE for which in self._groups), default=None)
+        return min((which.end for which in self._groups), default=None)
 
     def drop(self, which: Which) -> None:
         """Forget a group: nobody is left to be told."""
