@@ -1,24 +1,32 @@
 """The stand-in answers as the recorded engine did, exchange by exchange."""
 
 import pytest
-from exchanges import GROUPS, TOOL_FLAGS, TOOL_GROUPS
+from exchanges import EMBEDDING_FLAGS, EMBEDDING_GROUPS, GROUPS, STORE_GROUPS, TOOL_FLAGS, TOOL_GROUPS
 from lora_files import a_shelf_of_adapters
 from recordings import recorded
 from replay import Replay
 from shapes import comparable
 from simulators import simulator
 
-ALL = GROUPS | TOOL_GROUPS
+ALL = GROUPS | TOOL_GROUPS | STORE_GROUPS | EMBEDDING_GROUPS
 NAMES = [(group, exchange.name) for group in ALL if group != "metrics" for exchange in ALL[group]]
+SETUPS = [
+    (GROUPS, ()),
+    (TOOL_GROUPS, TOOL_FLAGS),
+    (STORE_GROUPS, ("--store-responses",)),
+    (EMBEDDING_GROUPS, EMBEDDING_FLAGS),
+]
 LIKE_THE_ENGINE = {"max_model_len": 2048, "max_lora_rank": 8, "max_loras": 4, "tokens_per_second": 400}
 
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory):
     adapters = a_shelf_of_adapters(tmp_path_factory.mktemp("lora") / "adapters")
-    with simulator(**LIKE_THE_ENGINE) as plain, simulator(*TOOL_FLAGS, **LIKE_THE_ENGINE) as with_tools:
-        results = Replay(plain.url, adapters).groups(GROUPS)
-        return results | Replay(with_tools.url, adapters).groups(TOOL_GROUPS)
+    results = {}
+    for groups, flags in SETUPS:
+        with simulator(*flags, **LIKE_THE_ENGINE) as engine:
+            results |= Replay(engine.url, adapters).groups(groups)
+    return results
 
 
 @pytest.mark.parametrize(("group", "name"), NAMES)

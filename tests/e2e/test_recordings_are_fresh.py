@@ -8,7 +8,15 @@ import json
 import evictions
 import pytest
 from engines import real_engine
-from exchanges import GROUPS, TOOL_FLAGS, TOOL_GROUPS
+from exchanges import (
+    EMBEDDING_FLAGS,
+    EMBEDDING_GROUPS,
+    GROUPS,
+    STORE_ENVIRONMENT,
+    STORE_GROUPS,
+    TOOL_FLAGS,
+    TOOL_GROUPS,
+)
 from lora_files import a_shelf_of_adapters
 from recordings import recorded
 from replay import Replay
@@ -18,6 +26,8 @@ pytestmark = pytest.mark.timeout(600)  # the engine starts in the first test
 
 NAMES = [(group, exchange.name) for group in GROUPS if group != "metrics" for exchange in GROUPS[group]]
 TOOL_NAMES = [(group, exchange.name) for group in TOOL_GROUPS for exchange in TOOL_GROUPS[group]]
+STORE_NAMES = [(group, exchange.name) for group in STORE_GROUPS for exchange in STORE_GROUPS[group]]
+EMBEDDING_NAMES = [(group, exchange.name) for group in EMBEDDING_GROUPS for exchange in EMBEDDING_GROUPS[group]]
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +43,18 @@ def replayed_with_tools(tmp_path_factory):
         return Replay(engine.url, tmp_path_factory.mktemp("lora")).groups(TOOL_GROUPS)
 
 
+@pytest.fixture(scope="module")
+def replayed_with_a_store(tmp_path_factory):
+    with real_engine(**STORE_ENVIRONMENT) as engine:
+        return Replay(engine.url, tmp_path_factory.mktemp("lora")).groups(STORE_GROUPS)
+
+
+@pytest.fixture(scope="module")
+def replayed_embeddings(tmp_path_factory):
+    with real_engine(*EMBEDDING_FLAGS) as engine:
+        return Replay(engine.url, tmp_path_factory.mktemp("lora")).groups(EMBEDDING_GROUPS)
+
+
 @pytest.mark.parametrize(("group", "name"), NAMES)
 def test_the_engine_answers_as_it_was_recorded(replayed, group, name):
     assert comparable(replayed[group][name]) == comparable(recorded(group)[name])
@@ -46,6 +68,16 @@ def test_the_engine_counts_what_it_was_recorded_to_count(replayed):
 @pytest.mark.parametrize(("group", "name"), TOOL_NAMES)
 def test_an_engine_with_tools_answers_as_it_was_recorded(replayed_with_tools, group, name):
     assert comparable(replayed_with_tools[group][name]) == comparable(recorded(group)[name])
+
+
+@pytest.mark.parametrize(("group", "name"), STORE_NAMES)
+def test_an_engine_that_keeps_responses_answers_as_it_was_recorded(replayed_with_a_store, group, name):
+    assert comparable(replayed_with_a_store[group][name]) == comparable(recorded(group)[name])
+
+
+@pytest.mark.parametrize(("group", "name"), EMBEDDING_NAMES)
+def test_an_engine_that_embeds_answers_as_it_was_recorded(replayed_embeddings, group, name):
+    assert comparable(replayed_embeddings[group][name]) == comparable(recorded(group)[name])
 
 
 def test_a_call_for_an_adapter_whose_files_are_gone_kills_the_engine(tmp_path):

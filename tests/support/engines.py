@@ -96,7 +96,7 @@ def held_out(name: str, split: str) -> list[dict[str, str | None]]:
 
 
 @contextlib.contextmanager
-def real_engine(*more: str) -> Iterator[Engine]:
+def real_engine(*more: str, **environment: str) -> Iterator[Engine]:
     """Start vLLM with the example's flags and `more`; give it when it answers; end it by its own id."""
     parts = prepared()
     port = free_port()
@@ -105,7 +105,11 @@ def real_engine(*more: str) -> Iterator[Engine]:
     with tempfile.TemporaryFile() as log:
         # A session of its own: its workers can be ended with it, and nothing else.
         process = subprocess.Popen(
-            command, stdout=log, stderr=log, env={**os.environ, **parts["env"]}, start_new_session=True
+            command,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **parts["env"], **environment},
+            start_new_session=True,
         )
         try:
             url = f"http://127.0.0.1:{port}"

@@ -5,6 +5,7 @@ from typing import Any
 
 FRANCE = [{"role": "user", "content": "What is the capital of France?"}]
 CHAT, TEXT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/responses"
+EMBEDDINGS = "/v1/embeddings"
 LOAD, UNLOAD = "/v1/load_lora_adapter", "/v1/unload_lora_adapter"
 # Makes the real engine say these words; the stand-in reads them from the mark in the prompt.
 SCRIPTED = {"structured_outputs": {"choice": ["one two three"]}}
@@ -40,6 +41,10 @@ def _responses(name: str, **body: Any) -> Exchange:
     return Exchange(name, RESPONSES, {"model": "base", "input": FRANCE[0]["content"], "temperature": 0} | body)
 
 
+def _embeddings(name: str, **body: Any) -> Exchange:
+    return Exchange(name, EMBEDDINGS, {"model": "base", "input": "Hello there"} | body)
+
+
 def _load(name: str, lora: str, folder: str, **body: Any) -> Exchange:
     return Exchange(name, LOAD, {"lora_name": lora, "lora_path": "{adapters}/" + folder} | body)
 
@@ -57,6 +62,7 @@ GROUPS: dict[str, list[Exchange]] = {
         Exchange("an unknown path", "/v1/nothing", method="GET"),
         Exchange("a wrong method", CHAT, method="GET"),
         Exchange("a trailing slash", "/v1/models/", method="GET"),
+        Exchange("one model", "/v1/models/base", method="GET"),
     ],
     "chat": [
         _chat("a natural end"),
@@ -122,6 +128,12 @@ GROUPS: dict[str, list[Exchange]] = {
         Exchange("no messages", MESSAGES, {"model": "base", "max_tokens": 3}),
         Exchange("count tokens", MESSAGES + "/count_tokens", {"model": "base", "messages": FRANCE}),
         Exchange("count for an unknown model", MESSAGES + "/count_tokens", {"model": "nope", "messages": FRANCE}),
+        Exchange(
+            "count with a system prompt",
+            MESSAGES + "/count_tokens",
+            {"model": "base", "system": "Be short.", "messages": FRANCE},
+        ),
+        Exchange("count without messages", MESSAGES + "/count_tokens", {"model": "base"}),
     ],
     "responses": [
         _responses("a bounded answer", max_output_tokens=2),
@@ -130,6 +142,22 @@ GROUPS: dict[str, list[Exchange]] = {
         _responses("stream", stream=True),
         _responses("a bounded stream", stream=True, max_output_tokens=2),
         _responses("an unknown model", model="nope"),
+        _responses("instructions", instructions="Be short.", max_output_tokens=2),
+        _responses(
+            "parts", input=[{"role": "user", "content": [{"type": "input_text", "text": "Hi"}]}], max_output_tokens=2
+        ),
+        _responses("an id from the caller", request_id="resp_mine", max_output_tokens=2),
+        _responses("not to be kept", store=False, max_output_tokens=2),
+        _responses("after what nobody kept", previous_response_id="resp_nothing"),
+        _responses("in the background of an engine that keeps nothing", background=True),
+        _responses("a zero bound", max_output_tokens=0),
+        _responses("a bound above the context", max_output_tokens=999_999),
+        _responses("a bound that is no number", max_output_tokens="many"),
+        _responses("an input above the context", input="word " * 2100),
+        Exchange("what nobody kept", RESPONSES + "/resp_nothing", method="GET"),
+        Exchange("cancel what nobody kept", RESPONSES + "/resp_nothing/cancel"),
+        Exchange("delete what nobody kept", RESPONSES + "/resp_nothing", method="DELETE"),
+        Exchange("the input of what nobody kept", RESPONSES + "/resp_nothing/input_items", method="GET"),
     ],
     "tokens": [
         Exchange("tokenize a prompt", "/tokenize", {"model": "base", "prompt": "Hello there"}),
@@ -221,6 +249,43 @@ GROUPS: dict[str, list[Exchange]] = {
     "metrics": [Exchange("metrics", "/metrics", method="GET")],
 }
 
+# Answers are kept only by an engine that is told to; it never forgets one, so its memory grows with every call.
+STORE_ENVIRONMENT = {"VLLM_ENABLE_RESPONSES_API_STORE": "1"}
+STORE_GROUPS: dict[str, list[Exchange]] = {
+    "stored": [
+        _responses("a kept answer", request_id="resp_first", max_output_tokens=2),
+        Exchange("what was kept", RESPONSES + "/resp_first", method="GET"),
+        _responses(
+            "an answer after it", previous_response_id="resp_first", request_id="resp_second", max_output_tokens=2
+        ),
+        _responses("an answer not to be kept", store=False, request_id="resp_gone", max_output_tokens=2),
+        Exchange("what was not kept", RESPONSES + "/resp_gone", method="GET"),
+        _responses("a kept stream", stream=True, request_id="resp_stream", max_output_tokens=2),
+        Exchange("what was streamed", RESPONSES + "/resp_stream", method="GET"),
+        _responses("after what nobody kept", previous_response_id="resp_nothing"),
+        Exchange("cancel what is done", RESPONSES + "/resp_first/cancel"),
+        Exchange("delete what was kept", RESPONSES + "/resp_first", method="DELETE"),
+        Exchange("the input of what was kept", RESPONSES + "/resp_first/input_items", method="GET"),
+    ],
+}
+
+# An engine generates or it embeds.
+EMBEDDING_FLAGS = ("--runner", "pooling", "--convert", "embed")
+EMBEDDING_GROUPS: dict[str, list[Exchange]] = {
+    "embeddings": [
+        _embeddings("a text"),
+        _embeddings("two texts", input=["Hello", "Hello there"]),
+        _embeddings("ids", input=[504, 3575]),
+        _embeddings("two lists of ids", input=[[504], [3575, 19556]]),
+        _embeddings("as base64", encoding_format="base64"),
+        _embeddings("an unknown model", model="nope"),
+        _embeddings("a text above the context", input="word " * 2100),
+        _chat("a chat"),
+        _responses("a response"),
+        Exchange("tokenize", "/tokenize", {"model": "base", "prompt": "Hello there"}),
+    ],
+}
+
 # Calls of tools need an engine that was started with these flags.
 TOOL_FLAGS = ("--enable-auto-tool-choice", "--tool-call-parser", "hermes")
 TOOL_SCHEMA = {
@@ -280,3 +345,11 @@ TOOL_GROUPS: dict[str, list[Exchange]] = {
         _messages("anthropic words in a stream", stream=True),
     ],
 }
+
+#: Every group, with the flags and the environment of the engine that it is sent to.
+SETUPS: list[tuple[dict[str, list[Exchange]], tuple[str, ...], dict[str, str]]] = [
+    (GROUPS, (), {}),
+    (TOOL_GROUPS, TOOL_FLAGS, {}),
+    (STORE_GROUPS, (), STORE_ENVIRONMENT),
+    (EMBEDDING_GROUPS, EMBEDDING_FLAGS, {}),
+]

@@ -1,16 +1,17 @@
 """Record what the real engine answers to `exchanges`; run it after the engine's version changed.
 
-    uv run --no-sync python tests/support/record_engine.py     # starts the engine twice, about four minutes
+    uv run --no-sync python tests/support/record_engine.py [GROUP…]     # all: starts it four times, eight minutes
 
 The files under tests/contract/recordings/ are written whole; read their diff before committing it.
 """
 
+import sys
 import tempfile
 from pathlib import Path
 
 import recordings
 from engines import real_engine
-from exchanges import GROUPS, TOOL_FLAGS, TOOL_GROUPS, Exchange
+from exchanges import SETUPS, Exchange
 from lora_files import a_shelf_of_adapters
 from replay import Replay
 
@@ -24,8 +25,14 @@ def record(url: str, groups: dict[str, list[Exchange]]) -> None:
             print(f"{group}: {len(exchanges)} exchanges")  # noqa: T201 — a command line tool
 
 
+def main(wanted: list[str]) -> None:
+    """Record the groups that are named, all where none is; the engine starts as each group needs it."""
+    for groups, flags, environment in SETUPS:
+        chosen = {name: exchanges for name, exchanges in groups.items() if not wanted or name in wanted}
+        if chosen:
+            with real_engine(*flags, **environment) as engine:
+                record(engine.url, chosen)
+
+
 if __name__ == "__main__":
-    with real_engine() as engine:
-        record(engine.url, GROUPS)
-    with real_engine(*TOOL_FLAGS) as engine:
-        record(engine.url, TOOL_GROUPS)
+    main(sys.argv[1:])

@@ -1,13 +1,14 @@
 """The dispatcher: one table of routes, faults before them, refusals after them."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 
-from agenttype_simulator import anthropic, chat, completions, models, responses, tokens
+from agenttype_simulator import anthropic, chat, completions, embeddings, models, responses, tokens
 from agenttype_simulator.errors import NoRoute, Refusal
 from agenttype_simulator.exchange import Exchange, Message, Receive, Send
 from agenttype_simulator.faults import Fault
@@ -45,6 +46,15 @@ ROUTES: dict[str, dict[str, Route]] = {
     "/v1/unload_lora_adapter": {"POST": models.unload},
     "/tokenize": {"POST": tokens.tokenize},
 }
+#: Paths that hold a response's name.
+RESPONSES: dict[str, dict[str, Route]] = {
+    "": {"GET": responses.retrieve},
+    "/cancel": {"POST": responses.cancel},
+}
+#: An engine that embeds answers nothing and has these instead.
+EMBEDDING: dict[str, dict[str, Route]] = {"/v1/embeddings": {"POST": embeddings.embed}}
+ANSWERING = ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/messages/count_tokens")
+_RESPONSE = re.compile(r"/v1/responses/[^/]+(.*)")
 
 
 class App:
@@ -74,7 +84,7 @@ class App:
             if await _faulted(exchange, exchange.fault):
                 return
         try:
-            await _route(exchange)(self.service, exchange, raw)
+            await _route(self.service, exchange)(self.service, exchange, raw)
         except Refusal as refusal:
             await exchange.json(refusal.body(), refusal.status, refusal.headers)
         if exchange.arrival.outcome == "running":
@@ -102,9 +112,18 @@ class App:
                 await exchange.json({"error": "no such control route"}, HTTPStatus.NOT_FOUND)
 
 
-def _route(exchange: Exchange) -> Route:
-    methods = ROUTES.get(exchange.path)
-    if methods is None and exchange.path.rstrip("/") in ROUTES:
+def _methods(service: Service, path: str) -> dict[str, Route] | None:
+    if service.options.embeds and path in EMBEDDING:
+        return EMBEDDING[path]
+    if service.options.embeds and path.startswith(ANSWERING):
+        return None
+    found = _RESPONSE.fullmatch(path)
+    return RESPONSES.get(found[1]) if found else ROUTES.get(path)
+
+
+def _route(service: Service, exchange: Exchange) -> Route:
+    methods = _methods(service, exchange.path)
+    if methods is None and exchange.path.endswith("/") and exchange.path.rstrip("/") in ROUTES:
         return _redirected
     if methods is None:
         raise NoRoute(HTTPStatus.NOT_FOUND)

@@ -24,15 +24,15 @@ async def complete(service: Service, exchange: Exchange, raw: bytes) -> None:
     if not body.get("prompt"):
         raise BadParameter("Either prompt or prompt_embeds must be provided and non-empty.", "prompt")
     target = service.target(body.get("model"))
-    prompts = _prompts(body["prompt"])
+    texts = prompts(body["prompt"])
     budget = Budget(
-        prompt=max(map(text.count, prompts)),
+        prompt=max(map(text.count, texts)),
         context=service.options.max_model_len,
         asked=_DEFAULT_MAX_TOKENS if body.get("max_tokens") is None else body["max_tokens"],
         param="max_tokens",
     )
     wants = sampling(body | {"top_logprobs": body.get("logprobs")}, budget)
-    call = service.call(exchange, "cmpl-", target, prompts, wants)
+    call = service.call(exchange, "cmpl-", target, texts, wants)
     if wants.stream:
         await exchange.events(_frames(service, call))
     else:
@@ -116,7 +116,7 @@ def _prompt_ids(call: Call, index: int) -> list[int] | None:
     return text.numbers(call.prompts[index // call.sampling.n]) if call.sampling.token_ids else None
 
 
-def _prompts(prompt: Any) -> list[str]:
+def prompts(prompt: Any) -> list[str]:
     """A prompt is text or a list of token ids; several are a list of such."""
     if isinstance(prompt, str):
         return [prompt]

@@ -23,6 +23,8 @@ class Options:
     tokens_per_second: float
     first_token_delay: float
     auto_tools: bool
+    embeds: bool
+    keeps_responses: bool
     start_delay: float
 
     @property
@@ -46,6 +48,11 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--lora-modules", nargs="+", default=[], type=_lora_module, metavar="NAME=PATH")
     parser.add_argument("--enable-auto-tool-choice", action="store_true")
     parser.add_argument("--tool-call-parser", help="any name; calls are never parsed from text here")
+    parser.add_argument("--runner", choices=["generate", "pooling"], default="generate")
+    parser.add_argument("--convert", choices=["auto", "embed"], default="auto", help="embed goes with --runner pooling")
+    parser.add_argument(
+        "--store-responses", action="store_true", help="keep responses, as vLLM's VLLM_ENABLE_RESPONSES_API_STORE=1"
+    )
     parser.add_argument("--tokens-per-second", type=float, default=0.0, help="per answer; 0 sets no pace")
     parser.add_argument("--first-token-delay", type=float, default=0.0, help="seconds before the first token")
     parser.add_argument("--start-delay", type=float, default=0.0, help="seconds before the port opens")
@@ -64,6 +71,8 @@ def parse(arguments: Sequence[str]) -> Options:
         tokens_per_second=given.tokens_per_second,
         first_token_delay=given.first_token_delay,
         auto_tools=given.enable_auto_tool_choice and bool(given.tool_call_parser),
+        embeds=given.runner == "pooling" and given.convert == "embed",
+        keeps_responses=given.store_responses,
         start_delay=given.start_delay,
     )
 

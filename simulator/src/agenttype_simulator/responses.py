@@ -1,20 +1,30 @@
-"""`POST /v1/responses`: text in, text out, in one piece and as events; nothing is stored."""
+"""`POST /v1/responses`: text in, text out, in one piece and as events.
+
+An engine that keeps responses keeps them in its memory for ever, as vLLM does; it runs none in the background.
+"""
 
 import secrets
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
+from http import HTTPStatus
 from typing import Any
 
 import orjson
 
 from agenttype_simulator import checks, conversation, text
 from agenttype_simulator.checks import Field
+from agenttype_simulator.errors import Refusal
 from agenttype_simulator.exchange import Exchange
 from agenttype_simulator.sampling import Budget, sampling
-from agenttype_simulator.service import Call, Service
+from agenttype_simulator.service import Call, Kept, Service
 
 _SCHEMA = {
     "model": Field(checks.string),
+    "input": Field(lambda value: value, required=True),
+    "request_id": Field(checks.string, nullable=False),
+    "previous_response_id": Field(checks.string),
+    "store": Field(checks.boolean),
+    "background": Field(checks.boolean),
     "instructions": Field(checks.string),
     "max_output_tokens": Field(checks.integer),
     "stream": Field(checks.boolean),
@@ -23,12 +33,19 @@ _SCHEMA = {
 }
 
 
+_INVALID = "invalid_request_error"
+_NO_BACKGROUND = (
+    "This vLLM engine does not support `store=True` and therefore does not support the background mode. To enable "
+    "these features, set the environment variable `VLLM_ENABLE_RESPONSES_API_STORE=1` when launching the vLLM server."
+)
+
+
 class _Reply:
     """One reply's fixed parts, from which the whole and the events are made."""
 
     def __init__(self, call: Call, body: dict[str, Any]) -> None:
         self.call = call
-        self.number = call.number
+        self.number = str(body.get("request_id") or call.number)
         self.item = f"msg_{secrets.token_hex(8)}"
         self._body = body
 
@@ -53,7 +70,7 @@ class _Reply:
             "background": False,
             "max_output_tokens": self.call.sampling.wish.max_tokens,
             "max_tool_calls": None,
-            "previous_response_id": None,
+            "previous_response_id": self._body.get("previous_response_id"),
             "prompt": None,
             "reasoning": None,
             "service_tier": "auto",
@@ -102,7 +119,10 @@ async def create(service: Service, exchange: Exchange, raw: bytes) -> None:
     """Serve one Responses call."""
     body = checks.body_of(raw, exchange.headers.get("content-type", ""), _SCHEMA)
     target = service.target(body.get("model"))
-    prompt = conversation.prompt(_messages(body))
+    if body.get("background"):
+        raise Refusal(_NO_BACKGROUND, kind=_INVALID, param="background")
+    turns = _messages(service, body)
+    prompt = conversation.prompt(turns)
     budget = Budget(
         prompt=text.count(prompt),
         context=service.options.max_model_len,
@@ -111,6 +131,10 @@ async def create(service: Service, exchange: Exchange, raw: bytes) -> None:
     )
     call = service.call(exchange, "resp_", target, [prompt], sampling(body, budget))
     reply = _Reply(call, body)
+    if service.options.keeps_responses and body.get("store") is not False:
+        answer = reply.whole(call.job.answers[0])
+        said = {"role": "assistant", "content": _said(call.job.answers[0])}
+        service.kept[reply.number] = Kept([*turns, said], answer)
     if call.sampling.stream:
         await exchange.events(_frames(service, reply))
     else:
@@ -146,11 +170,30 @@ def _frame(event: dict[str, Any], place: int) -> bytes:
     return head + orjson.dumps(event | {"sequence_number": place}) + b"\n\n"
 
 
-def _messages(body: dict[str, Any]) -> list[dict[str, Any]]:
+async def retrieve(service: Service, exchange: Exchange, raw: bytes) -> None:  # noqa: ARG001 — every route takes the same
+    """Show a response that is kept."""
+    await exchange.json(_kept(service, exchange.path.split("/")[3]).response)
+
+
+async def cancel(service: Service, exchange: Exchange, raw: bytes) -> None:  # noqa: ARG001 — every route takes the same
+    """Refuse to cancel what is done already, as all of them are."""
+    _kept(service, exchange.path.split("/")[3])
+    raise Refusal("Cannot cancel a synchronous response.", kind=_INVALID, param="response_id")
+
+
+def _kept(service: Service, number: str) -> Kept:
+    kept = service.kept.get(number)
+    if kept is None:
+        raise Refusal(f"Response with id '{number}' not found.", HTTPStatus.NOT_FOUND, _INVALID, "response_id")
+    return kept
+
+
+def _messages(service: Service, body: dict[str, Any]) -> list[dict[str, Any]]:
     asked = body.get("input") or ""
     turns = [{"role": "user", "content": asked}] if isinstance(asked, str) else list(asked)
     opening = [{"role": "system", "content": body["instructions"]}] if body.get("instructions") else []
-    return [*opening, *turns]
+    former = body.get("previous_response_id")
+    return [*(_kept(service, former).turns if former is not None else []), *opening, *turns]
 
 
 def _message(number: str, status: str, content: list[Any]) -> dict[str, Any]:

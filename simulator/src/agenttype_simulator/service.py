@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from agenttype_simulator import text
 from agenttype_simulator.engine import Engine, Job
@@ -48,6 +48,13 @@ class Call:
         return sum(self.job.prompts)
 
 
+class Kept(NamedTuple):
+    """A response that is kept: the turns that it ends, and its object."""
+
+    turns: list[dict[str, Any]]
+    response: dict[str, Any]
+
+
 class Service:
     """One process's state, handed to every route."""
 
@@ -58,6 +65,7 @@ class Service:
         self.engine = Engine(options, self.metrics)
         self.adapters = Adapters(options.served_model_names, options.max_lora_rank, options.max_cpu_loras)
         self.script = Script()
+        self.kept: dict[str, Kept] = {}
         self.started = int(time.time())
         digest = hashlib.blake2b(options.model.encode(), digest_size=4).hexdigest()
         self.fingerprint = f"vllm-{VERSION}-{digest}"
