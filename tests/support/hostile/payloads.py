@@ -246,7 +246,7 @@ def _call(text: str, identity: str = "7") -> bytes:
 _ALLOWED = '"name":"lookup_norm"'
 _FORBIDDEN = '"name":"delete_norm"'
 
-#: Messages that reach no tool server, and the status and code of the JSON-RPC error that tells so.
+#: Messages that reach no tool server, and the status and code of the error that tells so.
 BROKEN_MESSAGES = [
     ("nothing", b"", 400, -32700),
     ("a word", MARK, 400, -32700),
@@ -310,8 +310,13 @@ BROKEN_MESSAGES = [
     ("a name that is null", _call('"name":null'), 400, -32600),
     ("a name that is missing", _call('"x":1'), 400, -32600),
     ("a forbidden tool", _call(_FORBIDDEN), 200, -32000),
-    ("a forbidden tool without an id", message(f'"method":"tools/call","params":{{{_FORBIDDEN}}}'), 200, -32000),
-    ("a forbidden tool and an id of null", _call(_FORBIDDEN, "null"), 200, -32000),
+    (
+        "a forbidden tool without an id",
+        message(f'"method":"tools/call","params":{{{_FORBIDDEN}}}'),
+        403,
+        "tool_not_allowed",
+    ),
+    ("a forbidden tool and an id of null", _call(_FORBIDDEN, "null"), 403, "tool_not_allowed"),
     ("a forbidden tool and an id beyond 64 bits", _call(_FORBIDDEN, "9" * 40), 200, -32000),
     ("a forbidden tool and an id with half a pair", _call(_FORBIDDEN, '"\\ud800"'), 200, -32000),
     ("a forbidden tool that is escaped", _call('"name":"\\u0064elete_norm"'), 200, -32000),

@@ -53,6 +53,11 @@ def _passing(name: str, body: bytes, charged: tuple[int, str] = _PROVIDED, parts
     return Broken(name, [Say(chunked(*(parts or [body])))], body, charged=charged)
 
 
+def _unended(name: str, body: bytes, charged: tuple[int, str] = _PROVIDED) -> Broken:
+    """A stream whose bytes end properly, and whose answer does not."""
+    return Broken(name, [Say(chunked(body))], body, complete=False, charged=charged)
+
+
 def _cut(name: str, *steps: Step, body: bytes | None = _SOUND[:-20], charged: tuple[int, str] = _PROVIDED) -> Broken:
     return Broken(name, steps, body, complete=False, charged=charged)
 
@@ -85,14 +90,14 @@ EVENTS = [
     ),
     _passing("a byte order mark", b"\xef\xbb\xbf" + _SOUND),
     _passing("no blank behind the colon", _SOUND.replace(b"data: ", b"data:")),
-    _passing("many blanks behind the colon", _SOUND.replace(b"data: ", b"data:    ")),
+    _passing("many blanks behind the colon", _SOUND.replace(b"data: {", b"data:    {")),
     _passing(
         "the usage on several lines",
         event() + b'data: {"choices":[],\ndata: "usage":' + json.dumps(USAGE).encode() + b"}\n\n" + DONE,
     ),
     _passing("no last empty line", _SOUND[:-2]),
-    _passing("a usage without its empty line", event() + last(USAGE)[:-2]),
-    _passing("no [DONE]", _SOUND[: -len(DONE)]),
+    _unended("a usage without its empty line", event() + last(USAGE)[:-2]),
+    _unended("no [DONE]", _SOUND[: -len(DONE)]),
     _passing("two [DONE]", _SOUND + DONE),
     _passing("an event behind [DONE]", _SOUND + event("more")),
     _passing("a flood of comments", b": \n\n" * 20_000 + _SOUND),
@@ -116,8 +121,8 @@ EVENTS = [
     _passing("an answer that speaks of usage", event('{"usage":{"completion_tokens":900}}') + last(USAGE) + DONE),
     _passing("an error in the middle", event() + b'data: {"error":{"message":"broken"}}\n\n' + DONE, (40, "reserved")),
     _passing("an error and nothing else", b'data: {"error":{"message":"broken"}}\n\n', (40, "reserved")),
-    _passing("HTML in a stream", b"<html><body>\n\nBad gateway\n\n</body></html>", (40, "reserved")),
-    _passing("nothing at all", b"", (40, "reserved")),
+    _unended("HTML in a stream", b"<html><body>\n\nBad gateway\n\n</body></html>", (40, "reserved")),
+    _unended("nothing at all", b"", (40, "reserved")),
 ]
 
 
@@ -163,7 +168,8 @@ USAGES = [
         event()
         + b'data: {"choices":[],"usage":{"completion_tokens":900},"usage":'
         + json.dumps(USAGE).encode()
-        + b"}\n\n",
+        + b"}\n\n"
+        + DONE,
     ),
 ]
 

@@ -210,7 +210,8 @@ def _reported(usage: Any, protocol: WireProtocol) -> Usage:
     whole = _first(usage, "prompt_tokens", "input_tokens")
     output = _first(usage, "completion_tokens", "output_tokens")
     total = _count(usage, "total_tokens")
-    if output is None and whole is not None and total is not None:
+    unsaid = "completion_tokens" not in usage and "output_tokens" not in usage
+    if unsaid and whole is not None and total is not None:
         output = max(0, total - whole)  # embeddings put nothing out, and do not say so
     details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
     if not isinstance(details, dict):
