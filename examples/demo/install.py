@@ -26,6 +26,8 @@ OTHERS = {
     "norms:1": EXAMPLES / "tools/norms",
     "adapters:1": EXAMPLES / "adapters",
 }
+#: What counts limits that pods share; in place of the official image, which a machine without Docker cannot pull.
+STORE_IMAGE = "nats:2.15.1"
 
 
 def _tag() -> str:
@@ -43,12 +45,20 @@ def _tag() -> str:
     return f"demo-{found.hexdigest()[:12]}"
 
 
-def images(place: Place) -> str:
-    """Build every image and put it on the node; return the tag of ours."""
+def platform_images(place: Place) -> str:
+    """Build our own images and the store's, and put them on the node; return the tag of ours."""
     tag = _tag()
     for room in ROOMS:
         say(f"  image agenttype-{room}")
         place.build(f"{PREFIX}agenttype-{room}:{tag}", ROOT / room / "Dockerfile", ROOT)
+    say(f"  image {STORE_IMAGE}")
+    place.build(f"{PREFIX}{STORE_IMAGE}", ROOT / "cluster/nats/Dockerfile", ROOT / "cluster/nats")
+    return tag
+
+
+def images(place: Place) -> str:
+    """Build every image and put it on the node; return the tag of ours."""
+    tag = platform_images(place)
     for name, folder in OTHERS.items():
         say(f"  image {name}")
         place.build(f"{PREFIX}{name}", folder / "Dockerfile", folder)
@@ -58,7 +68,6 @@ def images(place: Place) -> str:
 def chart(place: Place, kubectl: Kubectl, engine: dict[str, Any], tag: str) -> None:
     """Install or upgrade the chart with the backend that the demo shares."""
     values = {
-        "images": {"prefix": PREFIX, "tag": tag, "pullPolicy": "IfNotPresent"},
         "backend": {
             "namespace": "demo",
             **engine,
@@ -67,13 +76,24 @@ def chart(place: Place, kubectl: Kubectl, engine: dict[str, Any], tag: str) -> N
             "initContainers": [_adapters()],
         },
     }
+    platform(place, kubectl, tag, values, CHART / "values-cpu.yaml")
+
+
+def platform(place: Place, kubectl: Kubectl, tag: str, values: dict[str, Any], *files: Path) -> None:
+    """Install or upgrade the chart with our images and these values, which win over those of files."""
+    ours = {
+        "images": {"prefix": PREFIX, "tag": tag, "pullPolicy": "IfNotPresent"},
+        # The embedded cluster has no storage classes; and what the demo spends need not outlive it.
+        "nats": {"image": f"{PREFIX}{STORE_IMAGE}", "storage": {"size": ""}},
+    }
     run(
         place.helm(),
         "--kubeconfig",
         kubectl.kubeconfig,
         *("upgrade", "--install", "agenttype", CHART, "--namespace", "agenttype-system", "--create-namespace"),
-        *("--values", CHART / "values-cpu.yaml", "--values", "-", "--wait", "--timeout", "5m"),
-        stdin=json.dumps(values),
+        *(part for file in files for part in ("--values", file)),
+        *("--values", "-", "--wait", "--timeout", "5m"),
+        stdin=json.dumps({**ours, **values}),
     )
 
 
