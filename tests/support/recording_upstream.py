@@ -50,7 +50,7 @@ class RecordingUpstream:
         noise: Bytes that were none.
         departures: The monotonic time of every moment in which the other side closed a connection.
         scripts: What the next requests are answered with, one each; without one, as an engine would.
-        played: How many answers have been said to their end.
+        played: The scripts that have been played to their end.
     """
 
     port: int
@@ -58,7 +58,7 @@ class RecordingUpstream:
     noise: list[bytes] = field(default_factory=list)
     departures: list[float] = field(default_factory=list)
     scripts: "deque[Sequence[Step]]" = field(default_factory=deque)
-    played: int = 0
+    played: list[Sequence[Step]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -71,6 +71,7 @@ class RecordingUpstream:
     def forget(self) -> None:
         self.arrivals.clear()
         self.departures.clear()
+        self.played.clear()
         self.scripts.clear()
 
 
@@ -117,7 +118,7 @@ def _serve(connection: socket.socket, upstream: RecordingUpstream, sockets: set[
             upstream.arrivals.append(arrival)
             script = upstream.scripts.popleft() if upstream.scripts else [Say(_as_an_engine(arrival))]
             ours = _played(script, connection)
-            upstream.played += 1
+            upstream.played.append(script)
             if not ours:
                 break
     upstream.departures.append(time.monotonic())
