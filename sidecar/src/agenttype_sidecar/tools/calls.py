@@ -4,6 +4,7 @@ admit (limits, budget, rules) → the gateway sends it → judge what comes back
 call may go, or its result may pass, is asked here and nowhere else.
 """
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
@@ -93,7 +94,7 @@ class ToolCalls:
         parts.activity.begin(began)
         try:
             yield running
-        except errors.CallerGone:
+        except (errors.CallerGone, asyncio.CancelledError):
             running.outcome = "caller_gone"
             raise
         except Refusal as refusal:

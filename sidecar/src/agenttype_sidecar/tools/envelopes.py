@@ -1,5 +1,6 @@
 """What MCP's messages travel in: answers of ours, events, and the header fields that any endpoint looks at."""
 
+import contextlib
 import json
 import re
 from typing import Any, Final
@@ -17,6 +18,8 @@ from agenttype_sidecar.tools.messages import Call, MessageId
 from agenttype_sidecar.tools.refusals import ToolRefusal
 
 _REASON: Final = keys.HEADER_REASON.encode()
+#: The fast reader makes such a number a float.
+_LONG_NUMBER: Final = re.compile(rb"[0-9]{19}")
 #: Where a page may come from that calls a sidecar: the agent's own machine (which the specification asks of servers).
 _LOCAL: Final = re.compile(rb"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]+)?", re.IGNORECASE)
 
@@ -53,6 +56,20 @@ def dumped(message: Any) -> bytes:
         return orjson.dumps(message)
     except TypeError:
         return json.dumps(message, allow_nan=False).encode()
+
+
+def loaded(data: bytes) -> dict[str, Any] | None:
+    """Return the message that a server sent, None where it is none; numbers keep their size."""
+    found = None
+    if _LONG_NUMBER.search(data) is None:
+        with contextlib.suppress(orjson.JSONDecodeError):
+            found = orjson.loads(data)
+    if found is None:
+        try:
+            found = json.loads(data)
+        except (ValueError, RecursionError):
+            return None
+    return found if isinstance(found, dict) else None
 
 
 def reply(identity: MessageId, result: dict[str, Any]) -> bytes:

@@ -15,6 +15,7 @@ import orjson
 from agenttype_sidecar.tools.protocol import INVALID_REQUEST, PARSE_ERROR
 
 _ENCODED: Final = "=?base64?"
+_SAFE: Final = re.compile(r"[ -~]*")
 
 MessageId = str | int | None
 
@@ -26,16 +27,19 @@ _GOVERNED_OF_CALL: Final = frozenset({"name", "arguments"})
 class McpRefusal(Exception):  # noqa: N818 — it is an answer, not a fault
     """A JSON-RPC error of ours; `message` is for people and never repeats what the caller sent."""
 
-    def __init__(self, code: int, reason: str, message: str, identity: MessageId = None) -> None:
+    def __init__(
+        self, code: int, reason: str, message: str, identity: MessageId = None, data: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.reason = reason
         self.message = message
         self.identity = identity
+        self.data = data or {}
 
     def body(self) -> bytes:
         """Return the JSON-RPC error object."""
-        error = {"code": self.code, "message": self.message, "data": {"code": self.reason}}
+        error = {"code": self.code, "message": self.message, "data": {"code": self.reason, **self.data}}
         # Not orjson: an id can be a number of any size and a text with half a surrogate pair.
         return json.dumps({"jsonrpc": "2.0", "id": self.identity, "error": error}).encode()
 
@@ -94,7 +98,7 @@ def read_call(message: dict[str, Any], named: bytes | None) -> Call:
     tool = params.get("name") if isinstance(params, dict) else None
     if not isinstance(tool, str):
         raise McpRefusal(INVALID_REQUEST, "invalid_request", "params.name must be the name of a tool", identity)
-    if named is not None and _decoded(named) != tool:
+    if named is not None and decoded(named) != tool:
         raise McpRefusal(INVALID_REQUEST, "invalid_request", "the header mcp-name names another tool", identity)
     return Call(method, identity, tool)
 
@@ -143,7 +147,15 @@ def _visible(tool: Any, allowed: re.Pattern[str]) -> bool:
     return isinstance(name, str) and allowed.fullmatch(name) is not None
 
 
-def _decoded(header: bytes) -> str | None:
+def header_value(text: str) -> bytes:
+    """Return a text as the value of a header field, encoded where it would not arrive as it is."""
+    if _SAFE.fullmatch(text) and text == text.strip() and not text.startswith(_ENCODED):
+        return text.encode()
+    return b"=?base64?%s?=" % base64.b64encode(text.encode(errors="surrogatepass"))
+
+
+def decoded(header: bytes) -> str | None:
+    """Return the text that the value of a header field stands for, None where it stands for none."""
     text = header.decode("latin-1")
     if not text.startswith(_ENCODED):
         return text

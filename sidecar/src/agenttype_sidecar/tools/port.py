@@ -6,6 +6,7 @@ from agenttype_proxy import asgi
 from agenttype_sidecar.tools.calls import ToolCalls, ToolParts
 from agenttype_sidecar.tools.gateway import McpGateway
 from agenttype_sidecar.tools.http_api import HttpTools
+from agenttype_sidecar.tools.merged import MergedEndpoint
 
 
 class ToolPort:
@@ -14,6 +15,7 @@ class ToolPort:
     def __init__(self, parts: ToolParts) -> None:
         """Serve the tools of the policy that is in use at each call."""
         calls = ToolCalls(parts)
+        self._all = MergedEndpoint(parts, calls)
         self._one = McpGateway(parts, calls)
         self._apis = HttpTools(parts, calls)
 
@@ -22,5 +24,7 @@ class ToolPort:
         path: str = scope["raw_path"].decode()
         if path.startswith(keys.TOOLS_PATH + "/"):
             await self._apis(scope, receive, send)
+        elif path == keys.MCP_PATH:
+            await self._all(scope, receive, send)
         else:
             await self._one(scope, receive, send)

@@ -24,12 +24,13 @@ META_CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
 META_SERVER: Final = "io.modelcontextprotocol/serverInfo"
 META_PREFIX: Final = "io.modelcontextprotocol/"
 
-# JSON-RPC's own codes, two of MCP's, and one of the server's range for what policy refuses.
+# JSON-RPC's own codes, those of MCP, and one of the server's range for what policy refuses.
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
 METHOD_NOT_FOUND: Final = -32601
 INVALID_PARAMS: Final = -32602
 HEADER_MISMATCH: Final = -32020
+MISSING_CAPABILITY: Final = -32021
 UNSUPPORTED_VERSION: Final = -32022
 NO_SESSION: Final = -32001
 REFUSED: Final = -32000

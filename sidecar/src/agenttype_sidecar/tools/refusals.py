@@ -5,7 +5,6 @@
     Refusal                      of `errors`; others of its tree (budget, ledger, rules) are said the same way
     └── ToolRefusal
         ├── UnknownServer        404  the policy names no tool server of this path
-        ├── UnknownTool          404  nothing of this name is offered
         ├── ToolNotAllowed       403  the policy does not allow this tool, or this method and path
         ├── AmbiguousPath        400  two readers could take the path for two
         ├── ArgumentsTooLarge    413
@@ -57,16 +56,6 @@ class UnknownServer(ToolRefusal):
 
     def __init__(self) -> None:
         super().__init__("this agent's policy names no tool server of this path")
-
-
-class UnknownTool(ToolRefusal):
-    """Nothing of this name is offered."""
-
-    status = 404
-    reason = "unknown_tool"
-
-    def __init__(self) -> None:
-        super().__init__("no tool server of this agent offers a tool of this name")
 
 
 class ToolNotAllowed(ToolRefusal):

@@ -1,0 +1,141 @@
+"""A call of a tool at the merged endpoint: find whose it is, ask the server, say its answer in the caller's era."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from agenttype_proxy.errors import UpstreamError
+from agenttype_proxy.sse import Event
+
+from agenttype_sidecar.errors import Refusal
+from agenttype_sidecar.tools import calls, envelopes, names, parameters, refusals
+from agenttype_sidecar.tools.calls import Running, Subject, ToolCalls, ToolParts
+from agenttype_sidecar.tools.catalog import Shelf
+from agenttype_sidecar.tools.messages import McpRefusal
+from agenttype_sidecar.tools.peer import Ask
+from agenttype_sidecar.tools.protocol import HEADER_MISMATCH, INVALID_PARAMS
+from agenttype_sidecar.tools.refusals import Cancelled, ToolNotAllowed, ToolUnavailable
+from agenttype_sidecar.tools.reply import Reply
+from agenttype_sidecar.tools.request import McpRequest
+
+
+class _Found(NamedTuple):
+    """Where a tool is, its own name, and its schema as far as its server has told it."""
+
+    shelf: Shelf
+    tool: str
+    schema: Any
+
+
+class MergedCalls:
+    """Calls tools of whichever server has them."""
+
+    def __init__(self, parts: ToolParts, tool_calls: ToolCalls) -> None:
+        self._parts = parts
+        self._calls = tool_calls
+
+    async def answer(self, asked: McpRequest, shelves: Mapping[str, Shelf], reply: Reply) -> None:
+        """Answer a call.
+
+        Raises:
+            McpRefusal: There is no such tool, or the request contradicts itself.
+        """
+        found = await _found(asked, shelves)
+        server = found.shelf.peer.server
+        try:
+            if server.allowed.fullmatch(found.tool) is None:
+                raise ToolNotAllowed
+            _check_parameters(asked, found)
+            subject = Subject(server, found.tool, calls.label(server, found.tool), asked.body)
+            async with self._calls.running(subject) as running:
+                answer = await self._asked(asked, found, running, reply)
+                said = asked.answer(answer)
+            await reply.end(*said)
+        except Refusal as refusal:
+            self._parts.metrics.refused(refusal.reason)
+            refused = envelopes.refused(refusal, asked.call, server.policy.on_refusal)
+            await reply.end(refused, headers=envelopes.headers(refusal)[1:])
+
+    async def _asked(self, asked: McpRequest, found: _Found, running: Running, reply: Reply) -> dict[str, Any]:
+        """Ask the server, in a task that the caller can call off by the request's id.
+
+        Raises:
+            Refusal: There is no answer.
+        """
+        if found.shelf.is_quiet:
+            running.sent = False
+            raise ToolUnavailable
+        ask = self._ask(asked, found, running, reply)
+        task = asyncio.get_running_loop().create_task(found.shelf.peer.ask(ask))
+        try:
+            with _cancellable(asked, task):
+                answer = await task
+        except UpstreamError as error:
+            running.sent = error.dispatched
+            if not error.dispatched:
+                found.shelf.failed()
+            raise refusals.of_wire(error, ask.limit) from error
+        except asyncio.CancelledError:
+            this = asyncio.current_task()
+            if this is not None and this.cancelling():
+                raise
+            raise Cancelled from None
+        result = answer.get("result")
+        if "error" in answer or (isinstance(result, dict) and result.get("isError") is True):
+            running.outcome = "tool_error"
+        return answer
+
+    def _ask(self, asked: McpRequest, found: _Found, running: Running, reply: Reply) -> Ask:
+        async def hear(event: Event, message: dict[str, Any] | None) -> None:
+            if message is not None or not event.data:
+                await reply.before(message)
+
+        server = found.shelf.peer.server
+        meta, arguments = asked.params.get("_meta"), asked.params.get("arguments")
+        kept = {name: value for name, value in asked.params.items() if name not in ("name", "task")}
+        return Ask(
+            method="tools/call",
+            params={"name": found.tool, **kept},
+            deadlines=server.deadlines(self._parts.policies.active.policy.timeouts),
+            limit=running.result_limit,
+            named=found.tool,
+            incoming=asked.incoming,
+            parameters=parameters.fields(found.schema, arguments),
+            session="" if asked.session is None else asked.session.identity,
+            token=meta.get("progressToken") if isinstance(meta, dict) else None,
+            hear=hear,
+        )
+
+
+async def _found(asked: McpRequest, shelves: Mapping[str, Shelf]) -> _Found:
+    name = asked.call.tool or ""
+    named = names.parted(name)
+    shelf = None if named is None else shelves.get(named.server)
+    if named is not None and shelf is not None:
+        definition = (await shelf.known()).get(name)
+        if definition is not None:
+            return _Found(shelf, definition["name"], definition["inputSchema"])
+        if named.tool is not None:
+            return _Found(shelf, named.tool, None)
+    raise McpRefusal(INVALID_PARAMS, "unknown_tool", "no tool of this name is offered", asked.call.identity)
+
+
+def _check_parameters(asked: McpRequest, found: _Found) -> None:
+    if asked.modern and not parameters.agrees(found.schema, asked.params.get("arguments"), asked.incoming):
+        text = "a field Mcp-Param-… does not say what the body says"
+        raise McpRefusal(HEADER_MISMATCH, "header_mismatch", text, asked.call.identity)
+
+
+@contextlib.contextmanager
+def _cancellable(asked: McpRequest, task: "asyncio.Task[dict[str, Any]]") -> Iterator[None]:
+    """Let the caller call the task off for as long as it runs."""
+    session = asked.session
+    if session is None:
+        yield
+        return
+    session.running[asked.call.identity] = task
+    try:
+        yield
+    finally:
+        del session.running[asked.call.identity]

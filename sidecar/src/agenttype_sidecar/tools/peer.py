@@ -1,0 +1,309 @@
+"""One MCP server as a client of ours sees it, in whichever era it lives.
+
+A server is asked once which era it speaks (`server/discover`); one that does not know the question shakes hands.
+What it sends beside the answer is passed to whoever asked; what it asks the agent (sampling, input, roots) is refused,
+for behind the merged endpoint nobody answers for one server alone.
+"""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from agenttype_api import keys
+from agenttype_proxy import headers as fields
+from agenttype_proxy.client import Client
+from agenttype_proxy.errors import UpstreamError
+from agenttype_proxy.messages import Deadlines, Headers, Request
+from agenttype_proxy.response import Response
+from agenttype_proxy.sse import Event, EventReader
+
+from agenttype_sidecar.errors import Refusal
+from agenttype_sidecar.tools import envelopes, messages, protocol, refusals
+from agenttype_sidecar.tools.protocol import HANDSHAKE, HANDSHAKES, META_PREFIX, MODERN
+from agenttype_sidecar.tools.refusals import ToolUnavailable
+from agenttype_sidecar.tools.servers import ToolServer
+
+#: Who we are to servers and callers.
+IDENTITY: Final = {"name": "agenttype", "version": keys.VERSION}
+_ACCEPT: Final = (b"accept", b"application/json, text/event-stream")
+#: Fields of the caller that concern our endpoint and not the server's.
+_OF_OURS: Final = (b"accept", b"content-type", b"origin", b"referer", b"last-event-id", protocol.VERSION,
+                   protocol.METHOD, protocol.NAME, protocol.SESSION)  # fmt: skip
+_CHORE: Final = Deadlines(connect=2.0, first_byte=2.0, idle=2.0, total=2.0)
+_SMALL: Final = 64 * 1024
+_GONE: Final = 404
+_FAILED: Final = 400
+_REDIRECTS: Final = range(300, 400)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request to a server.
+
+    Attributes:
+        method: Its JSON-RPC method.
+        params: Its params, without what the era adds.
+        deadlines: How long it may take.
+        limit: Bytes that one message of the answer may measure.
+        named: What the request is about, which the newer era says in a field too.
+        incoming: The caller's header fields.
+        parameters: Header fields made of arguments.
+        session: Whose session it belongs to where the server has sessions: the caller's, or "" for all without.
+        token: The caller's progress token.
+        hear: Gets every event that comes before the answer, with its message where it is for the caller.
+    """
+
+    method: str
+    params: dict[str, Any]
+    deadlines: Deadlines
+    limit: int
+    named: str | None = None
+    incoming: Headers = field(default_factory=list)
+    parameters: Headers = field(default_factory=list)
+    session: str = ""
+    token: Any = None
+    hear: Callable[[Event, dict[str, Any] | None], Awaitable[None]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Handshake:
+    """What a server of the older era has agreed to."""
+
+    version: str
+    session: bytes | None
+
+    def headers(self) -> Headers:
+        said: Headers = [(protocol.VERSION, self.version.encode())]
+        return said if self.session is None else [*said, (protocol.SESSION, self.session)]
+
+
+class _SessionGone(Exception):  # noqa: N818 — tells what is so
+    """The server has forgotten our session."""
+
+
+class _Unsaid(Exception):  # noqa: N818 — tells what is so
+    """The server answered with a status and no message."""
+
+
+class Peer:
+    """Asks one server.
+
+    Attributes:
+        list_is_old: Whether the server has said that it offers other tools now.
+    """
+
+    def __init__(self, server: ToolServer, client: Client) -> None:
+        self.server = server
+        self.list_is_old = False
+        self._client = client
+        self._numbers = itertools.count(1)
+        self._modern: bool | None = None
+        self._handshakes: dict[str, _Handshake] = {}
+        self._settling = asyncio.Lock()
+        self._chores: set[asyncio.Task[None]] = set()
+
+    async def ask(self, ask: Ask) -> dict[str, Any]:
+        """Return the answer to a request: a message with `result` or `error`; its id is ours and means nothing.
+
+        Raises:
+            ToolUnavailable: What came back is no answer.
+            UpstreamError: The wire failed.
+            CredentialUnavailable: We have no proof to send.
+        """
+        for first in (True, False):
+            handshake = await self._era(ask.session, ask.deadlines)
+            try:
+                return await self._asked(ask, handshake)
+            except _SessionGone as gone:
+                self._handshakes.pop(ask.session, None)
+                if not first:
+                    raise ToolUnavailable from gone
+            except _Unsaid as unsaid:
+                self.forget()
+                raise ToolUnavailable from unsaid
+        raise ToolUnavailable
+
+    def forget(self) -> None:
+        """Ask for the era again next time: the server may be another one now."""
+        self._modern = None
+
+    def leave(self, session: str) -> None:
+        """End a caller's session with the server, if there is one; nobody waits for it."""
+        handshake = self._handshakes.pop(session, None)
+        if handshake is not None and handshake.session is not None:
+            self._chore(Request(b"DELETE", self._target(), self._headers([], handshake.headers()), b""))
+
+    # eras
+
+    async def _era(self, session: str, deadlines: Deadlines) -> _Handshake | None:
+        """Return what was agreed with a server of the older era, None for one of the newer."""
+        handshake = self._handshakes.get(session)
+        if self._modern or handshake is not None:
+            return handshake
+        async with self._settling:
+            if self._modern is None:
+                self._modern = await self._discovered(deadlines)
+            if not self._modern and session not in self._handshakes:
+                self._handshakes[session] = await self._shaken(deadlines)
+            return self._handshakes.get(session)
+
+    async def _discovered(self, deadlines: Deadlines) -> bool:
+        try:
+            answer = await self._asked(Ask("server/discover", {}, deadlines, _SMALL), None)
+        except (_Unsaid, ToolUnavailable):
+            return False
+        result = answer.get("result")
+        versions = result.get("supportedVersions") if isinstance(result, dict) else None
+        return isinstance(versions, list) and MODERN in versions
+
+    async def _shaken(self, deadlines: Deadlines) -> _Handshake:
+        params = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": IDENTITY}
+        number = next(self._numbers)
+        message = {"jsonrpc": "2.0", "id": number, "method": "initialize", "params": params}
+        async with await self._send(message, self._headers([], []), deadlines) as response:
+            session = fields.get(response.headers, protocol.SESSION)
+            answer = await self._answer(response, number, Ask("initialize", params, deadlines, _SMALL))
+        result = answer.get("result")
+        version = result.get("protocolVersion") if isinstance(result, dict) else None
+        if version not in HANDSHAKES:
+            raise ToolUnavailable("the tool server speaks no version of MCP that we know")
+        handshake = _Handshake(version, session)
+        await self._tell({"jsonrpc": "2.0", "method": "notifications/initialized"}, handshake, deadlines)
+        return handshake
+
+    # messages
+
+    async def _asked(self, ask: Ask, handshake: _Handshake | None) -> dict[str, Any]:
+        number = next(self._numbers)
+        params, headers = _modern(ask) if handshake is None else _older(ask, handshake)
+        if ask.token is not None:
+            params["_meta"] = {**params.get("_meta", {}), "progressToken": number}
+        message = {"jsonrpc": "2.0", "id": number, "method": ask.method, "params": params}
+        try:
+            response = await self._send(message, self._headers(ask.incoming, headers), ask.deadlines)
+            async with response:
+                if response.status == _GONE and handshake is not None and handshake.session is not None:
+                    raise _SessionGone
+                return await self._answer(response, number, ask, handshake)
+        except asyncio.CancelledError:
+            if handshake is not None:  # in the newer era the closed connection says it
+                body = {"method": "notifications/cancelled", "params": {"requestId": number}}
+                self._chore(self._request({"jsonrpc": "2.0", **body}, self._headers([], handshake.headers())))
+            raise
+
+    async def _answer(
+        self, response: Response, number: int, ask: Ask, handshake: _Handshake | None = None
+    ) -> dict[str, Any]:
+        if response.status in _REDIRECTS:
+            raise ToolUnavailable("the tool server answers from another place, where policy does not lead")
+        if fields.get(response.headers, b"content-encoding") not in (None, b"identity"):
+            raise ToolUnavailable("the tool server answers in an encoding nobody asked for")
+        if not envelopes.is_stream(response.headers):
+            message = envelopes.loaded(await response.read(ask.limit))
+            if message is not None and ("result" in message or "error" in message):
+                return message
+            raise _Unsaid if response.status >= _FAILED else ToolUnavailable
+        async for event in _events(response, ask.limit):
+            message = envelopes.loaded(event.data) if event.data else None
+            if message is not None and "method" not in message and message.get("id") == number:
+                return message
+            await self._heard(event, message, ask, handshake)
+        raise ToolUnavailable("the tool server ended its answer without one")
+
+    async def _heard(
+        self, event: Event, message: dict[str, Any] | None, ask: Ask, handshake: _Handshake | None
+    ) -> None:
+        if message is not None and "method" in message and "id" in message:
+            await self._decline(message, handshake)
+            return
+        if message is not None and message.get("method") == "notifications/tools/list_changed":
+            self.list_is_old = True
+        if ask.hear is not None:
+            await ask.hear(event, _for_the_caller(message, ask))
+
+    async def _decline(self, message: dict[str, Any], handshake: _Handshake | None) -> None:
+        """Answer what a server asks its client: it may ask whether we live, and nothing else."""
+        if handshake is None:
+            return  # the newer era has no way to answer, and no such requests
+        said: dict[str, Any] = {"jsonrpc": "2.0", "id": message["id"]}
+        if message["method"] == "ping":
+            said["result"] = {}
+        else:
+            text = "requests to the agent are not passed on here; the agent can use this server's own endpoint"
+            said["error"] = {"code": protocol.METHOD_NOT_FOUND, "message": text}
+        with contextlib.suppress(UpstreamError):
+            await self._tell(said, handshake, _CHORE)
+
+    # wire
+
+    async def _tell(self, message: dict[str, Any], handshake: _Handshake, deadlines: Deadlines) -> None:
+        async with await self._send(message, self._headers([], handshake.headers()), deadlines) as response:
+            await response.read(_SMALL)
+
+    async def _send(self, message: dict[str, Any], headers: Headers, deadlines: Deadlines) -> Response:
+        return await self._client.send(self.server.origin, self._request(message, headers), deadlines)
+
+    def _request(self, message: dict[str, Any], headers: Headers) -> Request:
+        return Request(b"POST", self._target(), headers, envelopes.dumped(message))
+
+    def _target(self) -> bytes:
+        return self.server.origin.target(b"") or b"/"
+
+    def _headers(self, incoming: Headers, added: Headers) -> Headers:
+        kept = fields.without(self.server.request_headers(incoming), *_OF_OURS)
+        theirs = [name_value for name_value in kept if not name_value[0].startswith(protocol.PARAMETER)]
+        return [*theirs, refusals.JSON, _ACCEPT, *added]
+
+    def _chore(self, request: Request) -> None:
+        """Send something that nobody waits for."""
+        task = asyncio.get_running_loop().create_task(self._done(request))
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+    async def _done(self, request: Request) -> None:
+        with contextlib.suppress(UpstreamError, Refusal):
+            async with await self._client.send(self.server.origin, request, _CHORE) as response:
+                await response.read(_SMALL)
+
+
+async def _events(response: Response, limit: int) -> AsyncIterator[Event]:
+    reader = EventReader(limit)
+    async for chunk in response.chunks():
+        for event in reader.feed(chunk):
+            yield event
+    for event in reader.flush():
+        yield event
+
+
+def _for_the_caller(message: dict[str, Any] | None, ask: Ask) -> dict[str, Any] | None:
+    """Return a notification as the caller may hear it: of its own request, under its own token."""
+    if message is None:
+        return None
+    method, params = message.get("method"), message.get("params")
+    if method == "notifications/progress" and ask.token is not None and isinstance(params, dict):
+        return {**message, "params": {**params, "progressToken": ask.token}}
+    return message if method == "notifications/message" else None
+
+
+def _own(ask: Ask) -> dict[str, Any]:
+    """Return the caller's `_meta` without what its own era put there."""
+    meta = ask.params.get("_meta")
+    kept = meta.items() if isinstance(meta, dict) else ()
+    return {name: value for name, value in kept if not name.startswith(META_PREFIX) and name != "progressToken"}
+
+
+def _modern(ask: Ask) -> tuple[dict[str, Any], Headers]:
+    said = {protocol.META_VERSION: MODERN, protocol.META_CLIENT: IDENTITY, protocol.META_CAPABILITIES: {}}
+    headers: Headers = [(protocol.VERSION, MODERN.encode()), (protocol.METHOD, ask.method.encode())]
+    if ask.named is not None:
+        headers.append((protocol.NAME, messages.header_value(ask.named)))
+    return {**ask.params, "_meta": {**_own(ask), **said}}, [*headers, *ask.parameters]
+
+
+def _older(ask: Ask, handshake: _Handshake) -> tuple[dict[str, Any], Headers]:
+    params = {name: value for name, value in ask.params.items() if name != "_meta"}
+    own = _own(ask)
+    return ({**params, "_meta": own} if own else params), handshake.headers()
