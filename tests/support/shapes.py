@@ -74,7 +74,12 @@ def _books(result: dict[str, Any]) -> dict[str, Any]:
         return books | {"prompt": prompt > 0, "generation": generation > 0}
     told_prompt = usage.get("prompt_tokens", usage.get("input_tokens"))
     told_generation = usage.get("completion_tokens", usage.get("output_tokens"))
-    return books | {"prompt per told": prompt / told_prompt, "generation per told": generation / told_generation}
+    return books | {"prompt per told": prompt / told_prompt, "generation per told": _ratio(generation, told_generation)}
+
+
+def _ratio(counted: float, told: int) -> float:
+    """Nothing told of nothing counted is as it should be."""
+    return counted / told if told else 1.0 + counted
 
 
 def _usage(reply: dict[str, Any]) -> dict[str, Any] | None:

@@ -42,7 +42,7 @@ def red(source):
 
 @pytest.fixture(scope="module")
 def vllm():
-    with simulator(max_lora_rank=8) as running:
+    with simulator("--store-responses", max_lora_rank=8) as running:
         yield running
 
 
@@ -118,6 +118,7 @@ def test_an_agent_reaches_its_adapter_and_the_base_model(door, token, green):
     ("path", "body"),
     [
         ("/v1/completions", {"prompt": "a", "max_tokens": 1}),
+        ("/v1/responses", {"input": "a", "max_output_tokens": 1}),
         ("/v1/messages", {"messages": [{"role": "user", "content": "a"}], "max_tokens": 1}),
         ("/v1/messages/count_tokens", {"messages": [{"role": "user", "content": "a"}]}),
         ("/tokenize", {"prompt": "a"}),
@@ -221,6 +222,21 @@ def test_a_body_that_two_readers_could_read_differently_is_refused(door, token, 
     answer = door.post(CHAT, body, token)
     assert (answer.status, answer.headers["x-agenttype-reason"]) == (400, "bad-body")
     assert calls(vllm) == []
+
+
+def test_a_response_that_the_engine_keeps_is_reached_by_its_name(door, token, vllm):
+    name = door.post("/v1/responses", {"model": "base", "input": "a", "max_output_tokens": 1}, token).json()["id"]
+    answer = door.post(f"/v1/responses/{name}/cancel", {}, token, x_session_id="run-1")
+    assert (answer.status, answer.json()["error"]["message"]) == (400, "Cannot cancel a synchronous response.")
+    (arrival,) = vllm.arrived(f"/v1/responses/{name}/cancel")
+    assert arrival["headers"]["x-session-id"] == "run-1"
+    unknown = door.post("/v1/responses/resp_nothing/cancel", {}, token)
+    assert (unknown.status, unknown.json()["error"]["param"]) == (404, "response_id")
+
+
+def test_a_stored_response_is_for_callers_only(door, api):
+    assert door.post("/v1/responses/resp_1/cancel", {}, api.token("team-a/nobody")).status == 403
+    assert door.post("/v1/responses/resp_1/cancel", {}).status == 401
 
 
 def test_the_body_passes_byte_for_byte_and_the_token_stays_here(door, token, vllm):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import orjson
+from agenttype_api import keys
 from agenttype_api.gate_policy import Caller
 from agenttype_proxy import asgi, headers
 from agenttype_proxy.asgi import Receive, Scope, Send
@@ -52,6 +53,7 @@ from agenttype_gate.status import Status
 #: What goes on to the engine; everything else stays here.
 _PASSED: Final = frozenset({
     b"accept", b"anthropic-beta", b"anthropic-version", b"content-type", b"traceparent", b"tracestate", b"user-agent",
+    keys.HEADER_SESSION.encode(),
 })  # fmt: skip
 _CARD: Final = ("id", "object", "created", "owned_by", "parent", "max_model_len")
 _BODY_SECONDS: Final = 60.0
@@ -128,6 +130,10 @@ class Door:
         if path == paths.MODELS:
             await self._list(call, caller)
             return
+        if paths.stored(path):
+            async with asgi.attended(call.receive), self._wire.shares.slot(call.agent_type):
+                await self._forward(call, b"")
+            return
         raw = await self._body(call)
         with self._holding(len(raw)):
             await self._call(call, account, raw)
@@ -193,7 +199,10 @@ class Door:
 
     async def _forward(self, call: _Call, raw: bytes) -> None:
         fields = [field for field in call.scope["headers"] if field[0] in _PASSED]
-        request = Request(b"POST", self._wire.origin.target(call.scope["raw_path"]), fields, raw)
+        path, stored = call.scope["raw_path"], paths.stored(call.scope["raw_path"])
+        if stored and call.scope["query_string"]:
+            path += b"?" + call.scope["query_string"]
+        request = Request(call.scope["method"].encode(), self._wire.origin.target(path), fields, raw)
         try:
             response = await self._wire.client.send(self._wire.origin, request, self._wire.deadlines)
         except (ConnectFailed, ConnectTimeout) as error:
@@ -205,7 +214,7 @@ class Door:
             self._status.doubt()
             raise EngineBroke("the engine broke off before it answered") from error
         async with response:
-            if response.status == _NOT_FOUND and not await self._still_served(call.model):
+            if response.status == _NOT_FOUND and not stored and not await self._still_served(call.model):
                 self._status.doubt()
                 raise Warming("the engine has lost the adapter; it is being loaded again")
             call.code = response.status

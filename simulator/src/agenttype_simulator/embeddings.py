@@ -63,4 +63,5 @@ def _usage(prompt: int) -> dict[str, Any]:
         "total_tokens": prompt,
         "completion_tokens": 0,
         "prompt_tokens_details": None,
+        "completion_tokens_details": None,
     }

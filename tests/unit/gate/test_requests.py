@@ -32,6 +32,25 @@ def test_the_list_of_models_takes_gets():
     assert not paths.allowed("POST", b"/v1/models")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "may"),
+    [
+        ("GET", b"/v1/responses/resp_1", True),
+        ("DELETE", b"/v1/responses/resp_1", True),
+        ("POST", b"/v1/responses/resp_1", False),
+        ("POST", b"/v1/responses/resp_1/cancel", True),
+        ("GET", b"/v1/responses/resp_1/cancel", False),
+        ("GET", b"/v1/responses/resp_1/input_items", True),
+        ("GET", b"/v1/responses/../models", False),
+        ("GET", b"/v1/responses/resp%2f1", False),
+        ("GET", b"/v1/responses/", False),
+        ("GET", b"/v1/responses/resp_1/other", False),
+    ],
+)
+def test_stored_responses_have_methods_of_their_own(method, path, may):
+    assert paths.allowed(method, path) == may
+
+
 @given(st.binary(max_size=60))
 def test_no_other_path_is_allowed(path):
     assert paths.allowed("POST", path) == (path in POSTS)
