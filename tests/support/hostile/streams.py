@@ -219,6 +219,11 @@ def _refused(name: str, *steps: Step, status: int = 502) -> Broken:
     return Broken(name, steps, None, status)
 
 
+def _free(name: str, status: bytes, *fields: bytes) -> Broken:
+    """An answer that is refused, and for which nothing is charged."""
+    return Broken(name, [Say(whole(b"", *fields, status=status))], None, 502, charged=(0, "provider"))
+
+
 _RAW = b"HTTP/1.1 200 OK\r\n"
 #: Answers to a call that asks for no stream.
 WHOLES = [
@@ -238,7 +243,17 @@ WHOLES = [
     _answered("an array", whole(b"[" + _OK + b"]"), b"[" + _OK + b"]", charged=(40, "reserved")),
     _answered("nested deeply", whole(b"[" * 100_000), b"[" * 100_000, charged=(40, "reserved")),
     _answered("in invalid UTF-8", whole(b'{"a":"\xff"}'), b'{"a":"\xff"}', charged=(40, "reserved")),
-    _answered("compressed, or so it says", whole(_OK, b"content-encoding: gzip"), None, charged=(2, "provider")),
+    _answered("with words of ours", whole(_OK, b"x-agenttype-remaining: " + MARK, b"x-agenttype-route: " + MARK)),
+    _refused("compressed, or so it says", Say(whole(_OK, b"content-encoding: gzip"))),
+    _refused("compressed twice", Say(whole(_OK, b"content-encoding: identity", b"content-encoding: br"))),
+    _refused(
+        "a stream that is compressed",
+        Say(chunked(_OK).replace(b"\r\ntransfer", b"\r\ncontent-encoding: gzip\r\ntransfer", 1)),
+    ),
+    _free("a redirection", b"302 Found", b"location: http://169.254.169.254/" + MARK),
+    _free("a redirection that keeps its method", b"307 Temporary Redirect", b"location: //evil/" + MARK),
+    _free("a choice of redirections", b"300 Multiple Choices"),
+    _free("nothing that was modified", b"304 Not Modified"),
     _refused("an interim answer without end", Say(b"HTTP/1.1 100 Continue\r\n\r\n" * 50 + whole(_OK))),
     _refused(
         "another protocol", Say(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n" + MARK)

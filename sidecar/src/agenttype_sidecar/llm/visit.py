@@ -45,9 +45,12 @@ _REMAINING: Final = keys.HEADER_REMAINING.encode()
 _LIMIT: Final = keys.HEADER_LIMIT.encode()
 _RESET: Final = keys.HEADER_RESET.encode()
 _ROUTE: Final = keys.HEADER_ROUTE.encode()
+_REASON: Final = keys.HEADER_REASON.encode()
+_OURS: Final = b"x-agenttype-"
 _CLAMPED: Final = (keys.HEADER_CLAMPED.encode(), b"max_tokens")
 _OK: Final = 200
 _REDIRECTION: Final = 300
+_CLIENT_ERROR: Final = 400
 _GONE: Final = 499
 _EVENTS: Final = b"text/event-stream"
 
@@ -130,7 +133,10 @@ class Visit:
         try:
             response = await delivery.send()
             async with response:
-                if _is_good(response) and (fields.get(response.headers, b"content-type") or b"").startswith(_EVENTS):
+                if any(coding != b"identity" for coding in fields.every(response.headers, b"content-encoding")):
+                    raise UpstreamFailed("the model's backend answered in an encoding that nobody asked for")
+                kind = (fields.get(response.headers, b"content-type") or b"").lower()
+                if _is_good(response) and kind.startswith(_EVENTS):
                     await self._stream(delivery, response)
                 else:
                     await self._whole(delivery, response)
@@ -155,6 +161,10 @@ class Visit:
         else:
             self._ended("upstream_error", status, f"upstream_{status}")
             settlement.failed(response)
+            if status < _CLIENT_ERROR:  # passed on, it would have the agent's client call past us
+                raise UpstreamFailed(
+                    "the model's backend answered with a redirection, and redirections are not followed"
+                )
         self._settle()
         await self._relay.whole(status, self._headers(delivery, response), body)
 
@@ -172,7 +182,9 @@ class Visit:
     def _headers(self, delivery: Delivery, response: Response) -> Headers:
         rates = self._parts.rates.headers(delivery.call.endpoint.protocol)
         ours = [name for name, _ in rates]
-        kept = fields.without(fields.forwardable(response.headers), b"content-length", b"set-cookie", *ours)
+        passing = fields.without(fields.forwardable(response.headers), b"content-length", b"set-cookie", *ours)
+        # What we say of budget and route, a backend must not say for us; a gate gives its reasons.
+        kept = [field for field in passing if field[0] == _REASON or not field[0].startswith(_OURS)]
         kept += ((_ROUTE, delivery.call.target.name.encode()), *rates)
         tightest = _tightest(self._parts.table.lines(self._active.limits))
         if tightest is not None:
