@@ -32,6 +32,12 @@ class ModelStore:
         self.operations: set[str] = set()
         self._revision = 0
 
+    def open(self) -> None:
+        """It is always there."""
+
+    async def close(self) -> None:
+        """It stays."""
+
     def forget_operations(self) -> None:
         """Let the time pass after which a repeated addition is not known any more."""
         self.operations.clear()

@@ -146,18 +146,24 @@ class Wire:
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._tasks.add(task := asyncio.current_task())
         task.add_done_callback(self._tasks.discard)
+        try:
+            await self._relayed(reader, writer)
+        except asyncio.CancelledError:
+            pass  # the end; whoever started us asks for an exception
+        finally:
+            writer.transport.abort()
+
+    async def _relayed(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._whole.wait()
         try:
             there = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:
-            writer.transport.abort()
             return
         try:
             await asyncio.gather(self._pump(reader, there[1]), self._pump(there[0], writer))
         except OSError:
             pass
         finally:
-            writer.transport.abort()
             there[1].transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

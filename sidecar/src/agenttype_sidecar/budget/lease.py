@@ -15,7 +15,17 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from agenttype_sidecar.budget import shares
-from agenttype_sidecar.budget.shares import RETURNS, Account, Conflict, Record, Returns, Store, StoreUnavailable, Take
+from agenttype_sidecar.budget.shares import (
+    RETURNS,
+    Account,
+    Conflict,
+    Record,
+    Returns,
+    Store,
+    StoreUnavailable,
+    Sums,
+    Take,
+)
 
 #: How often a step that finds its own record changed by others begins anew before it gives up for now.
 _ATTEMPTS = 3
@@ -30,6 +40,8 @@ class Lease:
         record: What stands in the store, None while that is not known.
         counter: The counter when last seen.
         returned: What had come back when last seen.
+        life: Of the record that we wrote last; empty where there is none.
+        fenced: How often others had ended our record.
     """
 
     def __init__(
@@ -41,6 +53,8 @@ class Lease:
         self.record: Record | None = None
         self.counter = 0
         self.returned = 0
+        self.life = ""
+        self.fenced = 0
         self._store = store
         self._holder = holder
         self._note = note
@@ -52,9 +66,14 @@ class Lease:
         return self.drawn if self.record is None else max(self.drawn, self.record.leased)
 
     @property
+    def out(self) -> int:
+        """What all holders have leased or spent, as far as we know."""
+        return self.counter - self.returned
+
+    @property
     def free(self) -> int:
         """What nobody has leased, as far as we know; negative where the limit was lowered below what is out."""
-        return self.account.max + self.returned - self.counter
+        return self.account.max - self.out
 
     async def attach(self, life: str) -> None:
         """Find or make our record; `life` names a new one. Complete what a former process, or we, left half done."""
@@ -73,17 +92,24 @@ class Lease:
             found = Record(life, self.drawn, self.drawn)
         self._revision = entry.revision
         await self._write(found)
+        self.fenced += self.life not in ("", found.life)
+        self.life = found.life
         self._may_use(found.drawn)
         if found.take is not None:
             # Nobody knows any more what had come back before it, so none of it can be used.
+            self.record = None
             self.counter = await self._store.add(self.account, found.take)
             await self._write(replace(found.giving(found.take.amount), take=None))
         await self._count_gifts()
 
     async def see(self) -> None:
         """Read the sums anew."""
-        sums = await self._store.sums(self.account)
-        self._saw(sums)
+        self.saw(await self._store.sums(self.account))
+
+    def saw(self, sums: Sums) -> None:
+        """Take note of the sums; none of them ever goes back."""
+        self.counter = max(self.counter, sums.counter)
+        self.returned = max(self.returned, Returns.from_json(sums.returns.text).total)
 
     async def draw(self, to: int, used: int) -> None:
         """Raise what may be used, out of what is leased."""
@@ -91,7 +117,7 @@ class Lease:
         to = min(to, record.leased)
         if to > record.drawn:
             await self._write(replace(record, drawn=to, used=used))
-            self._may_use(to)
+        self._may_use(max(to, self.drawn))
 
     async def take(self, take: Take, to: int, used: int) -> None:
         """Lease `take.amount` more, as far as it lies within the limit, and draw up to `to` of it."""
@@ -128,7 +154,7 @@ class Lease:
         record = self._mine()
         self._may_use(min(self.drawn, max(0, used)))
         await self._write(replace(record, drawn=self.drawn, used=used))
-        self.record = None
+        self.record, self.life = None, ""
         await dissolve(self._store, self.account, self._holder)
         return record.leased - self.drawn
 
@@ -138,18 +164,9 @@ class Lease:
         return self.record
 
     def _may_use(self, drawn: int) -> None:
-        if drawn < self.drawn:
+        if drawn != self.drawn:
             self._note(self.account, drawn)
             self.drawn = drawn
-        elif drawn > self.drawn:
-            self.drawn = drawn
-            self._note(self.account, drawn)
-
-    def _saw(self, sums: shares.Sums) -> Returns:
-        returns = Returns.from_json(sums.returns.text)
-        self.counter = max(self.counter, sums.counter)
-        self.returned = max(self.returned, returns.total)
-        return returns
 
     async def _write(self, record: Record) -> None:
         try:

@@ -85,6 +85,12 @@ class Record:
         """Whether its end would bring nothing back."""
         return self.leased == self.drawn and self.take is None and not self.gifts and not self.ended
 
+    @property
+    def unused(self) -> int:
+        """What may come back of it."""
+        under_way = (self.take.amount if self.take else 0) + sum(gift.amount for gift in self.gifts)
+        return max(0, self.leased - self.used) + under_way
+
     def giving(self, amount: int) -> "Record":
         """Return the record with another gift on its way; what is given is taken from elsewhere."""
         if amount == 0:
@@ -114,18 +120,25 @@ class Record:
 
     @staticmethod
     def from_json(text: bytes) -> "Record":
-        """Return what `to_json` wrote."""
-        life, leased, drawn, used, take, gifts, number, ended = json.loads(text)
-        return Record(
-            life=life,
-            leased=leased,
-            drawn=drawn,
-            used=used,
-            take=Take(*take) if take else None,
-            gifts=tuple(Gift(*gift) for gift in gifts),
-            number=number,
-            ended=bool(ended),
-        )
+        """Return what `to_json` wrote.
+
+        Raises:
+            StoreUnavailable: Another version of us wrote it.
+        """
+        try:
+            life, leased, drawn, used, take, gifts, number, ended = json.loads(text)
+            return Record(
+                life=life,
+                leased=leased,
+                drawn=drawn,
+                used=used,
+                take=Take(*take) if take else None,
+                gifts=tuple(Gift(*gift) for gift in gifts),
+                number=number,
+                ended=bool(ended),
+            )
+        except (ValueError, TypeError) as error:
+            raise StoreUnavailable("an entry cannot be read") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +199,12 @@ class Store(Protocol):
     @property
     def reachable(self) -> bool:
         """Whether it answered last time."""
+
+    def open(self) -> None:
+        """Begin to connect, and stay connected until `close`."""
+
+    async def close(self) -> None:
+        """Disconnect."""
 
     async def add(self, account: Account, take: Take) -> int:
         """Add to the counter, at least once; return a sum that is not below the counter right after the addition."""

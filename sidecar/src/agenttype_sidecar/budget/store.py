@@ -1,11 +1,8 @@
 """The store of shared budgets on NATS JetStream (server 2.12 or newer); the only module that speaks to it.
 
-Every window has two streams, made when they are first needed::
-
-    AT_BUDGET_DAY   at.bud.day.<key>.<index>            counters: each message adds (Nats-Incr), its answer says the sum
-    AT_LEASE_DAY    at.lease.day.<key>.<index>.<name>   entries: each message names the revision that it replaces
-
-Windows that end are forgotten long after, so that a clock that is set back cannot spend one again.
+Every window has two streams (`store_names`), made here where nobody has made them: of counters, where each message adds
+(Nats-Incr) and its answer says the sum, and of entries, where each message names the revision that it replaces. Windows
+that end are forgotten long after, so that a clock that is set back cannot spend one again.
 """
 
 import asyncio
@@ -13,10 +10,13 @@ import contextlib
 import json
 import logging
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from agenttype_api import store_names
+from agenttype_api.policy import Identity
 from agenttype_api.v1alpha1 import Window
 
 from agenttype_sidecar.budget.shares import (
@@ -36,22 +36,12 @@ if TYPE_CHECKING:  # imported when a limit is shared: others must not pay for it
 
 #: Seconds after which a request counts as lost.
 TIMEOUT: Final = 1.0
-#: Seconds for which the server knows an addition that is repeated.
-REMEMBERED: Final = 120
 #: Seconds for which a deleted entry keeps its revision.
 _MARKED: Final = 3600
 #: The answers to an entry whose revision is another.
 _WRONG_REVISION: Final = (10071, 10164)
 _EXISTS: Final = 10058
 _NO_REPLICAS: Final = (10005, 10074)
-_DAY: Final = 86400
-#: How long an ended window is kept, in seconds.
-_KEPT: Final[Mapping[Window, int]] = {
-    Window.MINUTE: _DAY,
-    Window.HOUR: 7 * _DAY,
-    Window.DAY: 40 * _DAY,
-    Window.MONTH: 400 * _DAY,
-}
 _log = logging.getLogger("agenttype.store")
 
 
@@ -60,32 +50,33 @@ class _NoStream(StoreUnavailable):
 
 
 class NatsStore:
-    """A connection that is made anew for ever, and what is asked over it."""
+    """A connection that is made anew for ever, and what is asked over it.
 
-    def __init__(self, url: str, token: Path | None, failed: Callable[[str], None]) -> None:
-        """Prepare for `url`; `failed` is told the operation that failed.
+    Attributes:
+        failures: How often each operation failed: connect, create, add, get, put and look.
+    """
+
+    def __init__(self, url: str, token: Path | None, identity: Identity) -> None:
+        """Prepare to connect.
 
         Args:
             url: nats://host:port or tls://host:port.
             token: a file that is read at every connect; None where the server wants none.
-            failed: called with connect, create, add, get, put or look.
+            identity: whose sidecar this is: the server lets it listen for answers to its own kind only.
         """
+        self.failures: Counter[str] = Counter()
         self._url = url
         self._token = token
-        self._failed = failed
+        self._inbox = store_names.inbox(identity.namespace, identity.name)
         self._client: Client | None = None
+        self._connected = asyncio.Event()
         self._lost = 0
         self._task: asyncio.Task[None] | None = None
 
     @property
     def reachable(self) -> bool:
         """Whether it is connected and answered last time."""
-        return self._client is not None and self._client.is_connected and not self._lost
-
-    @property
-    def connected(self) -> bool:
-        """Whether it is worth asking."""
-        return self._client is not None and self._client.is_connected
+        return self._connected.is_set() and not self._lost
 
     def open(self) -> None:
         """Begin to connect, and go on until `close`."""
@@ -108,7 +99,7 @@ class NatsStore:
         if not answer.get("duplicate"):
             raise self._unavailable("add", "the stream does not count: the server must be 2.12 or newer")
         # It was added before, and nobody says what the sum was; a later one is no smaller.
-        found = await self._read("add", _budget_stream(account.window), _counter(account))
+        found = await self._read("add", store_names.counter_stream(account.window), _counter(account))
         if found.revision < answer["seq"]:
             raise self._unavailable("add", "the counter was read from a server that is behind")
         return _value(found)
@@ -116,21 +107,21 @@ class NatsStore:
     async def sums(self, account: Account) -> Sums:
         """See `shares.Store`."""
         counter, returns = await asyncio.gather(
-            self._get(account.window, _budget_stream(account.window), _counter(account)),
+            self._get(account.window, store_names.counter_stream(account.window), _counter(account)),
             self.get(account, RETURNS),
         )
         return Sums(_value(counter), returns)
 
     async def look(self, account: Account) -> Look:
         """See `shares.Store`."""
-        counter = await self._get(account.window, _budget_stream(account.window), _counter(account))
-        entries = await self._read_all(_lease_stream(account.window), _entry(account, "*"))
+        counter = await self._get(account.window, store_names.counter_stream(account.window), _counter(account))
+        entries = await self._read_all(store_names.entry_stream(account.window), _entry(account, "*"))
         returns = entries.pop(RETURNS, Entry())
         return Look(Sums(_value(counter), returns), {name: entry for name, entry in entries.items() if entry.text})
 
     async def get(self, account: Account, name: str) -> Entry:
         """See `shares.Store`."""
-        return await self._get(account.window, _lease_stream(account.window), _entry(account, name))
+        return await self._get(account.window, store_names.entry_stream(account.window), _entry(account, name))
 
     async def put(self, account: Account, name: str, text: bytes, revision: int) -> int:
         """See `shares.Store`."""
@@ -175,7 +166,7 @@ class NatsStore:
 
     async def _read_all(self, stream: str, subjects: str) -> dict[str, Entry]:
         """Return the entries under a wildcard by the last part of their subjects."""
-        client = self._connected("look")
+        client = await self._client_now("look")
         question = json.dumps({"multi_last": [subjects]}).encode()
         found: dict[str, Entry] = {}
         with self._counting("look"):
@@ -199,16 +190,23 @@ class NatsStore:
     ) -> "Msg":
         from nats.errors import NoRespondersError  # noqa: PLC0415 — see the top
 
-        client = self._connected(operation)
+        client = await self._client_now(operation)
         with self._counting(operation):
             try:
                 return await client.request(subject, payload, timeout=TIMEOUT, headers=headers)
             except NoRespondersError as error:
                 raise _NoStream from error
 
-    def _connected(self, operation: str) -> "Client":
-        if self._client is None or not self._client.is_connected:
-            self._failed(operation)
+    async def _client_now(self, operation: str) -> "Client":
+        """Return the connection; wait for it no longer than for an answer."""
+        if not self._connected.is_set():
+            try:
+                async with asyncio.timeout(TIMEOUT):
+                    await self._connected.wait()
+            except TimeoutError as error:
+                self.failures[operation] += 1
+                raise StoreUnavailable("not connected") from error
+        if self._client is None:
             raise StoreUnavailable("not connected")
         return self._client
 
@@ -225,13 +223,13 @@ class NatsStore:
         self._lost = 0
 
     def _unavailable(self, operation: str, why: str) -> StoreUnavailable:
-        self._failed(operation)
+        self.failures[operation] += 1
         _log.warning("store failed", extra={"fields": {"operation": operation, "error": why}})
         return StoreUnavailable(why)
 
     async def _create(self, window: Window) -> None:
         """Make the window's streams where they are absent; how they are, where somebody else made them, is theirs."""
-        for config in _streams(window):
+        for config in store_names.streams(window):
             await self._create_stream(config)
 
     async def _create_stream(self, config: dict[str, Any]) -> None:
@@ -251,81 +249,69 @@ class NatsStore:
         from nats.errors import Error  # noqa: PLC0415
 
         while True:
+            client = self._client = Client()
             closed = asyncio.Event()
-            client = Client()
-
-            async def on_error(error: Exception) -> None:
-                self._failed("connect")
-                _log.info("store connection", extra={"fields": {"error": str(error) or type(error).__name__}})
-
-            async def on_closed(closed: asyncio.Event = closed) -> None:
-                closed.set()
-
             try:
-                await client.connect(
-                    self._url,
-                    name="agenttype-sidecar",
-                    error_cb=on_error,
-                    closed_cb=on_closed,
-                    allow_reconnect=True,
-                    max_reconnect_attempts=-1,
-                    reconnect_time_wait=0.1,  # type: ignore[arg-type] # it sleeps for as long, fractions too
-                    connect_timeout=2,
-                    ping_interval=2,
-                    max_outstanding_pings=2,
-                    pending_size=0,  # what cannot be sent now must fail now, not be sent later
-                    token=self._read_token if self._token else None,
-                    tls=ssl.create_default_context() if self._url.startswith("tls://") else None,
-                )
-                self._client, self._lost = client, 0
+                await client.connect(self._url, **self._options(closed))
+                self._up()
                 await closed.wait()
             except (Error, OSError, TimeoutError) as error:
-                await on_error(error)
+                self._noted(error)
                 await asyncio.sleep(TIMEOUT)
             finally:
                 self._client = None
+                self._connected.clear()
                 with contextlib.suppress(Error, OSError, TimeoutError):
                     await client.close()
+
+    def _options(self, closed: asyncio.Event) -> dict[str, Any]:
+        async def on_error(error: Exception) -> None:
+            self._noted(error)
+
+        async def on_up() -> None:
+            self._up()
+
+        async def on_down() -> None:
+            self._connected.clear()
+
+        async def on_closed() -> None:
+            closed.set()
+
+        return {
+            "name": "agenttype-sidecar",
+            "inbox_prefix": self._inbox,
+            "error_cb": on_error,
+            "reconnected_cb": on_up,
+            "disconnected_cb": on_down,
+            "closed_cb": on_closed,
+            "max_reconnect_attempts": -1,
+            "reconnect_time_wait": 0.1,
+            "connect_timeout": 2,
+            "ping_interval": 2,
+            "max_outstanding_pings": 2,
+            "pending_size": 0,  # what cannot be sent now must fail now, not be sent later
+            "token": self._read_token if self._token else None,
+            "tls": ssl.create_default_context() if self._url.startswith("tls://") else None,
+        }
+
+    def _up(self) -> None:
+        self._lost = 0
+        self._connected.set()
+
+    def _noted(self, error: Exception) -> None:
+        self.failures["connect"] += 1
+        _log.info("store connection", extra={"fields": {"error": str(error) or type(error).__name__}})
 
     def _read_token(self) -> str:
         return self._token.read_text().strip() if self._token else ""
 
 
 def _counter(account: Account) -> str:
-    return f"at.bud.{account.window.lower()}.{account.key}.{account.index}"
+    return f"{store_names.COUNTERS}.{account.window.lower()}.{account.key}.{account.index}"
 
 
 def _entry(account: Account, name: str) -> str:
-    return f"at.lease.{account.window.lower()}.{account.key}.{account.index}.{name}"
-
-
-def _budget_stream(window: Window) -> str:
-    return f"AT_BUDGET_{window.upper()}"
-
-
-def _lease_stream(window: Window) -> str:
-    return f"AT_LEASE_{window.upper()}"
-
-
-def _streams(window: Window) -> tuple[dict[str, Any], ...]:
-    common = {
-        "storage": "file",
-        "retention": "limits",
-        "discard": "old",
-        "max_msgs_per_subject": 1,
-        "allow_direct": True,
-        "max_age": _KEPT.get(window, 0) * 10**9,
-    }
-    return (
-        common
-        | {
-            "name": _budget_stream(window),
-            "subjects": [f"at.bud.{window.lower()}.>"],
-            "allow_msg_counter": True,
-            "duplicate_window": REMEMBERED * 10**9,
-        },
-        common | {"name": _lease_stream(window), "subjects": [f"at.lease.{window.lower()}.>"], "allow_msg_ttl": True},
-    )
+    return f"{store_names.ENTRIES}.{account.window.lower()}.{account.key}.{account.index}.{name}"
 
 
 def _value(entry: Entry) -> int:

@@ -1,0 +1,474 @@
+"""This pod's leases of shared limits: what calls may have at once, and who asks the store for more, in time.
+
+The hot path reads one number. All that concerns the store happens in one task per account, so that calls which want
+the same thing at once ask for it together. A store that is away changes nothing for what is drawn already.
+"""
+
+import asyncio
+import math
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from agenttype_sidecar.budget import lease, lease_plan
+from agenttype_sidecar.budget.lease import Lease
+from agenttype_sidecar.budget.lease_plan import Demand, Draw, Give, Standing
+from agenttype_sidecar.budget.shares import Account, Conflict, Look, Record, Returns, Store, StoreUnavailable, Take
+from agenttype_sidecar.errors import LedgerUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long things take, in seconds.
+
+    Attributes:
+        lease: After this long without a sign of life, what a holder had not drawn is back.
+        idle: What nobody asked for so long goes back.
+        tick: How often all accounts are looked after.
+        ahead: Calls of so long, at the recent pace, need not wait for the store.
+        stock: And this is leased for them.
+        fresh: Sums that are older are read again before a call is told that nothing is left.
+    """
+
+    lease: float = 10.0
+    idle: float = 2.0
+    tick: float = 0.25
+    ahead: float = 3.0
+    stock: float = 10.0
+    fresh: float = 0.25
+
+    @property
+    def sign(self) -> float:
+        """How often holders show that they live, and others look."""
+        return self.lease / 5
+
+    @property
+    def silence(self) -> float:
+        """How long a record stays unchanged before it is ended."""
+        return self.lease * 0.6
+
+    @property
+    def leftover(self) -> float:
+        """And one whose end brings nothing back."""
+        return self.lease * 60
+
+
+class Outcome(Enum):
+    """What became of a want."""
+
+    GRANTED = "granted"
+    """There is room now; whoever is first has it."""
+    EXHAUSTED = "exhausted"
+    """The limit does not have so much left for us."""
+    UNAVAILABLE = "unavailable"
+    """The store does not answer, and what is drawn is not enough."""
+
+
+class Want(NamedTuple):
+    """The answer to a want: `remaining` is what we could have; what others leased and do not use may come back."""
+
+    outcome: Outcome
+    remaining: int = 0
+    leased_elsewhere: int = 0
+
+
+class View(NamedTuple):
+    """One account, for those who ask.
+
+    Attributes:
+        limit: The limit.
+        leased: What all pods have leased or spent, as far as known.
+        drawn: What this pod may use.
+        used: What it has spent and holds.
+        reachable: Whether the store answers.
+    """
+
+    limit: int
+    leased: int
+    drawn: int
+    used: int
+    reachable: bool
+
+
+@dataclass(slots=True, eq=False)
+class _Desk:
+    """One account's business.
+
+    Attributes:
+        lease: Our part of it.
+        gone: What others had used when we last looked; all that was leased since may come back.
+        low: Room below this is too little for what comes.
+        is_over: Whether a later window has begun.
+    """
+
+    lease: Lease
+    low: int = 0
+    is_over: bool = False
+    # what calls do
+    waiting: list[tuple[int, asyncio.Future[Want]]] = field(default_factory=list)
+    task: asyncio.Task[None] | None = None
+    asked: bool = True
+    quiet: float = 0.0
+    peak: int = 0
+    peak_before: int = 0
+    high: int = 0
+    pace: float = 0.0
+    turned: float = 0.0
+    # what the store said, and when
+    seen: float = -math.inf
+    looked: float = -math.inf
+    wrote: float = -math.inf
+    records: dict[str, tuple[int, float]] = field(default_factory=dict)
+    holders: int = 1
+    gone: int = 0
+
+
+#: Steps that help nobody, after which those who still wait are told what there is, however the account moves.
+_STEPS = 12
+
+
+class Leases:
+    """All shared limits of this pod; used from one event loop.
+
+    Attributes:
+        returned: How many leases came back, by reason: idle, shutdown, silent (another's), fenced (our own).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        holder: str,
+        used: Callable[[Account], int],
+        record: Callable[[Account, int], None],
+        clock: Callable[[], float],
+        *,
+        times: Times | None = None,
+    ) -> None:
+        """Begin with nothing.
+
+        Args:
+            store: where accounts are kept.
+            holder: names this pod's ledger; a container that begins again keeps it.
+            used: returns what the pod has spent and holds of an account.
+            record: records what the pod may use; when it returns, no death of the process forgets it. May raise
+                LedgerUnavailable.
+            clock: seconds that never go back.
+            times: how long things take.
+        """
+        self.returned: Counter[str] = Counter()
+        self._store = store
+        self._holder = holder
+        self._used = used
+        self._record = record
+        self._clock = clock
+        self._times = times or Times()
+        self._desks: dict[tuple[str, int], _Desk] = {}
+        self._newest: dict[str, int] = {}
+        self._restored: dict[tuple[str, int], int] = {}
+        self._closing = False
+
+    def restore(self, drawn: Mapping[tuple[str, int], int]) -> None:
+        """Go on with what a former process had drawn, by key and index of the account."""
+        self._restored.update(drawn)
+
+    def room(self, account: Account) -> int:
+        """Return what a call may have of an account now; never waits."""
+        desk = self._desk(account)
+        desk.asked = True
+        used = self._used(account)
+        desk.peak = max(desk.peak, used)
+        room = desk.lease.drawn - used
+        if room < desk.low:
+            self._kick(desk)
+        return room if room > 0 else 0  # noqa: FURB136 — runs for every limit of every call
+
+    async def want(self, account: Account, amount: int) -> Want:
+        """Try to make `room(account) >= amount`. Wants of one account ask the store together."""
+        if self.room(account) >= amount:
+            return Want(Outcome.GRANTED)
+        desk = self._desk(account)
+        future: asyncio.Future[Want] = asyncio.get_running_loop().create_future()
+        desk.waiting.append((amount, future))
+        desk.peak = max(desk.peak, self._used(account) + amount)
+        self._kick(desk)
+        return await future
+
+    def view(self, account: Account) -> View:
+        """Return how an account stands, as far as it is known here."""
+        desk = self._desk(account)
+        own = desk.lease
+        return View(
+            limit=account.max,
+            leased=max(own.out, own.leased),
+            drawn=own.drawn,
+            used=self._used(account),
+            reachable=self._store.reachable,
+        )
+
+    def accounts(self) -> Iterator[Account]:
+        """Yield the accounts whose window is now."""
+        return (desk.lease.account for desk in self._desks.values() if not desk.is_over)
+
+    async def run(self) -> None:
+        """Look after all accounts until cancelled."""
+        self._store.open()
+        while True:
+            await asyncio.sleep(self._times.tick)
+            now = self._clock()
+            for desk in [*self._desks.values()]:
+                self._tend(desk, now)
+
+    async def close(self) -> None:
+        """Give back all that is not used, and leave the store; what it does not take in time is lost to nobody else."""
+        self._closing = True
+        await asyncio.gather(*(self._end(desk) for desk in self._desks.values()))
+        await self._store.close()
+
+    # desks
+
+    def _desk(self, account: Account) -> _Desk:
+        desk = self._desks.get((account.key, account.index))
+        if desk is None:
+            return self._open(account)
+        if account.max != desk.lease.account.max:
+            self._change(desk, account)
+        return desk
+
+    def _open(self, account: Account) -> _Desk:
+        place = (account.key, account.index)
+        newest = max(account.index, self._newest.get(account.key, account.index))
+        for (key, index), other in self._desks.items():
+            other.is_over = other.is_over or (key == account.key and index < newest)
+        self._newest[account.key] = newest
+        own = Lease(self._store, account, self._holder, self._restored.pop(place, 0), self._record)
+        desk = self._desks[place] = _Desk(own, is_over=account.index < newest, quiet=self._clock())
+        desk.peak = desk.peak_before = desk.high = self._used(account)
+        desk.turned = self._clock()
+        return desk
+
+    def _change(self, desk: _Desk, account: Account) -> None:
+        """Go on under another limit; nothing is remembered of what did not fit before."""
+        desk.lease.account = account
+        desk.seen = -math.inf
+        if desk.lease.leased > self._used(account):
+            self._kick(desk)
+
+    def _kick(self, desk: _Desk) -> None:
+        if desk.task is None and not self._closing:
+            desk.task = asyncio.create_task(self._work(desk))
+
+    # one account's task
+
+    async def _work(self, desk: _Desk) -> None:
+        """Do what there is to do, then answer those who wait."""
+        fruitless = 0
+        try:
+            while fruitless < _STEPS and await self._step(desk):
+                fruitless = 0 if self._grant(desk) else fruitless + 1
+            self._exhausted(desk)
+        except (StoreUnavailable, LedgerUnavailable):
+            pass
+        finally:
+            desk.task = None
+            self._tell(desk, Want(Outcome.UNAVAILABLE, leased_elsewhere=self._elsewhere(desk)))
+
+    async def _step(self, desk: _Desk) -> bool:
+        """Take one step; return False where none is left and nobody waits who could still be served."""
+        own = desk.lease
+        try:
+            if self._should_look(desk, self._clock()):
+                await self._look(desk)
+            elif own.record is not None:
+                return await self._move(desk)
+            elif self._should_attach(desk, self._used(own.account)):
+                lost = own.fenced
+                await own.attach(uuid.uuid4().hex)
+                self.returned["fenced"] += own.fenced - lost
+                desk.seen = desk.wrote = self._clock()
+            else:
+                return False
+        except Conflict:
+            pass  # somebody was faster: look again
+        return True
+
+    async def _move(self, desk: _Desk) -> bool:
+        own, now = desk.lease, self._clock()
+        used = self._used(own.account)
+        step = self._plan(desk, used)
+        if step is None:
+            if desk.waiting and now - desk.seen > self._times.fresh:
+                await own.see()
+                desk.seen = now
+                return True
+            if self._is_silent_too_long(desk, used, now):
+                await own.refresh(used)
+                desk.wrote = now
+                return True
+            return False
+        if isinstance(step, Draw):
+            await own.draw(step.to, used)
+        elif isinstance(step, Give):
+            back = await own.give(step.drawn, step.leased, used)
+            self.returned["idle"] += back > 0
+        else:
+            await own.take(Take(uuid.uuid4().hex, step.amount), step.to, used)
+            desk.seen = now
+        desk.wrote = now
+        return True
+
+    def _plan(self, desk: _Desk, used: int) -> lease_plan.Draw | lease_plan.Lease | Give | None:
+        wanted = self._demand(desk)
+        standing = self._standing(desk, used)
+        step = lease_plan.next_step(standing, wanted)
+        part = lease_plan.fair_part(standing)
+        desk.low = min(wanted.ahead, part) // 2 if standing.free > 0 or standing.leased > standing.drawn else 0
+        if desk.is_over and isinstance(step, Give):
+            # What was used of a window that is over is not known here for sure: all that is drawn counts as used.
+            return Give(desk.lease.drawn, desk.lease.drawn) if standing.leased > standing.drawn else None
+        return step
+
+    def _standing(self, desk: _Desk, used: int) -> Standing:
+        own = desk.lease
+        return Standing(own.leased, own.drawn, used, own.free, desk.holders)
+
+    def _demand(self, desk: _Desk) -> Demand:
+        desk.waiting = [(amount, future) for amount, future in desk.waiting if not future.done()]
+        return Demand(
+            waiting=tuple(amount for amount, _ in desk.waiting),
+            peak=max(desk.peak, desk.peak_before),
+            ahead=int(desk.pace * self._times.ahead),
+            stock=int(desk.pace * self._times.stock),
+            is_idle=self._clock() - desk.quiet >= self._times.idle,
+        )
+
+    def _is_silent_too_long(self, desk: _Desk, used: int, now: float) -> bool:
+        """Return whether to show that we live, or what we use; at rest neither is news."""
+        record = desk.lease.record
+        news = record is not None and (not record.idle or record.used != used)
+        return news and now - desk.wrote >= self._times.sign
+
+    def _should_look(self, desk: _Desk, now: float) -> bool:
+        """Return whether to look at other holders: while calls come, and more seldom the more do it."""
+        every = self._times.sign * max(1.0, desk.holders / 50)
+        return (desk.asked or now - desk.quiet < self._times.lease) and now - desk.looked >= every
+
+    def _should_attach(self, desk: _Desk, used: int) -> bool:
+        """Return whether something of ours is out there, or may be, or is to be had."""
+        own = desk.lease
+        return bool(own.life or desk.waiting) or own.drawn > used or self._plan(desk, used) is not None
+
+    async def _look(self, desk: _Desk) -> None:
+        """Look at all holders; end those that are silent."""
+        own = desk.lease
+        look = await self._store.look(own.account)
+        now = desk.looked = desk.seen = self._clock()
+        own.saw(look.sums)
+        returns = Returns.from_json(look.sums.returns.text)
+        others = {
+            name: Record.from_json(entry.text).given(returns)
+            for name, entry in look.records.items()
+            if name != self._holder
+        }
+        alive = self._alive(desk, look, others, now)
+        desk.holders = 1 + len(alive)
+        # What the silent ones had drawn is as good as spent.
+        unused = sum(others[name].unused for name in alive)
+        desk.gone = own.out - own.leased - unused
+        for name, record in others.items():
+            since = desk.records[name][1]
+            if now - since < (self._times.leftover if record.idle else self._times.silence):
+                continue
+            try:
+                back = await lease.dissolve(self._store, own.account, name, look.records[name].revision)
+            except Conflict:
+                continue
+            self.returned["silent"] += back > 0
+            desk.seen = -math.inf
+
+    def _alive(self, desk: _Desk, look: Look, others: Mapping[str, Record], now: float) -> list[str]:
+        """Return who has written lately, by our own clock: no two clocks are compared."""
+        known = desk.records
+        desk.records = {
+            name: known[name]
+            if name in known and known[name][0] == look.records[name].revision
+            else (look.records[name].revision, now)
+            for name in others
+        }
+        return [name for name in others if now - desk.records[name][1] < self._times.silence]
+
+    # those who wait
+
+    def _grant(self, desk: _Desk) -> bool:
+        """Answer those for whom there is room now; return whether there was any."""
+        room = desk.lease.drawn - self._used(desk.lease.account)
+        served = lease_plan.fitting(room, [amount for amount, _ in desk.waiting])
+        for position in served:
+            future = desk.waiting[position][1]
+            if not future.done():
+                future.set_result(Want(Outcome.GRANTED))
+        desk.waiting = [(amount, future) for amount, future in desk.waiting if not future.done()]
+        return bool(served)
+
+    def _exhausted(self, desk: _Desk) -> None:
+        remaining = self._standing(desk, self._used(desk.lease.account)).remaining
+        self._tell(desk, Want(Outcome.EXHAUSTED, remaining, self._elsewhere(desk)))
+
+    def _elsewhere(self, desk: _Desk) -> int:
+        return max(0, desk.lease.out - desk.lease.leased - desk.gone)
+
+    def _tell(self, desk: _Desk, want: Want) -> None:
+        waiting, desk.waiting = desk.waiting, []
+        for _, future in waiting:
+            if not future.done():
+                future.set_result(want)
+
+    # time
+
+    def _tend(self, desk: _Desk, now: float) -> None:
+        """Note how an account is used, and wake its task where something is due."""
+        own, times = desk.lease, self._times
+        used = self._used(own.account)
+        self._pace(desk, now, used)
+        if own.record is None:
+            due = self._should_attach(desk, used)
+        else:
+            due = self._is_silent_too_long(desk, used, now) or self._plan(desk, used) is not None
+        if due or self._should_look(desk, now):
+            self._kick(desk)
+        elif desk.is_over and desk.task is None and now - desk.quiet >= 2 * times.lease:
+            del self._desks[own.account.key, own.account.index]
+
+    def _pace(self, desk: _Desk, now: float, used: int) -> None:
+        """Measure how fast the most that was used grows."""
+        desk.peak = max(desk.peak, used)
+        if desk.asked:
+            desk.asked, desk.quiet = False, now
+        growth = max(0, desk.peak - desk.high)
+        desk.high = max(desk.high, desk.peak)
+        span = self._times.tick
+        desk.pace += (growth / span - desk.pace) * (1 - math.exp(-span / self._times.ahead))
+        if now - desk.turned >= self._times.idle / 2:
+            desk.peak_before, desk.peak, desk.turned = desk.peak, used, now
+            desk.high = max(desk.peak_before, desk.peak)
+        if now - desk.quiet >= self._times.idle:
+            desk.pace = 0.0
+
+    async def _end(self, desk: _Desk) -> None:
+        own = desk.lease
+        if desk.task is not None:
+            await asyncio.wait({desk.task})
+        if own.record is None and not own.life and not own.drawn:
+            return
+        used = own.drawn if desk.is_over else self._used(own.account)
+        for _ in range(_STEPS):
+            try:
+                await own.attach(uuid.uuid4().hex)
+                self.returned["shutdown"] += await own.end(used) > 0
+            except Conflict:
+                continue
+            except (StoreUnavailable, LedgerUnavailable):
+                pass
+            return
