@@ -125,6 +125,7 @@ class Sidecar:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, told.set)
         loop.add_signal_handler(signal.SIGHUP, self.policies.reload)
+        self.shared.adopt(self.policies.active.policy)
         chores = [
             asyncio.create_task(_every(policy_files.POLL_SECONDS, self.policies.look)),
             asyncio.create_task(_every(ledgers.FLUSH_SECONDS, self._flush)),

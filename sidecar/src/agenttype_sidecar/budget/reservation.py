@@ -124,12 +124,14 @@ class Line(NamedTuple):
         spent: What is spent in its window.
         held: What running calls keep aside.
         drawn: Of a shared limit, all that this pod may use; None for a limit of its own.
+        free: Of a shared limit, what no pod has taken, as far as known; it may become this pod's.
     """
 
     limit: Limit
     spent: int
     held: int
     drawn: int | None = None
+    free: int = 0
 
     @property
     def allowed(self) -> int:
@@ -142,9 +144,14 @@ class Line(NamedTuple):
         return self.allowed - self.spent - self.held
 
     @property
+    def gone(self) -> int:
+        """What nobody can have any more: spent, here or, as far as known, by other pods."""
+        return self.limit.max - self.free - self.allowed + self.spent
+
+    @property
     def remaining(self) -> int:
-        """What a new call can have, at least nothing."""
-        return max(0, self.room)
+        """What new calls can have, at least nothing."""
+        return max(0, self.room + self.free)
 
 
 Lines = tuple[Line, ...]

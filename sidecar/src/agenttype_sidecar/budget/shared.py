@@ -22,6 +22,8 @@ from agenttype_sidecar.budget.store import NatsStore
 
 #: A store that is away for less than this is not worth telling.
 _BRIEF: Final = 3.0
+#: How often to look whether a store that was only just named has answered.
+_GLANCE: Final = 0.02
 #: How long the end of the process waits for unused shares to go back.
 _FAREWELL: Final = 3.0
 _log = logging.getLogger("agenttype.shared")
@@ -40,6 +42,7 @@ class Shared:
         self._task: asyncio.Task[None] | None = None
         self._over: dict[str, tuple[int, int]] = {}
         self._away_since: float | None = None
+        self._patient_until = 0.0
         self._closing: set[asyncio.Task[None]] = set()
 
     def adopt(self, policy: Policy) -> None:
@@ -55,6 +58,7 @@ class Shared:
         self._task = self._leases = self._store = None
         if url is None:
             return
+        self._patient_until = time.monotonic() + _BRIEF
         token = self._token if self._token.exists() else None
         self._store = NatsStore(url, token, policy.identity)
         self._leases = Leases(self._store, self._ledger.holder, self.used, self._record, time.monotonic)
@@ -71,7 +75,11 @@ class Shared:
         self._turned(account)
         key = account.key
         drawn = self._ledger.drawn(key, account.index)
-        return Line(limit, book.spent_in(key).of(limit.resource), book.held_in(key).of(limit.resource), drawn)
+        spent, held = book.spent_in(key).of(limit.resource), book.held_in(key).of(limit.resource)
+        return Line(limit, spent, held, drawn, self._free(account))
+
+    def _free(self, account: Account) -> int:
+        return 0 if self._leases is None else max(0, account.max - self._leases.view(account).leased)
 
     def ask(self, limit: Limit) -> None:
         """Note that a call is about to use a limit, so that there is enough of it in time."""
@@ -80,7 +88,12 @@ class Shared:
 
     async def want(self, limit: Limit, amount: int) -> Want | None:
         """Try to have room for `amount`; None where no store is known."""
-        return None if self._leases is None else await self._leases.want(self.account(limit), amount)
+        store, leases = self._store, self._leases
+        if store is None or leases is None:
+            return None
+        while not store.reachable and time.monotonic() < self._patient_until:  # noqa: ASYNC110 — once, at the start
+            await asyncio.sleep(_GLANCE)
+        return await leases.want(self.account(limit), amount)
 
     def used(self, account: Account) -> int:
         """Return what this pod has spent and holds of an account; of one whose window is over, what it was then."""

@@ -64,7 +64,7 @@ class Table:
     def rows(self, limits: Iterable[Limit], warn_at_percent: int) -> tuple[Row, ...]:
         """Return the lines with what people want to know beside."""
         return tuple(
-            Row(line, self.resets_in(line.limit), line.spent * 100 >= line.limit.max * warn_at_percent)
+            Row(line, self.resets_in(line.limit), line.gone * 100 >= line.limit.max * warn_at_percent)
             for line in self.lines(limits)
         )
 
@@ -80,4 +80,4 @@ class Table:
 
 def is_exhausted(line: Line) -> bool:
     """Return whether what is not spent of a limit holds no call, however small."""
-    return line.limit.max - line.spent < _LEAST.get(line.limit.resource, 1)
+    return line.limit.max - line.gone < _LEAST.get(line.limit.resource, 1)
