@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import Counter
 from contextlib import AbstractAsyncContextManager
+from typing import Self
 
 from agenttype_api.policy import Identity
 from agenttype_api.v1alpha1 import Resource, Window
@@ -82,7 +83,7 @@ class Pod(AbstractAsyncContextManager):
         await own.attach("a life")
         await own.take(Take("a take", leased), drawn, 0)
 
-    async def __aenter__(self) -> "Pod":
+    async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self.leases.run())
         return self
 

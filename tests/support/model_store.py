@@ -42,6 +42,12 @@ class ModelStore:
         """Let the time pass after which a repeated addition is not known any more."""
         self.operations.clear()
 
+    def forget_all(self) -> None:
+        """Lose the volume."""
+        self.counter = 0
+        self.entries.clear()
+        self.operations.clear()
+
     def arrive(self, which: int) -> None:
         """Let a request arrive that was given up."""
         work = self.strays.pop(which % len(self.strays))

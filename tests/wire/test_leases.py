@@ -3,6 +3,7 @@ import time
 
 import pytest
 from agenttype_sidecar.budget.leases import Outcome
+from agenttype_sidecar.budget.shares import Take
 from lease_pods import QUICK, a_pod, an_account, pods, until
 from nats_servers import free_port, nats_server, wire
 
@@ -174,7 +175,7 @@ async def test_a_raised_limit_goes_on(nats):
         assert await pod.spend(an_account(150), 50) is GRANTED
 
 
-async def test_a_store_that_was_never_there_is_unavailable(nats):
+async def test_a_store_that_was_never_there_is_unavailable():
     account = an_account(100)
     async with a_pod(f"nats://127.0.0.1:{free_port()}", "one") as pod:
         assert await pod.spend(account, 1) is UNAVAILABLE
@@ -236,18 +237,16 @@ async def test_a_cut_between_pod_and_store_never_lets_two_spend_the_same(nats):
         async with a_pod(cable.url, "far") as far, a_pod(nats.url, "near") as near:
             assert await far.spend(account, 200) is GRANTED
             cable.cut()
-            far_asked = asyncio.create_task(far.spend(account, 700))
-            assert await near.spend_all(account, 10) == 800
-            assert await far_asked is UNAVAILABLE
+            far_asks = asyncio.create_task(far.spend(account, 700))
+            spent = await near.spend_all(account, 1)
+            assert await far_asks is UNAVAILABLE
+            assert spent == 1_000 - far.book.drawn[account.key, account.index]
             cable.heal()
             await until(lambda: far.leases.view(account).reachable)
-            assert await far.spend(account, 1) is EXHAUSTED
-            assert far.used(account) + near.used(account) == 1_000
+            assert await far.spend_all(account, 1) == 800 - spent
 
 
 async def test_an_addition_that_is_repeated_counts_once(nats):
-    from agenttype_sidecar.budget.shares import Take
-
     account = an_account(100)
     async with a_pod(nats.url, "one") as pod:
         assert await pod.store.add(account, Take("the same", 10)) == 10

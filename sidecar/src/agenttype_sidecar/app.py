@@ -21,6 +21,7 @@ from agenttype_sidecar.budget import ledger as ledgers
 from agenttype_sidecar.budget.admission import Admission, Gate
 from agenttype_sidecar.budget.guard import Guard
 from agenttype_sidecar.budget.halt import Halt
+from agenttype_sidecar.budget.lease_metrics import LeaseMetrics
 from agenttype_sidecar.budget.ledger import Ledger
 from agenttype_sidecar.budget.shared import Shared
 from agenttype_sidecar.budget.table import Table
@@ -78,6 +79,7 @@ class Sidecar:
         self.client = Client()
         self.observations = Observations(Sources(self.policies, table, halt, violations, self.activity, self.life))
         self.metrics.observe(self.observations.gauges)
+        LeaseMetrics(self.metrics.registry, self.shared, self.policies)
         self.authorities = Authorities(self.client, options.credentials)
         self.credentials = Credentials(options.token, options.credentials)
         upstream = Upstream(self.authorities, self.credentials, self.ledger, Session())

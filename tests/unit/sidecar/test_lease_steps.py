@@ -223,6 +223,17 @@ def test_an_end_that_was_cut_off_is_completed_by_whoever_finds_it():
     assert out(store) == 4
 
 
+def test_a_store_that_has_forgotten_all_is_told_what_was_drawn():
+    store, one, two = pods("one", "two")
+    does(one.took(10, to=8))
+    store.forget_all()
+    does(one.refreshed())
+    does(one.refreshed())
+    assert (one.lease.drawn, out(store)) == (8, 8)
+    does(two.took(20, to=20))
+    assert two.lease.drawn == 12
+
+
 class Pods(RuleBasedStateMachine):
     """Three pods and a store; every request is delivered, lost or late as it comes, every process may die anywhere."""
 

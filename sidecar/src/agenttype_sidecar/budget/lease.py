@@ -79,7 +79,7 @@ class Lease:
         """Find or make our record; `life` names a new one. Complete what a former process, or we, left half done."""
         if self.record is not None:
             return
-        await self.see()
+        sums = await self._store.sums(self.account)
         entry = await self._store.get(self.account, self._holder)
         found = Record.from_json(entry.text) if entry.text else None
         if found is not None and found.ended:
@@ -88,8 +88,11 @@ class Lease:
             if entry.text:
                 raise Conflict
         if found is None:
+            if sums.counter < max(self.counter, self.drawn):
+                sums = await self._remind(life)
             # What we had drawn stayed counted when the former record was ended, and nobody else can give it back.
             found = Record(life, self.drawn, self.drawn)
+        self.saw(sums)
         self._revision = entry.revision
         await self._write(found)
         self.fenced += self.life not in ("", found.life)
@@ -101,6 +104,13 @@ class Lease:
             self.counter = await self._store.add(self.account, found.take)
             await self._write(replace(found.giving(found.take.amount), take=None))
         await self._count_gifts()
+
+    async def _remind(self, life: str) -> Sums:
+        """Tell a store that has forgotten all, or that is another one, what we have drawn: it must count there too."""
+        self.counter = self.returned = 0
+        if self.drawn:
+            await self._store.add(self.account, Take(f"{life}-drawn", self.drawn))
+        return await self._store.sums(self.account)
 
     async def see(self) -> None:
         """Read the sums anew."""

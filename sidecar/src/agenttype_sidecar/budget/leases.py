@@ -11,13 +11,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from agenttype_sidecar.budget import lease, lease_plan
 from agenttype_sidecar.budget.lease import Lease
 from agenttype_sidecar.budget.lease_plan import Demand, Draw, Give, Standing
 from agenttype_sidecar.budget.shares import Account, Conflict, Look, Record, Returns, Store, StoreUnavailable, Take
 from agenttype_sidecar.errors import LedgerUnavailable
+
+#: Why a lease goes back: nobody used it, the pod ends, another pod fell silent, or others found us silent.
+REASONS: Final = ("idle", "shutdown", "silent", "fenced")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ class Leases:
     """All shared limits of this pod; used from one event loop.
 
     Attributes:
-        returned: How many leases came back, by reason: idle, shutdown, silent (another's), fenced (our own).
+        returned: How many leases came back, by `REASONS`.
     """
 
     def __init__(

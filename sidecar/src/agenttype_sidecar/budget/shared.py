@@ -30,15 +30,20 @@ _log = logging.getLogger("agenttype.shared")
 
 
 class Shared:
-    """This pod's part of shared limits."""
+    """This pod's part of shared limits.
+
+    Attributes:
+        store: Where they are counted; None where none is shared.
+        leases: What is ours of them; None where none is shared.
+    """
 
     def __init__(self, ledger: Ledger, token: Path) -> None:
         """Count in `ledger`; prove ourselves to the store with the file `token`, where there is one."""
         self._ledger = ledger
         self._token = token
         self._url: str | None = None
-        self._store: NatsStore | None = None
-        self._leases: Leases | None = None
+        self.store: NatsStore | None = None
+        self.leases: Leases | None = None
         self._task: asyncio.Task[None] | None = None
         self._over: dict[str, tuple[int, int]] = {}
         self._away_since: float | None = None
@@ -51,19 +56,19 @@ class Shared:
         if url == self._url:
             return
         self._url = url
-        if self._leases is not None:
-            leaving = asyncio.create_task(_leave(self._leases, self._task))
+        if self.leases is not None:
+            leaving = asyncio.create_task(_leave(self.leases, self._task))
             self._closing.add(leaving)
             leaving.add_done_callback(self._closing.discard)
-        self._task = self._leases = self._store = None
+        self._task = self.leases = self.store = None
         if url is None:
             return
         self._patient_until = time.monotonic() + _BRIEF
         token = self._token if self._token.exists() else None
-        self._store = NatsStore(url, token, policy.identity)
-        self._leases = Leases(self._store, self._ledger.holder, self.used, self._record, time.monotonic)
-        self._leases.restore(self._ledger.all_drawn())
-        self._task = asyncio.create_task(self._leases.run())
+        self.store = NatsStore(url, token, policy.identity)
+        self.leases = Leases(self.store, self._ledger.holder, self.used, self._record, time.monotonic)
+        self.leases.restore(self._ledger.all_drawn())
+        self._task = asyncio.create_task(self.leases.run())
 
     def account(self, limit: Limit) -> Account:
         """Return the account of a shared limit, in the window that is now."""
@@ -79,16 +84,16 @@ class Shared:
         return Line(limit, spent, held, drawn, self._free(account))
 
     def _free(self, account: Account) -> int:
-        return 0 if self._leases is None else max(0, account.max - self._leases.view(account).leased)
+        return 0 if self.leases is None else max(0, account.max - self.leases.view(account).leased)
 
     def ask(self, limit: Limit) -> None:
         """Note that a call is about to use a limit, so that there is enough of it in time."""
-        if self._leases is not None:
-            self._leases.room(self.account(limit))
+        if self.leases is not None:
+            self.leases.room(self.account(limit))
 
     async def want(self, limit: Limit, amount: int) -> Want | None:
         """Try to have room for `amount`; None where no store is known."""
-        store, leases = self._store, self._leases
+        store, leases = self.store, self.leases
         if store is None or leases is None:
             return None
         while not store.reachable and time.monotonic() < self._patient_until:  # noqa: ASYNC110 — once, at the start
@@ -107,7 +112,7 @@ class Shared:
     @property
     def error(self) -> str:
         """Why shared limits cannot be counted; empty while they can or none is shared."""
-        if self._store is None or self._store.reachable:
+        if self.store is None or self.store.reachable:
             self._away_since = None
             return ""
         now = time.monotonic()
@@ -120,12 +125,12 @@ class Shared:
     @property
     def is_reachable(self) -> bool:
         """Whether the store answers, or none is needed."""
-        return self._store is None or self._store.reachable
+        return self.store is None or self.store.reachable
 
     async def close(self) -> None:
         """Give back what is not used."""
-        if self._leases is not None:
-            await _leave(self._leases, self._task)
+        if self.leases is not None:
+            await _leave(self.leases, self._task)
         await asyncio.gather(*self._closing, return_exceptions=True)
 
     def _record(self, account: Account, drawn: int) -> None:

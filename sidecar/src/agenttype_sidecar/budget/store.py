@@ -34,6 +34,8 @@ if TYPE_CHECKING:  # imported when a limit is shared: others must not pay for it
     from nats.aio.client import Client
     from nats.aio.msg import Msg
 
+#: What can fail.
+OPERATIONS: Final = ("connect", "create", "add", "get", "put", "look")
 #: Seconds after which a request counts as lost.
 TIMEOUT: Final = 1.0
 #: Seconds for which a deleted entry keeps its revision.
@@ -53,7 +55,7 @@ class NatsStore:
     """A connection that is made anew for ever, and what is asked over it.
 
     Attributes:
-        failures: How often each operation failed: connect, create, add, get, put and look.
+        failures: How often each of `OPERATIONS` failed.
     """
 
     def __init__(self, url: str, token: Path | None, identity: Identity) -> None:
