@@ -31,7 +31,7 @@ def vllm(engine):
 
 @pytest.fixture
 def slow():
-    with simulator(tokens_per_second=8) as vllm:
+    with simulator(tokens_per_second=4) as vllm:
         yield vllm
 
 

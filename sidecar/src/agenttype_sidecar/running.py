@@ -21,8 +21,8 @@ class Cuttable:
         self._reason: Refusal | None = None
 
     def cut(self, reason: Refusal) -> None:
-        """End the block with `reason`; the first reason counts."""
-        if self._reason is None:
+        """End the block with `reason`; the first reason counts. A block that cuts itself says its own why."""
+        if self._reason is None and self._task is not asyncio.current_task():
             self._reason = reason
             self._task.cancel()
 
