@@ -10,6 +10,7 @@ from agenttype_proxy.errors import EventTooLarge
 _EMPTY_LINE = re.compile(rb"(?:\r\n?+|\n)(?:\r\n?+|\n)")
 _LINE_END = re.compile(rb"\r\n?+|\n")
 _BOM = b"\xef\xbb\xbf"
+_MOST_LINES = 131_072  # of one event; as a list, the lines take many times the room that their bytes take
 _OVERLAP = 3  # so many bytes before new ones can belong to an empty line that the new ones complete
 
 
@@ -37,7 +38,7 @@ class EventReader:
     __slots__ = ("_first", "_limit", "_rest", "_seen")
 
     def __init__(self, limit: int = 1_048_576) -> None:
-        """Refuse events of more than ``limit`` bytes."""
+        """Refuse events of more than ``limit`` bytes, and of more lines than anybody writes."""
         self._limit = limit
         self._rest = bytearray()
         self._seen = 0  # so much of the rest is known to hold no complete event
@@ -96,6 +97,8 @@ class EventReader:
             raise EventTooLarge(f"a server-sent event is larger than {self._limit} bytes")
 
     def _event(self, raw: bytes) -> Event:
+        if len(raw) > _MOST_LINES and raw.count(b"\n") + raw.count(b"\r") > _MOST_LINES:
+            raise EventTooLarge(f"a server-sent event has more than {_MOST_LINES} lines")
         text = raw
         if self._first:
             self._first = False

@@ -203,6 +203,9 @@ CUTS = [
     ),
     _cut("an event of nine megabytes", Say(chunked(b"data: " + b"x" * 9 * 2**20)), body=None, charged=(40, "reserved")),
     _cut(
+        "an event of three million lines", Say(chunked(b"a\n" * 3_000_000 + b"\n")), body=None, charged=(40, "reserved")
+    ),
+    _cut(
         "a line of nine megabytes without a name", Say(chunked(b"x" * 9 * 2**20)), body=None, charged=(40, "reserved")
     ),
 ]
