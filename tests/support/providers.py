@@ -125,13 +125,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(raw)
 
     def _events(self, frames: list[bytes], *, cut: bool) -> None:
-        """Send a stream whose end only the connection's end marks; a cut one lacks the last two events."""
+        """Send a stream; without TLS only the connection's end marks its end. A cut one lacks the last events."""
+        chunked = isinstance(self.connection, ssl.SSLSocket)
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
-        self.send_header("connection", "close")
+        self.send_header(*(("transfer-encoding", "chunked") if chunked else ("connection", "close")))
         self.end_headers()
         for frame in frames[:-3] if cut else frames:
-            self.wfile.write(frame)
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(frame), frame) if chunked else frame)
+        if chunked:
+            self.wfile.write(b"0\r\n\r\n")
         self.close_connection = True
 
 
