@@ -10,11 +10,6 @@ from agenttype_sidecar.budget import shares, store
 ACCOUNTS = ["team-a.agent.green.cost", "team-a.budget.team.cost"]
 
 
-@pytest.mark.parametrize("window", store_names.SHARED)
-def test_both_make_the_same_streams(window):
-    assert store._streams(window) == store_names.streams(window)
-
-
 def granted(subject):
     rights = grants.grant(Caller("team-a", "green")).publish
     return any(subject == right or (right.endswith(">") and subject.startswith(right[:-1])) for right in rights)
@@ -31,9 +26,9 @@ def test_a_sidecar_may_what_it_does(window, account):
 
     assert granted(counter)
     assert granted(entry)
-    assert granted(f"$JS.API.DIRECT.GET.{store._budget_stream(window)}.{counter}")
-    assert granted(f"$JS.API.DIRECT.GET.{store._lease_stream(window)}.{entry}")
-    assert granted(f"$JS.API.DIRECT.GET.{store._lease_stream(window)}")
+    assert granted(f"$JS.API.DIRECT.GET.{store_names.counter_stream(window)}.{counter}")
+    assert granted(f"$JS.API.DIRECT.GET.{store_names.entry_stream(window)}.{entry}")
+    assert granted(f"$JS.API.DIRECT.GET.{store_names.entry_stream(window)}")
 
 
 def test_the_store_s_token_is_for_the_store_alone():

@@ -10,6 +10,8 @@ from fake_node import FakeNode
 from operators import Control, operator, prepared, until
 
 LABEL = "agenttype.dev/agent-type=green"
+#: How long it is watched at rest: several sweeps.
+REST_SECONDS = 12
 SETTINGS = {"AGENTTYPE_STORE_URL": "nats://store.test:4222"}
 SHARED = {"limits": [kinds.a_limit("25.00", "day", resource="Cost", window="Day", scope="AgentType")]}
 
@@ -145,6 +147,17 @@ def test_a_violation_becomes_an_event_of_the_agent(control, namespace, node):
 def a_minute_ago() -> float:
     """The start of a minute that is over, in Unix seconds."""
     return (time.time() // 60 - 2) * 60
+
+
+def test_at_rest_a_running_pod_costs_neither_a_write_nor_a_question(control, namespace, node):
+    address, _ = running(control, namespace, node, budget=SHARED)
+    until(lambda: address in node.polled, lambda: "the pod is not waited for")
+    asked, polled, began = node.asked.count(address), node.polled.count(address), control.now()
+
+    time.sleep(REST_SECONDS)
+
+    assert (node.asked.count(address), node.polled.count(address)) == (asked, polled)
+    assert [write for write in control.writes(began) if not write.endswith("leases/agenttype-operator")] == []
 
 
 def test_no_request_of_the_operator_was_ever_forbidden(control):

@@ -20,6 +20,9 @@ class FakeNode:
         self.says: dict[str, dict[str, Any]] = {}
         """Per address: path of the control API → JSON body."""
         self.asked: list[str] = []
+        """Addresses that were asked how it is now."""
+        self.polled: list[str] = []
+        """Addresses that were asked for news."""
         self._changed = threading.Condition()
         self._closing = False
         self._servers: list[ThreadingHTTPServer] = []
@@ -95,8 +98,7 @@ class FakeNode:
                     super().handle()
 
             def do_GET(self) -> None:
-                if "?" not in self.path:
-                    node.asked.append(address)
+                (node.polled if "?" in self.path else node.asked).append(address)
                 body = node._answer(address, self.path)
                 self.send_response(200)
                 self.send_header("content-length", str(len(body)))

@@ -68,9 +68,46 @@ def token_reviews(**known: str) -> Iterator[TokenReviews]:
         thread.join()
 
 
+@dataclass
+class Store:
+    """A running server with its doorkeeper."""
+
+    url: str
+    health: str
+    command: list[str]
+    log: Path
+    server: subprocess.Popen[bytes] | None = None
+
+    def start_server(self) -> None:
+        """Start the server, as the kubelet does after it has ended."""
+        with self.log.open("ab") as log:
+            self.server = subprocess.Popen(self.command, stdout=log, stderr=subprocess.STDOUT)
+
+    def kill_server(self) -> None:
+        """Kill the server alone."""
+        assert self.server
+        self.server.kill()
+        self.server.wait(timeout=20)
+
+    def ready(self) -> bool:
+        """Whether the doorkeeper says that connections are answered."""
+        try:
+            with urllib.request.urlopen(self.health, timeout=2):
+                return True
+        except OSError:
+            return False
+
+    def await_ready(self, *, ready: bool = True) -> None:
+        """Wait until the doorkeeper is ready, or no longer."""
+        due = time.monotonic() + 30
+        while self.ready() is not ready:
+            assert time.monotonic() < due, self.log.read_text()
+            time.sleep(0.05)
+
+
 @contextlib.contextmanager
-def store(reviews: TokenReviews, folder: Path) -> Iterator[str]:
-    """Run a server with its doorkeeper, as the chart's pod does; yield its URL."""
+def store(reviews: TokenReviews, folder: Path) -> Iterator[Store]:
+    """Run a server with its doorkeeper, as the chart's pod does."""
     port, monitor, health = free_port(), free_port(), free_port()
     command = [sys.executable, "-m", "agenttype_operator.store"]
     config, kept = folder / "nats.conf", folder / "keys"
@@ -86,16 +123,23 @@ def store(reviews: TokenReviews, folder: Path) -> Iterator[str]:
     kubeconfig = folder / "kubeconfig"
     kubeconfig.write_text(json.dumps(_kubeconfig(reviews.url)))
     environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
-    with (folder / "log").open("ab") as log, contextlib.ExitStack() as stack:
-        for program in (
-            [_nats_server(), "--config", str(config)],
-            [*command, "answer", "--keys", str(kept), *ports, "--http-port", str(health)],
-        ):
-            process = subprocess.Popen(program, stdout=log, stderr=subprocess.STDOUT, env=environment)
-            stack.callback(process.wait, timeout=20)
-            stack.callback(process.terminate)
-        _await_ready(f"http://127.0.0.1:{health}/readyz", folder / "log")
-        yield f"nats://127.0.0.1:{port}"
+    found = Store(
+        url=f"nats://127.0.0.1:{port}",
+        health=f"http://127.0.0.1:{health}/readyz",
+        command=[_nats_server(), "--config", str(config)],
+        log=folder / "log",
+    )
+    answer = [*command, "answer", "--keys", str(kept), *ports, "--http-port", str(health)]
+    with found.log.open("ab") as log:
+        doorkeeper = subprocess.Popen(answer, stdout=log, stderr=subprocess.STDOUT, env=environment)
+    try:
+        found.start_server()
+        found.await_ready()
+        yield found
+    finally:
+        doorkeeper.terminate()
+        doorkeeper.wait(timeout=20)
+        found.kill_server()
 
 
 def _nats_server() -> str:
@@ -114,12 +158,3 @@ def _kubeconfig(url: str) -> dict[str, Any]:
         "clusters": [{"name": "test", "cluster": {"server": url}}],
         "users": [{"name": "test", "user": {"token": "none"}}],
     }
-
-
-def _await_ready(url: str, log: Path) -> None:
-    due = time.monotonic() + 30
-    while time.monotonic() < due:
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2):
-            return
-        time.sleep(0.05)
-    raise AssertionError(log.read_text())

@@ -8,7 +8,10 @@ import nats
 import pytest
 import stores
 from agenttype_api import store_names
-from agenttype_api.v1alpha1 import Window
+from agenttype_api.policy import Identity
+from agenttype_api.v1alpha1 import Resource, Window
+from agenttype_sidecar.budget.shares import Account, Entry, Take
+from agenttype_sidecar.budget.store import NatsStore
 
 GREEN = "at.bud.day.team-a.agent.green.cost.cost.day.20000"
 SHARED = "at.bud.day.team-a.budget.team.cost.cost.day.20000"
@@ -27,9 +30,14 @@ def reviews():
 
 
 @pytest.fixture(scope="module")
-def url(reviews, tmp_path_factory):
+def store(reviews, tmp_path_factory):
     with stores.store(reviews, tmp_path_factory.mktemp("store")) as found:
         yield found
+
+
+@pytest.fixture
+def url(store):
+    return store.url
 
 
 async def quiet(_):
@@ -148,3 +156,38 @@ async def test_many_connections_at_once_are_answered(url):
     await asyncio.gather(*(client.close() for client in clients))
 
     assert sorted(int(total["val"]) for total in totals) == list(range(1, 101))
+
+
+async def test_the_sidecar_s_own_client_may_all_that_it_does(url, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("green\n")
+    client = NatsStore(url, token, Identity(namespace="team-a", name="green", uid="u"))
+    account = Account("team-a.budget.team.own.cost.hour", Resource.COST, Window.HOUR, 7, 100)
+    client.open()
+    async with asyncio.timeout(10):
+        await client.connected()
+        first = await client.add(account, Take("one", 30))
+        revision = await client.put(account, "pod-1", b"[1]", 0)
+        looked, sums = await client.look(account), await client.sums(account)
+    await client.close()
+
+    assert (first, sums.counter, looked.sums.counter) == (30, 30, 30)
+    assert looked.records == {"pod-1": Entry(b"[1]", revision)}
+    assert not client.failures
+
+
+async def test_a_server_that_is_killed_comes_back_with_its_counters_and_its_doorkeeper(store):
+    subject = "at.bud.month.team-a.agent.green.kept.cost.month.1"
+    client = await connected(store.url, "green")
+    await added(client, subject, 41)
+    await client.close()
+
+    store.kill_server()
+    store.await_ready(ready=False)
+    store.start_server()
+    store.await_ready()
+
+    client = await connected(store.url, "green")
+    total = await added(client, subject)
+    await client.close()
+    assert total["val"] == "42"

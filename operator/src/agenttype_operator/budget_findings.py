@@ -3,7 +3,7 @@
 Messages name limits and when they start anew, never numbers that count: a status must not move while nothing happens.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from agenttype_api import compile as compiler
@@ -20,7 +20,6 @@ BUDGET: Final = (Condition.ACCEPTED,)
 
 _ANEW: Final = {
     v1alpha1.Window.RUN: "it counts for the life of the pod; raise the limit or replace the pod",
-    v1alpha1.Window.MINUTE: "it starts anew with the next minute",
     v1alpha1.Window.HOUR: "it starts anew with the next hour",
     v1alpha1.Window.DAY: "it starts anew with the next day, in UTC",
     v1alpha1.Window.MONTH: "it starts anew with the next month, in UTC",
@@ -63,7 +62,7 @@ def available(said: Said, limits: Iterable[policy.Limit], before: Iterable[Condi
     known = {limit.name: limit for limit in limits}
     for pod, report in said:
         name = pod["metadata"]["name"]
-        for exhausted in report.exhausted if report else ():
+        for exhausted in _lasting(report, known):
             return no(type_, Reason.EXHAUSTED, _exhausted(exhausted, known.get(exhausted), name))
     for pod, report in said:
         if report and report.store_error:
@@ -74,6 +73,16 @@ def available(said: Said, limits: Iterable[policy.Limit], before: Iterable[Condi
     if told and told.reason in _SAID and any(report is None for _, report in said):
         return Finding(type_, told.status, Reason(told.reason), told.message)
     return yes(type_, Reason.WITHIN_LIMITS, "no limit is used up")
+
+
+def _lasting(report: PolicyReport | None, known: Mapping[str, policy.Limit]) -> Iterator[str]:
+    """Yield the limits that are used up, but for those that are back within a minute.
+
+    A limit by the minute is a rate: told here it would flip Ready back and forth for as long as the agent is busy.
+    """
+    for name in report.exhausted if report else ():
+        if name not in known or known[name].window is not v1alpha1.Window.MINUTE:
+            yield name
 
 
 def _exhausted(name: str, limit: policy.Limit | None, pod: str) -> str:
