@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 from agenttype_proxy import asgi
 from agenttype_proxy.client import Client
@@ -25,6 +26,7 @@ from agenttype_sidecar.budget.lease_metrics import LeaseMetrics
 from agenttype_sidecar.budget.ledger import Ledger
 from agenttype_sidecar.budget.shared import Shared
 from agenttype_sidecar.budget.table import Table
+from agenttype_sidecar.budget.tool_charges import ToolCharges
 from agenttype_sidecar.data import DataPort, ToolGateway
 from agenttype_sidecar.llm.parts import Parts
 from agenttype_sidecar.llm.stored import Stored
@@ -37,7 +39,9 @@ from agenttype_sidecar.reports.metrics import Metrics
 from agenttype_sidecar.reports.observations import Life, Observations, Sources
 from agenttype_sidecar.reports.violations import Violations
 from agenttype_sidecar.running import Running
+from agenttype_sidecar.tools import report
 from agenttype_sidecar.tools.calls import ToolParts
+from agenttype_sidecar.tools.judgement import Judge
 from agenttype_sidecar.tools.metrics import ToolMetrics
 from agenttype_sidecar.tools.port import ToolPort
 from agenttype_sidecar.tools.run_counts import StoredRunCounts
@@ -82,6 +86,7 @@ class Sidecar:
         LeaseMetrics(self.metrics.registry, self.shared, self.policies)
         self.authorities = Authorities(self.client, options.credentials)
         self.credentials = Credentials(options.token, options.credentials)
+        self.tool_servers = ToolServers(self.run_counts, self.credentials)
         upstream = Upstream(self.authorities, self.credentials, self.ledger, Session())
         admission = Admission(gate, upstream, self.metrics)
         self.guard = Guard(gate, admission, self.running)
@@ -107,10 +112,13 @@ class Sidecar:
             ToolParts(
                 client=self.client,
                 policies=self.policies,
-                servers=ToolServers(self.run_counts, self.credentials),
+                servers=self.tool_servers,
                 metrics=self.metrics,
                 tool_metrics=ToolMetrics(self.metrics.registry),
                 activity=self.activity,
+                judge=Judge(self.policies, self.parts.violations),
+                charges=ToolCharges(self.parts.admission),
+                running=self.running,
             )
         )
 
@@ -118,7 +126,7 @@ class Sidecar:
         """Return the control API; called once, when it is first asked for, for its framework is slow to import."""
         from agenttype_sidecar.reports import control  # noqa: PLC0415 — see above
 
-        return control.app(self.observations)
+        return control.app(self.observations, lambda: report.reports(self.tool_servers, self.policies.active.policy))
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, let running calls end, and leave the ledger complete."""
@@ -126,10 +134,10 @@ class Sidecar:
         told, stop = asyncio.Event(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, told.set)
-        loop.add_signal_handler(signal.SIGHUP, self.policies.reload)
-        self.shared.adopt(self.policies.active.policy)
+        loop.add_signal_handler(signal.SIGHUP, self._follow, self.policies.reload)
+        self._follow(self.policies.look)
         chores = [
-            asyncio.create_task(_every(policy_files.POLL_SECONDS, self.policies.look)),
+            asyncio.create_task(_every(policy_files.POLL_SECONDS, partial(self._follow, self.policies.look))),
             asyncio.create_task(_every(ledgers.FLUSH_SECONDS, self._flush)),
             asyncio.create_task(self._ending(told, stop)),
         ]
@@ -175,11 +183,15 @@ class Sidecar:
         self.observations.changes.end()
         stop.set()
 
+    def _follow(self, load: Callable[[], bool]) -> None:
+        """Load the policy; no call meets a shared limit before its store is known."""
+        load()
+        self.shared.adopt(self.policies.active.policy)
+
     def _flush(self) -> None:
         self.ledger.busy_ms = int(self.activity.busy(time.monotonic()) * 1000)
         if not self.ledger.flush():
             self.metrics.ledger_errors.inc()
-        self.shared.adopt(self.policies.active.policy)
         self.guard.look()
         self._look()
 
