@@ -125,9 +125,13 @@ def test_a_header_that_names_another_tool_is_refused(car):
 
 
 def test_the_control_api_lists_the_servers_and_says_where_they_are(car):
-    listed = car.control("/agenttype/v1/tools").json
+    car.post("/mcp/norms", a_message("tools/call", name="lookup_norm", arguments={"program": "sshd"}), ACCEPT)
+    car.post("/mcp/dead", a_message("tools/call", name="x", arguments={}), ACCEPT)
 
-    assert listed[0] == {"name": "norms", "path": "/mcp/norms", "allow": ["lookup_*", "list_*"]}
+    norms, dead = car.control("/agenttype/v1/tools").json
+
+    assert (norms["name"], norms["path"], norms["protocol"]) == ("norms", "/mcp/norms", "MCP")
+    assert (norms["allow"], norms["state"], dead["state"]) == (["lookup_*", "list_*"], "Ready", "Unavailable")
 
 
 def test_a_new_policy_closes_a_tool_without_a_restart(norms, tmp_path):

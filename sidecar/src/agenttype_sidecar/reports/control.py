@@ -1,5 +1,7 @@
 """The control API: what the agent, the operator and people may see of a sidecar. Read-only: numbers, never a lever."""
 
+from collections.abc import Callable
+
 from agenttype_api import keys
 from agenttype_api.schema import Document
 from agenttype_api.sidecar_report import PolicyReport, Violation
@@ -7,6 +9,7 @@ from fastapi import FastAPI
 
 from agenttype_sidecar.budget.table import Row
 from agenttype_sidecar.reports.observations import Observations
+from agenttype_sidecar.tools.report import ToolReport
 
 
 class LimitReport(Document):
@@ -57,14 +60,6 @@ class CallReport(Document):
     attempts: int
 
 
-class ToolReport(Document):
-    """One tool server that the agent may use, and where."""
-
-    name: str
-    path: str
-    allow: tuple[str, ...]
-
-
 class StatusReport(Document):
     """The sidecar itself."""
 
@@ -79,7 +74,7 @@ class StatusReport(Document):
     charged_at_start: int
 
 
-def app(observations: Observations) -> FastAPI:
+def app(observations: Observations, tool_reports: Callable[[], list[ToolReport]]) -> FastAPI:
     """Return the control API of a sidecar, with its OpenAPI page at `/docs`."""
     api = FastAPI(title="AgentType sidecar", version=keys.VERSION, description=__doc__)
     base = keys.CONTROL_API
@@ -132,10 +127,7 @@ def app(observations: Observations) -> FastAPI:
     @api.get(f"{base}/tools")
     async def tools() -> list[ToolReport]:
         """The tool servers that policy allows."""
-        return [
-            ToolReport(name=tool.name, path=f"{keys.MCP_PATH}/{tool.name}", allow=tool.allow)
-            for tool in observations.tools()
-        ]
+        return tool_reports()
 
     @api.get(f"{base}/status")
     async def status() -> StatusReport:

@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from agenttype_api.policy import Identity, Tool
+from agenttype_api.policy import Identity
 from agenttype_api.sidecar_report import PolicyReport, Violation
 from agenttype_api.v1alpha1 import OnExhausted, OnLimit
 
@@ -155,10 +155,6 @@ class Observations:
     def violations(self) -> tuple[Violation, ...]:
         """Return the rules that applied of late, oldest first."""
         return self._sources.violations.last()
-
-    def tools(self) -> tuple[Tool, ...]:
-        """Return the tool servers of the policy in use."""
-        return self._policies.active.policy.tools
 
     def policy_report(self) -> PolicyReport:
         """Return which policy is in use, and what has come of it; a changed report has a new sequence."""

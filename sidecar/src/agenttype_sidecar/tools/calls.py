@@ -7,23 +7,29 @@ call may go, or its result may pass, is asked here and nowhere else.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Final
 
 from agenttype_proxy import errors
 from agenttype_proxy.client import Client
+from agenttype_proxy.messages import Deadlines
 
+from agenttype_sidecar import running as cuts
+from agenttype_sidecar.budget.tool_charges import ToolCharges, ToolHold
 from agenttype_sidecar.errors import LedgerUnavailable, Refusal
 from agenttype_sidecar.policies import Policies
 from agenttype_sidecar.reports.activity import Activity
 from agenttype_sidecar.reports.metrics import Metrics
+from agenttype_sidecar.tools.judgement import Judge, Judgement
 from agenttype_sidecar.tools.metrics import OTHER, ToolMetrics
 from agenttype_sidecar.tools.refusals import Cancelled, ToolTimedOut
 from agenttype_sidecar.tools.servers import ToolServer, ToolServers
 
 #: What an answer may measure where the policy does not say.
 ANSWER_LIMIT: Final = 16 * 1024 * 1024
+#: Seconds that a call may take where nobody says.
+LONGEST: Final = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,9 @@ class ToolParts:
     metrics: Metrics
     tool_metrics: ToolMetrics
     activity: Activity
+    judge: Judge
+    charges: ToolCharges
+    running: cuts.Running
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +56,14 @@ class Subject:
         tool: The tool's own name; of an HTTP API method and path.
         label: The name it is counted under.
         message: The bytes that the agent sends: the JSON-RPC message, or the body.
+        texts: Returns what rules search in it.
     """
 
     server: ToolServer
     tool: str
     label: str
     message: bytes
+    texts: Callable[[], Iterable[str]]
 
 
 class Running:
@@ -61,13 +72,19 @@ class Running:
     Attributes:
         outcome: How it is counted; the gateway says what became of it.
         sent: Whether the server may have begun to work on it.
+        deadlines: How long it may take.
         result_limit: Bytes that its result may measure.
+        judgement: What judges its result.
     """
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Subject, deadlines: Deadlines, hold: ToolHold, judgement: Judgement) -> None:
         self.outcome = "ok"
         self.sent = True
+        self.seconds = min(longest(deadlines), hold.seconds)
+        self.deadlines = replace(deadlines, total=self.seconds)
         self.result_limit = subject.server.policy.limits.result_bytes or ANSWER_LIMIT
+        self.judgement = judgement
+        self.hold = hold
 
 
 class ToolCalls:
@@ -81,19 +98,20 @@ class ToolCalls:
         """Admit a call; what is done with it happens inside, and is booked when it ends.
 
         Raises:
-            Refusal: It may not go; nothing of it was sent.
+            Refusal: It may not go, and nothing of it was sent; or it was ended by somebody else.
         """
         parts = self._parts
-        began = time.monotonic()
         try:
-            await self._admit(subject, began)
+            running = await self._admitted(subject)
         except Refusal:
             parts.tool_metrics.refused(subject.server.name, subject.label)
             raise
-        running = Running(subject)
+        began = time.monotonic()
         parts.activity.begin(began)
         try:
-            yield running
+            with parts.running.cuttable() as cuttable:
+                running.judgement.leave = lambda: parts.running.leave(cuttable)
+                yield running
         except (errors.CallerGone, asyncio.CancelledError):
             running.outcome = "caller_gone"
             raise
@@ -111,16 +129,39 @@ class ToolCalls:
             parts.activity.end(now)
             self._settle(subject, running, now - began)
 
-    async def _admit(self, subject: Subject, now: float) -> None:
-        server = subject.server
-        server.allowance.take(server.policy.limits, len(subject.message), now)
+    async def _admitted(self, subject: Subject) -> Running:
+        """Ask all who may refuse a call, the one that writes last."""
+        parts, server = self._parts, subject.server
+        judgement = parts.judge.call(server.name, subject.tool, len(subject.message), subject.texts)
+        server.allowance.take(server.policy.limits, len(subject.message), time.monotonic())
+        deadlines = server.deadlines(parts.policies.active.policy.timeouts)
+        try:
+            hold = await parts.charges.admit(longest(deadlines))
+        except BaseException:
+            self._give_back(server)
+            raise
+        return Running(subject, deadlines, hold, judgement)
 
     def _settle(self, subject: Subject, running: Running, seconds: float) -> None:
-        server = subject.server
-        if not running.sent:
-            with contextlib.suppress(LedgerUnavailable):  # then it stays counted, which errs on the safe side
-                server.allowance.give_back(server.policy.limits)
-        self._parts.tool_metrics.called(server.name, subject.label, running.outcome, seconds)
+        server, parts = subject.server, self._parts
+        if running.sent:
+            # The tool's time ends with its deadline; what lasts longer is an agent that is slow to read.
+            parts.charges.settle(running.hold, min(seconds, running.seconds))
+        else:
+            parts.charges.release(running.hold)
+            self._give_back(server)
+        server.answers = running.sent and running.outcome not in ("upstream_error", "timeout")
+        parts.tool_metrics.called(server.name, subject.label, running.outcome, seconds)
+
+    @staticmethod
+    def _give_back(server: ToolServer) -> None:
+        with contextlib.suppress(LedgerUnavailable):  # then it stays counted, which errs on the safe side
+            server.allowance.give_back(server.policy.limits)
+
+
+def longest(deadlines: Deadlines) -> float:
+    """Return how long a call of a tool may take as a whole, in seconds."""
+    return LONGEST if deadlines.total is None else deadlines.total
 
 
 def label(server: ToolServer, tool: str) -> str:

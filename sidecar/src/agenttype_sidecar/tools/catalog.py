@@ -66,10 +66,12 @@ class Shelf:
         self._pause = min(_LONGEST_PAUSE, max(_SHORTEST_PAUSE, 2 * self._pause))
         self._quiet_until = time.monotonic() + self._pause
         self._fresh_until = 0.0
+        self.peer.server.answers = False
 
     def worked(self) -> None:
         """Note that the server answers."""
         self._pause = self._quiet_until = 0.0
+        self.peer.server.answers = True
 
     async def _refreshed(self) -> None:
         if self._asking is None:  # one question for all who wait; it goes on if one of them leaves

@@ -99,6 +99,19 @@ def event(message: bytes) -> bytes:
     return b"event: message\ndata: " + message + b"\n\n"
 
 
+class Sending:
+    """Sends an answer, and knows whether it has begun."""
+
+    def __init__(self, send: asgi.Send) -> None:
+        self.begun = False
+        self._send = send
+
+    async def __call__(self, message: asgi.Message) -> None:
+        """Send a part of it."""
+        self.begun = True
+        await self._send(message)
+
+
 async def wrong_method(send: asgi.Send, methods: tuple[str, ...]) -> None:
     """Answer a method that the path does not know."""
     body = orjson.dumps({"error": {"code": "method_not_allowed", "message": f"use {', '.join(methods)}"}})

@@ -4,9 +4,7 @@ admit (server known, message readable, tool allowed) → forward → filter what
 came; events pass as they arrive; a cut upstream stays a cut.
 """
 
-import contextlib
 import re
-from collections.abc import Iterator
 from typing import Final
 
 from agenttype_api import keys
@@ -18,8 +16,10 @@ from agenttype_proxy.response import Response
 from agenttype_proxy.sse import Event, EventReader
 
 from agenttype_sidecar.errors import Refusal
-from agenttype_sidecar.tools import calls, envelopes, messages, refusals
+from agenttype_sidecar.tools import calls, envelopes, judgement, messages, refusals
 from agenttype_sidecar.tools.calls import ANSWER_LIMIT, Running, Subject, ToolCalls, ToolParts
+from agenttype_sidecar.tools.envelopes import Sending
+from agenttype_sidecar.tools.judgement import Judgement
 from agenttype_sidecar.tools.messages import Call, McpRefusal
 from agenttype_sidecar.tools.protocol import INVALID_REQUEST, METHOD, NAME
 from agenttype_sidecar.tools.refusals import ResultTooLarge, ToolNotAllowed, ToolUnavailable, UnknownServer
@@ -69,15 +69,24 @@ class McpGateway:
     async def _answer(
         self, server: ToolServer, call: Call, body: bytes, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send
     ) -> None:
+        sending = Sending(send)
         try:
-            await self._serve(server, call, body, scope, receive, send)
+            async with asgi.attended(receive):
+                await self._serve(server, call, body, scope, sending)
         except Refusal as refusal:
             if call.identity is None:
-                await self._refuse(refusal, send)
+                if sending.begun:
+                    asgi.abort(scope)
+                else:
+                    await self._refuse(refusal, send)
                 return
             self._parts.metrics.refused(refusal.reason)
             answer = envelopes.refused(refusal, call, server.policy.on_refusal)
-            await asgi.respond(send, 200, envelopes.headers(refusal), answer)
+            if sending.begun:  # a stream has: its last event says it
+                await asgi.write(send, envelopes.event(answer))
+                await asgi.finish(send)
+            else:
+                await asgi.respond(send, 200, envelopes.headers(refusal), answer)
         except (CallerGone, UpstreamError):
             pass  # nobody is left to answer, or what was begun is cut
 
@@ -85,20 +94,19 @@ class McpGateway:
         self._parts.metrics.refused(refusal.reason)
         await asgi.respond(send, *refusals.http_answer(refusal))
 
-    async def _serve(
-        self, server: ToolServer, call: Call, body: bytes, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send
-    ) -> None:
+    async def _serve(self, server: ToolServer, call: Call, body: bytes, scope: asgi.Scope, sending: Sending) -> None:
         if call.tool is not None and server.allowed.fullmatch(call.tool) is None:
             raise ToolNotAllowed
         outgoing = headers.replaced(server.request_headers(scope["headers"]), *refusals.JSON)
         target = server.origin.target(b"") or b"/"
         request = Request(scope["method"].encode(), target, outgoing, body)
-        exchange = _Exchange(self._parts, server, call, scope, send)
-        async with contextlib.AsyncExitStack() as stack:
-            if call.tool is not None:
-                subject = Subject(server, call.tool, calls.label(server, call.tool), body)
-                exchange.running = await stack.enter_async_context(self._calls.running(subject))
-            await stack.enter_async_context(asgi.attended(receive))
+        exchange = _Exchange(self._parts, server, scope, sending)
+        if call.tool is None:
+            await exchange.forward(request)
+            return
+        texts = lambda: judgement.texts_of(messages.parsed(body))  # noqa: E731 — read again only where a rule asks
+        subject = Subject(server, call.tool, calls.label(server, call.tool), body, texts)
+        async with self._calls.running(subject) as exchange.running:
             await exchange.forward(request)
 
 
@@ -128,19 +136,18 @@ def _admitted(scope: asgi.Scope, body: bytes) -> Call:
 class _Exchange:
     """One message to a tool server and what comes back."""
 
-    def __init__(self, parts: ToolParts, server: ToolServer, call: Call, scope: asgi.Scope, send: asgi.Send) -> None:
+    def __init__(self, parts: ToolParts, server: ToolServer, scope: asgi.Scope, sending: Sending) -> None:
         self._parts = parts
         self._server = server
-        self._call = call
         self._scope = scope
-        self._send = send
+        self._send = sending
         self.running: Running | None = None
 
     async def forward(self, request: Request) -> None:
         """Send it, and pass on what comes back.
 
         Raises:
-            Refusal: Instead of an answer, of which nothing was passed on.
+            Refusal: Instead of an answer; where a stream has begun, instead of its rest.
             UpstreamError: The answer broke off, and the agent's connection with it.
         """
         try:
@@ -164,7 +171,17 @@ class _Exchange:
     def _limit(self) -> int:
         return ANSWER_LIMIT if self.running is None else self.running.result_limit
 
+    @property
+    def _judgement(self) -> Judgement | None:
+        if self.running is not None:
+            return self.running.judgement
+        if self._scope["method"] == "GET":  # an old server repeats there what a cut answer did not bring
+            return self._parts.judge.stream(self._server.name)
+        return None
+
     def _deadlines(self) -> Deadlines:
+        if self.running is not None:
+            return self.running.deadlines
         times = self._parts.policies.active.policy.timeouts
         if self._scope["method"] == "GET":  # the stream of an old session: open as long as the agent keeps it
             return Deadlines(times.connect, times.first_byte, float("inf"), None)
@@ -176,45 +193,41 @@ class _Exchange:
         except UpstreamError as error:
             raise refusals.of_wire(error, self._limit) from error
         self._notice(body)
+        if self.running is not None:
+            self.running.judgement.result(body)
         await asgi.respond(self._send, response.status, self._head(response), self._filtered(body))
 
     async def _stream(self, response: Response) -> None:
         await asgi.start(self._send, response.status, self._head(response))
         reader = EventReader(self._limit)
+        judging = self._judgement
         try:
             async for chunk in response.chunks():
-                ready = b"".join(self._passed(reader.feed(chunk)))
-                if ready:
-                    await asgi.write(self._send, ready)
-            rest = b"".join(self._passed(reader.flush()))
+                await self._pass(reader.feed(chunk), judging)
+            await self._pass(reader.flush(), judging)
         except EventTooLarge as error:
-            await self._end_with(ResultTooLarge(self._limit))
-            raise error from None
+            raise ResultTooLarge(self._limit) from error
         except UpstreamError:
             asgi.abort(self._scope)
             raise
-        if rest:
-            await asgi.write(self._send, rest)
         await asgi.finish(self._send)
 
-    async def _end_with(self, refusal: Refusal) -> None:
-        """End a stream that has begun with our answer to the call, or with a cut where there is none to answer."""
-        if self._call.identity is None:
-            asgi.abort(self._scope)
-            return
-        self._parts.metrics.refused(refusal.reason)
-        answer = envelopes.refused(refusal, self._call, self._server.policy.on_refusal)
-        await asgi.write(self._send, envelopes.event(answer))
-        await asgi.finish(self._send)
+    async def _pass(self, events: list[Event], judging: Judgement | None) -> None:
+        """Pass events on, up to one that a rule forbids."""
+        ready: list[bytes] = []
+        try:
+            for event in events:
+                self._notice(event.data)
+                if judging is not None:
+                    judging.event(event)
+                data = self._filtered(event.data)
+                ready.append(event.raw if data == event.data else _rewritten(event, data))
+        finally:
+            if ready:
+                await asgi.write(self._send, b"".join(ready))
 
     def _head(self, response: Response) -> list[tuple[bytes, bytes]]:
         return headers.without(self._server.answer_headers(response.headers), b"content-length")
-
-    def _passed(self, events: list[Event]) -> Iterator[bytes]:
-        for event in events:
-            self._notice(event.data)
-            data = self._filtered(event.data)
-            yield event.raw if data == event.data else _rewritten(event, data)
 
     def _filtered(self, message: bytes) -> bytes:
         return messages.filtered(message, self._server.allowed)

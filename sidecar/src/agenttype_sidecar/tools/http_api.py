@@ -4,19 +4,31 @@ Redirects are passed on as they are and never followed. Answers stream as they a
 then they are read whole first, so that a result that is too large becomes an error and not a cut.
 """
 
+from collections.abc import Callable, Iterator
 from typing import Final
+from urllib.parse import unquote_plus
 
 from agenttype_api import keys
 from agenttype_api.policy import ToolProtocol
 from agenttype_proxy import asgi
+from agenttype_proxy import headers as fields
 from agenttype_proxy.errors import BodyTimeout, BodyTooLarge, CallerGone, UpstreamError
-from agenttype_proxy.messages import Request
+from agenttype_proxy.messages import Headers, Request
 from agenttype_proxy.response import Response
+from agenttype_proxy.sse import EventReader
 
 from agenttype_sidecar.errors import Refusal
-from agenttype_sidecar.tools import plain_path, refusals
+from agenttype_sidecar.rules import texts
+from agenttype_sidecar.tools import envelopes, plain_path, refusals
 from agenttype_sidecar.tools.calls import Running, Subject, ToolCalls, ToolParts
-from agenttype_sidecar.tools.refusals import AmbiguousPath, ArgumentsTooLarge, ToolNotAllowed, UnknownServer
+from agenttype_sidecar.tools.envelopes import Sending
+from agenttype_sidecar.tools.refusals import (
+    AmbiguousPath,
+    ArgumentsTooLarge,
+    ToolNotAllowed,
+    ToolUnavailable,
+    UnknownServer,
+)
 from agenttype_sidecar.tools.servers import ToolServer
 
 BODY_LIMIT: Final = 4 * 1024 * 1024
@@ -36,11 +48,15 @@ class HttpTools:
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         """Answer one request."""
+        sending = Sending(send)
         try:
-            await self._serve(scope, receive, send)
+            await self._serve(scope, receive, sending)
         except Refusal as refusal:
             self._parts.metrics.refused(refusal.reason)
-            await asgi.respond(send, *refusals.http_answer(refusal))
+            if sending.begun:
+                asgi.abort(scope)
+            else:
+                await asgi.respond(send, *refusals.http_answer(refusal))
         except (CallerGone, UpstreamError):
             pass  # nobody is left to answer, or what was begun is cut
 
@@ -59,42 +75,71 @@ class HttpTools:
         body = await _body(server, receive)
         if body and method in _BODYLESS:
             raise AmbiguousPath("a GET or HEAD has no body: some servers would read it as the next request")
-        subject = Subject(server, f"{method} {path or '/'}", label, body)
+        said = _said(path, scope["query_string"], body)
+        subject = Subject(server, f"{method} {path or '/'}", label, body, said)
         target = server.origin.target(path.encode()) or b"/"
         if scope["query_string"]:
             target += b"?" + scope["query_string"]
         request = Request(method.encode(), target, server.request_headers(scope["headers"]), body)
-        async with self._calls.running(subject) as running, asgi.attended(receive):
-            await self._forward(subject, running, request, scope, send)
+        async with asgi.attended(receive), self._calls.running(subject) as running:
+            await self._forward(server, running, request, scope, send)
 
     async def _forward(
-        self, subject: Subject, running: Running, request: Request, scope: asgi.Scope, send: asgi.Send
+        self, server: ToolServer, running: Running, request: Request, scope: asgi.Scope, send: asgi.Send
     ) -> None:
-        server = subject.server
-        deadlines = server.deadlines(self._parts.policies.active.policy.timeouts)
         try:
-            response = await self._parts.client.send(server.origin, request, deadlines)
+            response = await self._parts.client.send(server.origin, request, running.deadlines)
         except UpstreamError as error:
             running.sent = error.dispatched
             raise refusals.of_wire(error, running.result_limit) from error
         async with response:
             if response.status >= _FAILED:
                 running.outcome = "tool_error"
-            if server.policy.limits.result_bytes is None:
-                await _streamed(server, response, scope, send)
-                return
-            try:
-                answer = await response.read(running.result_limit)
-            except UpstreamError as error:
-                raise refusals.of_wire(error, running.result_limit) from error
-            await asgi.start(send, response.status, server.answer_headers(response.headers))
-            await asgi.write(send, answer)
-            await asgi.finish(send)
+            judged = running.judgement.looks_at_results
+            if judged and fields.get(response.headers, b"content-encoding") not in (None, b"identity"):
+                raise ToolUnavailable("the tool server answers in an encoding nobody asked for")
+            head = server.answer_headers(response.headers)
+            if judged and envelopes.is_stream(response.headers):
+                await _judged(running, response, head, scope, send)
+            elif judged or server.policy.limits.result_bytes is not None:
+                await _whole(running, response, head, send)
+            else:
+                await _streamed(response, head, scope, send)
 
 
-async def _streamed(server: ToolServer, response: Response, scope: asgi.Scope, send: asgi.Send) -> None:
+async def _whole(running: Running, response: Response, head: Headers, send: asgi.Send) -> None:
+    """Pass an answer on once all of it is there and nothing speaks against it."""
+    try:
+        body = await response.read(running.result_limit)
+    except UpstreamError as error:
+        raise refusals.of_wire(error, running.result_limit) from error
+    running.judgement.result(body)
+    await asgi.start(send, response.status, head)
+    await asgi.write(send, body)
+    await asgi.finish(send)
+
+
+async def _judged(running: Running, response: Response, head: Headers, scope: asgi.Scope, send: asgi.Send) -> None:
+    """Pass a stream of events on, each once no rule speaks against it."""
+    await asgi.start(send, response.status, fields.without(head, b"content-length"))
+    reader = EventReader(running.result_limit)
+    try:
+        async for chunk in response.chunks():
+            for event in reader.feed(chunk):
+                running.judgement.event(event)
+                await asgi.write(send, event.raw)
+    except UpstreamError:
+        asgi.abort(scope)
+        raise
+    for event in reader.flush():
+        running.judgement.event(event)
+        await asgi.write(send, event.raw)
+    await asgi.finish(send)
+
+
+async def _streamed(response: Response, head: Headers, scope: asgi.Scope, send: asgi.Send) -> None:
     """Pass an answer on as it arrives; one that breaks off stays broken off."""
-    await asgi.start(send, response.status, server.answer_headers(response.headers))
+    await asgi.start(send, response.status, head)
     try:
         async for chunk in response.chunks():
             await asgi.write(send, chunk)
@@ -102,6 +147,23 @@ async def _streamed(server: ToolServer, response: Response, scope: asgi.Scope, s
         asgi.abort(scope)
         raise
     await asgi.finish(send)
+
+
+def _said(path: str, query: bytes, body: bytes) -> Callable[[], Iterator[str]]:
+    """Return what yields the texts of a request: its path and query as written and as meant, and its body."""
+
+    def texts_of_it() -> Iterator[str]:
+        for text in (path, query.decode("latin-1")):
+            yield text
+            yield unquote_plus(text)
+        found = envelopes.loaded(body)
+        if found is not None:
+            yield from texts.of_value(found, open_names=True)
+        else:
+            yield from texts.of_body(body)
+            yield unquote_plus(body.decode(errors="replace"))
+
+    return texts_of_it
 
 
 async def _body(server: ToolServer, receive: asgi.Receive) -> bytes:

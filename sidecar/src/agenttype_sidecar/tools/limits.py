@@ -56,6 +56,11 @@ class Allowance:
         self._counts = counts
         self._window = Window()
 
+    @property
+    def calls_this_run(self) -> int:
+        """How many calls of this run have gone out, as far as they are limited."""
+        return self._counts.of(self._server)
+
     def take(self, limits: ToolLimits, size: int, now: float) -> None:
         """Let a call of so many bytes through and count it.
 

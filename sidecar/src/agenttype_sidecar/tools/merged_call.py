@@ -2,20 +2,20 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from agenttype_proxy.errors import UpstreamError
 from agenttype_proxy.sse import Event
 
 from agenttype_sidecar.errors import Refusal
-from agenttype_sidecar.tools import calls, envelopes, names, parameters, refusals
+from agenttype_sidecar.tools import calls, envelopes, judgement, names, parameters, refusals
 from agenttype_sidecar.tools.calls import Running, Subject, ToolCalls, ToolParts
 from agenttype_sidecar.tools.catalog import Shelf
 from agenttype_sidecar.tools.messages import McpRefusal
 from agenttype_sidecar.tools.peer import Ask
 from agenttype_sidecar.tools.protocol import HEADER_MISMATCH, INVALID_PARAMS
-from agenttype_sidecar.tools.refusals import Cancelled, ToolNotAllowed, ToolUnavailable
+from agenttype_sidecar.tools.refusals import Cancelled, ToolNotAllowed, ToolTimedOut, ToolUnavailable
 from agenttype_sidecar.tools.reply import Reply
 from agenttype_sidecar.tools.request import McpRequest
 
@@ -47,7 +47,7 @@ class MergedCalls:
             if server.allowed.fullmatch(found.tool) is None:
                 raise ToolNotAllowed
             _check_parameters(asked, found)
-            subject = Subject(server, found.tool, calls.label(server, found.tool), asked.body)
+            subject = _subject(asked, found)
             async with self._calls.running(subject) as running:
                 answer = await self._asked(asked, found, running, reply)
                 said = asked.answer(answer)
@@ -67,7 +67,7 @@ class MergedCalls:
             running.sent = False
             raise ToolUnavailable
         ask = self._ask(asked, found, running, reply)
-        task = asyncio.get_running_loop().create_task(found.shelf.peer.ask(ask))
+        task = asyncio.get_running_loop().create_task(_in_time(found.shelf.peer.ask(ask), running.seconds))
         try:
             with _cancellable(asked, task):
                 answer = await task
@@ -76,11 +76,14 @@ class MergedCalls:
             if not error.dispatched:
                 found.shelf.failed()
             raise refusals.of_wire(error, ask.limit) from error
+        except TimeoutError as error:
+            raise ToolTimedOut from error
         except asyncio.CancelledError:
             this = asyncio.current_task()
             if this is not None and this.cancelling():
                 raise
             raise Cancelled from None
+        running.judgement.result(envelopes.dumped(answer))
         result = answer.get("result")
         if "error" in answer or (isinstance(result, dict) and result.get("isError") is True):
             running.outcome = "tool_error"
@@ -88,16 +91,16 @@ class MergedCalls:
 
     def _ask(self, asked: McpRequest, found: _Found, running: Running, reply: Reply) -> Ask:
         async def hear(event: Event, message: dict[str, Any] | None) -> None:
+            running.judgement.event(event)
             if message is not None or not event.data:
                 await reply.before(message)
 
-        server = found.shelf.peer.server
         meta, arguments = asked.params.get("_meta"), asked.params.get("arguments")
         kept = {name: value for name, value in asked.params.items() if name not in ("name", "task")}
         return Ask(
             method="tools/call",
             params={"name": found.tool, **kept},
-            deadlines=server.deadlines(self._parts.policies.active.policy.timeouts),
+            deadlines=running.deadlines,
             limit=running.result_limit,
             named=found.tool,
             incoming=asked.incoming,
@@ -106,6 +109,18 @@ class MergedCalls:
             token=meta.get("progressToken") if isinstance(meta, dict) else None,
             hear=hear,
         )
+
+
+def _subject(asked: McpRequest, found: _Found) -> Subject:
+    server = found.shelf.peer.server
+    said = {"params": {**asked.params, "name": found.tool}}
+    return Subject(server, found.tool, calls.label(server, found.tool), asked.body, lambda: judgement.texts_of(said))
+
+
+async def _in_time(asking: Coroutine[Any, Any, dict[str, Any]], seconds: float) -> dict[str, Any]:
+    """Bound what may take several messages, each with a time of its own."""
+    async with asyncio.timeout(seconds):
+        return await asking
 
 
 async def _found(asked: McpRequest, shelves: Mapping[str, Shelf]) -> _Found:

@@ -36,9 +36,14 @@ class _Route(NamedTuple):
 
 
 class ToolServer:
-    """One tool server of the policy."""
+    """One tool server of the policy.
+
+    Attributes:
+        answers: Whether it answered when it was asked last; None: it was not asked yet.
+    """
 
     def __init__(self, tool: policy.Tool, allowance: Allowance, credentials: Credentials) -> None:
+        self.answers: bool | None = None
         self.policy = tool
         self.name = tool.name
         self.origin = Origin.parse(tool.url)
