@@ -27,7 +27,6 @@ from agenttype_sidecar.budget.ledger import Ledger
 from agenttype_sidecar.budget.shared import Shared
 from agenttype_sidecar.budget.table import Table
 from agenttype_sidecar.budget.tool_charges import ToolCharges
-from agenttype_sidecar.budget.tool_charges import ToolCharges
 from agenttype_sidecar.data import DataPort, ToolGateway
 from agenttype_sidecar.llm.parts import Parts
 from agenttype_sidecar.llm.stored import Stored
@@ -41,9 +40,7 @@ from agenttype_sidecar.reports.observations import Life, Observations, Sources
 from agenttype_sidecar.reports.violations import Violations
 from agenttype_sidecar.running import Running
 from agenttype_sidecar.tools import report
-from agenttype_sidecar.tools import report
 from agenttype_sidecar.tools.calls import ToolParts
-from agenttype_sidecar.tools.judgement import Judge
 from agenttype_sidecar.tools.judgement import Judge
 from agenttype_sidecar.tools.metrics import ToolMetrics
 from agenttype_sidecar.tools.port import ToolPort
@@ -89,7 +86,6 @@ class Sidecar:
         LeaseMetrics(self.metrics.registry, self.shared, self.policies)
         self.authorities = Authorities(self.client, options.credentials)
         self.credentials = Credentials(options.token, options.credentials)
-        self.tool_servers = ToolServers(self.run_counts, self.credentials)
         self.tool_servers = ToolServers(self.run_counts, self.credentials)
         upstream = Upstream(self.authorities, self.credentials, self.ledger, Session())
         admission = Admission(gate, upstream, self.metrics)
