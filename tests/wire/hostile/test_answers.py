@@ -105,14 +105,14 @@ def test_a_lie_that_is_barely_believed_spends_the_budget_and_breaks_nothing(upst
         assert "Traceback" not in car.log
 
 
-def test_a_thousand_lies_overflow_no_ledger(upstream, tmp_path):
+def test_three_hundred_lies_overflow_no_ledger(upstream, tmp_path):
     with sidecar(policy=a_policy(upstream.url), folder=tmp_path) as car:
-        upstream.answers(*[[Say(LIE)]] * 1000)
-        assert {car.chat().status for _ in range(1000)} == {200}
+        upstream.answers(*[[Say(LIE)]] * 300)
+        assert {car.chat().status for _ in range(300)} == {200}
         assert car.end() == 0
         assert "Traceback" not in car.log
     with sidecar(policy=a_policy(upstream.url, 10**18), folder=tmp_path) as car:
-        assert car.spent() >= 1000 * streams.MOST
+        assert car.spent() >= 300 * streams.MOST
 
 
 def test_after_all_of_it_nothing_is_left_in_the_process(car):
