@@ -29,7 +29,7 @@ def request_head(origin: Origin, request: Request) -> bytes:
     """
     if not _METHOD.fullmatch(request.method) or not _TARGET.fullmatch(request.target):
         raise InvalidRequest("the method or the target is not one that a request line can carry")
-    lines = [b"%b %b HTTP/1.1\r\nhost: %b" % (request.method, request.target, origin.authority.encode())]
+    lines = [b"%b %b HTTP/1.1\r\nhost: %b" % (request.method, request.target, origin.host_field)]
     lines += [b"%b: %b" % field for field in request.headers if field[0] not in _WRITTEN_BY_US]
     if request.body or request.method in _METHODS_WITH_BODY:
         lines.append(b"content-length: %d" % len(request.body))

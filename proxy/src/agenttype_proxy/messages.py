@@ -29,6 +29,19 @@ class Origin:
     host: str
     port: int
     base: str = field(default="", compare=False)
+    _hash: int = field(init=False, repr=False, compare=False)
+    _host: bytes = field(init=False, repr=False, compare=False)
+    _base: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Work out once what every request asks for."""
+        put = object.__setattr__  # as dataclasses fill a frozen one
+        put(self, "_hash", hash((self.scheme, self.host, self.port)))
+        put(self, "_host", self.authority.encode())
+        put(self, "_base", self.base.encode())
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @classmethod
     def parse(cls, url: str) -> Self:
@@ -64,9 +77,14 @@ class Origin:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
+    @property
+    def host_field(self) -> bytes:
+        """The authority as bytes."""
+        return self._host
+
     def target(self, path: bytes) -> bytes:
         """Put ``path`` (with its query, starting with a slash) below the base."""
-        return self.base.encode() + path
+        return self._base + path
 
 
 @dataclass(slots=True)

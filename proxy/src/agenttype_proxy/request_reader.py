@@ -1,7 +1,6 @@
 """Requests, read from bytes that anybody may have sent."""
 
-from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import NamedTuple, NoReturn, Protocol
 
 import httptools
 
@@ -12,8 +11,7 @@ from agenttype_proxy.site import ServerLimits
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """A request's head, accepted as unambiguous."""
 
     method: bytes
@@ -117,7 +115,11 @@ class RequestReader:
         """Collect a field; count trailers and drop them."""
         if self._replaying:
             return
-        self._weigh(len(name) + len(value) + 4)
+        # As `_weigh` has it, written out: once for every field of every request.
+        self._silent = 0
+        self._head_bytes += len(name) + len(value) + 4
+        if self._head_bytes > self._limits.head_bytes:
+            self._stop(431)
         if self.in_head:
             self._count += 1
             if self._count > self._limits.head_fields:
