@@ -1,0 +1,93 @@
+"""One budget of many sidecar processes: what the engine counted, the books and the store agree, whatever dies."""
+
+import pytest
+import store_eyes
+from agenttype_api import policy as api
+from agenttype_api.v1alpha1 import Resource, Scope, Window
+from agenttype_sidecar.budget.leases import Times
+from fleets import fleet
+from nats_servers import nats_server, wire
+from sidecars import a_policy
+from simulators import simulator
+
+CHAT = "/v1/chat/completions"
+
+
+@pytest.fixture
+def vllm():
+    with simulator() as engine:
+        yield engine
+
+
+@pytest.fixture
+def nats():
+    with nats_server() as server:
+        yield server
+
+
+def calls(maximum):
+    return api.Limit(
+        name="calls",
+        resource=Resource.REQUESTS,
+        max=maximum,
+        window=Window.FOREVER,
+        scope=Scope.AGENT_TYPE,
+        account="team-a.agent.green.calls",
+    )
+
+
+def sharing(url, store, limit):
+    return a_policy(url, limits=(limit,), store=api.Store(url=store))
+
+
+def overspent(cars):
+    return sum(member.car.total("agenttype_budget_overspend_total") for member in cars.members if member.car)
+
+
+def test_three_pods_spend_one_budget_to_its_last_call(vllm, nats, tmp_path):
+    limit = calls(200)
+    with fleet(tmp_path, lambda _: sharing(vllm.url, nats.url, limit), 3) as cars:
+        cars.start_calling()
+        cars.finish_calling()
+        assert cars.answered == len(vllm.arrived(CHAT)) == 200
+        assert overspent(cars) == 0
+        cars.end()
+    assert sum(member.books() for member in cars.members) == 200
+    assert store_eyes.look(nats.url, limit).out == 200
+
+
+@pytest.mark.timeout(240)
+def test_fifty_pods_spend_one_budget_while_some_are_killed_paused_and_cut_off(vllm, nats, tmp_path):
+    limit = calls(5_000)
+    with wire(nats.port) as cable:
+        urls = (cable.url, nats.url)
+        with fleet(tmp_path, lambda number: sharing(vllm.url, urls[number % 2], limit), 50) as cars:
+            gone, back, paused = cars.members[:5], cars.members[5:10], cars.members[10:13]
+            cars.start_calling()
+            cars.answered_more_than(1_000)
+            for member in (*gone, *back):
+                member.kill()
+            for member in gone:
+                member.give_up()
+            for member in paused:
+                cars.pause(member)
+            lost = {member.holder() for member in gone}
+            returned_after = store_eyes.seconds_until_ended(nats.url, limit, lost)
+            for member in back:
+                member.start()
+            cable.cut()
+            cars.answered_more_than(2_500)
+            cable.heal()
+            for member in paused:
+                cars.resume(member)
+            cars.finish_calling()
+            assert overspent(cars) == 0
+            cars.end()
+    arrived = len(vllm.arrived(CHAT))
+    books = sum(member.books() for member in cars.members)
+    stranded = sum(member.drawn() - member.books() for member in gone)
+    assert returned_after <= Times().lease
+    assert cars.answered <= arrived <= books <= 5_000
+    assert books - arrived <= cars.cut_off
+    assert books == 5_000 - stranded
+    assert store_eyes.look(nats.url, limit).out == 5_000
