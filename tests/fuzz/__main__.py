@@ -46,7 +46,10 @@ def _fuzz(name: str, seconds: int) -> int:
         again = Path(scratch, "again")  # libFuzzer starts itself anew where it makes a corpus small
         again.write_text(f'#!/bin/sh\nexec {sys.executable} {HERE} 0 {name} --as-child {again} "$@"\n')
         again.chmod(0o755)
-        status = _run(again, [f"-max_total_time={seconds}", "-print_final_stats=1", *limits, str(grown)])
+        status = _run(
+            again,
+            [f"-max_total_time={seconds}", "-print_final_stats=1", f"-dict={HERE}/words.dict", *limits, str(grown)],
+        )
         _run(again, ["-merge=1", *limits, str(small), str(grown)])
         inputs = sorted((path.read_bytes() for path in small.iterdir()), key=lambda data: (len(data), data))
         kept.write_text("".join(base64.b64encode(data).decode() + "\n" for data in inputs if data))

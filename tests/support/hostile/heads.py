@@ -21,6 +21,11 @@ _INSIDE = (
     b"/agenttype/v1/budget", b"/openai/v1/../v1/chat/completions", b"/anthropic/../v1/chat/completions",
     b"/mcp/crm/../../pause", b"/mcp/crm%2f..%2fother", b"/mcp/..%2fcrm", b"/mcp/%63rm", b"/mcp/crm;x", b"/mcp//crm",
     b"/mcp/crm//", b"/mcp/crm%00", b"/mcp/CRM", b"/mcp/" + MARK, b"/tools/" + MARK, b"/" + MARK,
+    b"/v1/responses/", b"/v1/responses/..", b"/v1/responses/../../pause", b"/v1/responses/%2e%2e/cancel",
+    b"/v1/responses/a%2fb/cancel", b"/v1/responses/a/../cancel", b"/v1/responses/a/cancel/", b"/v1/responses//cancel",
+    b"/v1/responses/a;b/cancel", b"/v1/responses/" + b"x" * 300 + b"/cancel", b"/v1/responses/a%00/cancel",
+    b"/v1/embeddings/..", b"/v1/rerank", b"/v1/score", b"/v1/audio/transcriptions", b"/v1/files", b"/v1/batches",
+    b"/invocations", b"/inference/v1/generate", b"/v1/messages/batches", b"/pooling", b"/classify",
 )  # fmt: skip
 TARGETS = [
     Case(f"target {target.decode()}", post(b"connection: close", line=b"POST " + target + b" HTTP/1.1"), (404,))

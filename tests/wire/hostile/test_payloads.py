@@ -72,6 +72,12 @@ def refused_in_openais_words(car, upstream, path, case):
     assert (upstream.arrivals, upstream.noise) == ([], [])
 
 
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/embeddings"])
+@named([case for case in payloads.BROKEN if "max_tokens" not in case.name])
+def test_what_could_be_misread_is_refused_on_every_path(car, upstream, path, case):
+    refused_in_openais_words(car, upstream, path, case)
+
+
 @named(payloads.BROKEN)
 def test_what_could_be_misread_is_refused_in_anthropics_words(car, upstream, case):
     upstream.forget()
