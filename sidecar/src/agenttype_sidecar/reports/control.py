@@ -1,11 +1,14 @@
 """The control API: what the agent, the operator and people may see of a sidecar. Read-only: numbers, never a lever."""
 
 from collections.abc import Callable
+from typing import Annotated
 
 from agenttype_api import keys
 from agenttype_api.schema import Document
 from agenttype_api.sidecar_report import PolicyReport, Violation
-from fastapi import FastAPI
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 
 from agenttype_sidecar.budget.table import Row
 from agenttype_sidecar.reports.observations import Observations
@@ -76,7 +79,9 @@ class StatusReport(Document):
 
 def app(observations: Observations, tool_reports: Callable[[], list[ToolReport]]) -> FastAPI:
     """Return the control API of a sidecar, with its OpenAPI page at `/docs`."""
-    api = FastAPI(title="AgentType sidecar", version=keys.VERSION, description=__doc__)
+    # A slash too many is not redirected: the redirection would be built from the caller's own Host.
+    api = FastAPI(title="AgentType sidecar", version=keys.VERSION, description=__doc__, redirect_slashes=False)
+    api.exception_handler(RequestValidationError)(_wrong_query)
     base = keys.CONTROL_API
 
     @api.get(f"{base}/budget")
@@ -113,7 +118,9 @@ def app(observations: Observations, tool_reports: Callable[[], list[ToolReport]]
         ]
 
     @api.get(keys.POLICY_STATUS_PATH)
-    async def policy(after: int | None = None, wait: float = 0.0) -> PolicyReport:
+    async def policy(
+        after: int | None = None, wait: Annotated[float, Query(allow_inf_nan=False)] = 0.0
+    ) -> PolicyReport:
         """Which policy is in use, and what has come of it; with `after`, once the report has passed that sequence."""
         if after is None:
             return observations.policy_report()
@@ -163,3 +170,9 @@ def _limit(row: Row) -> LimitReport:
         reset_seconds=row.reset,
         warning=row.warning,
     )
+
+
+async def _wrong_query(_: Request, error: Exception) -> JSONResponse:
+    """Say which parameter is wrong, and nothing of what was sent."""
+    wrong = [fault["loc"][-1] for fault in error.errors()] if isinstance(error, RequestValidationError) else []
+    return JSONResponse({"detail": f"not usable: {', '.join(map(str, wrong))}"}, status_code=422)
