@@ -94,6 +94,23 @@ def test_all_rules_that_apply_are_noted_and_the_strictest_decides():
     assert (verdict.decisive.name, verdict.denies, verdict.stops) == ("stop", True, True)
 
 
+@pytest.mark.parametrize(
+    "patterns",
+    [
+        ["a", "b", "c"],
+        ["(?i)A", "B", "C"],
+        [r"\Qa", "b|x", r"\Qc\E"],
+        ["^a", "b$", ""],
+        ["(?s)a.*", "[b]", ".{900}x|c"],
+    ],
+)
+@pytest.mark.parametrize("text", ["a", "b", "c", "B", "ab", "", "zzz", "a)|(?:b"])
+def test_many_rules_find_what_each_finds_alone(patterns, text):
+    rules = [a_rule(f"r{at}", matches=pattern) for at, pattern in enumerate(patterns)]
+    alone = [rule.name for rule in rules if applied([rule], a_message(text))]
+    assert applied(rules, a_message(text)) == alone
+
+
 def test_a_warning_denies_nothing():
     verdict = Rulebook([a_rule(action="Warn", matches="a")]).judge(a_message("a"), 0)
     assert (bool(verdict.rules), verdict.denies, verdict.stops) == (True, False, False)

@@ -80,6 +80,7 @@ class Rulebook:
         #: One per rule; read by the rulebook that follows.
         self.entries: tuple[_Entry, ...] = tuple(_Entry(rule, counted.get(rule)) for rule in rules)
         self._on = {on: tuple(entry for entry in self.entries if on in entry.rule.on) for on in RuleOn}
+        self._any = {on: _any(entries) for on, entries in self._on.items()}
 
     def looks_at(self, on: RuleOn) -> bool:
         """Return whether any rule asks for such messages; where not, there is no need to build one."""
@@ -96,10 +97,10 @@ class Rulebook:
         if not asked:
             return PASS
         if any(entry.pattern is not None for entry in asked):
-            missing = {entry for entry in asked if entry.pattern is not None}
+            missing = [entry for entry in asked if entry.pattern is not None]
             for text in message.texts():
                 for stretch in windows.whole(text):
-                    missing -= {entry for entry in missing if entry.finds(stretch)}
+                    missing = _still_missing(missing, stretch, self._any[message.on])
                 if not missing:
                     break
             asked = [entry for entry in asked if entry not in missing]
@@ -113,7 +114,7 @@ class Rulebook:
             now: as in `judge`.
         """
         asked = [entry for entry in self._on[message.on] if entry.concerns(message)]
-        return Watcher(asked, now) if asked else None
+        return Watcher(asked, self._any[message.on], now) if asked else None
 
 
 class Watcher:
@@ -123,7 +124,8 @@ class Watcher:
     for a pattern that asks for the end of the text ("$"), that is where it has come to. Each rule applies once.
     """
 
-    def __init__(self, entries: "list[_Entry]", now: float) -> None:
+    def __init__(self, entries: "list[_Entry]", any_of_them: "_Pattern | None", now: float) -> None:
+        self._any = any_of_them
         self._now = now
         self._size = 0
         self._waiting = entries
@@ -146,8 +148,7 @@ class Watcher:
     def _search(self, data: bytes) -> None:
         for piece in texts.of_event(data):
             for stretch in self._windows.stretches(piece):
-                if any(found := [entry for entry in self._missing if entry.finds(stretch)]):
-                    self._missing = [entry for entry in self._missing if entry not in found]
+                self._missing = _still_missing(self._missing, stretch, self._any)
 
 
 class _Pattern(Protocol):
@@ -202,13 +203,35 @@ def _verdict(entries: Iterable[_Entry], now: float) -> Verdict:
     return Verdict(tuple(entry.rule for entry in entries if entry.rate is None or entry.rate.is_passed(now)))
 
 
+def _still_missing(entries: list[_Entry], stretch: Stretch, any_of_them: _Pattern | None) -> list[_Entry]:
+    """Return the entries whose pattern is not in a stretch; mostly none is, which one search tells for all."""
+    if any_of_them is not None and any_of_them.search(*stretch) is None:
+        return entries
+    return [entry for entry in entries if not entry.finds(stretch)]
+
+
+def _any(entries: Iterable[_Entry]) -> _Pattern | None:
+    """Return a pattern that finds what any of the entries finds, None where one cannot be written."""
+    patterns = [entry.rule.matches for entry in entries if entry.rule.matches is not None]
+    if len(patterns) < 2 or any(r"\Q" in pattern for pattern in patterns):  # noqa: PLR2004 — "any" of one is that one
+        return None  # a quotation that is not closed would swallow the patterns after it
+    try:
+        return _compiled("|".join(f"(?:{pattern})" for pattern in patterns))
+    except re2.error:  # together they are too large
+        return None
+
+
 def _pattern(rule: Rule) -> _Pattern | None:
     if rule.matches is None:
         return None
-    options = re2.Options()
-    options.log_errors = False  # they would quote the pattern, and the text with it
     try:
-        pattern: _Pattern = re2.compile(rule.matches, options)
+        return _compiled(rule.matches)
     except re2.error as error:
         raise PolicyError(f"the rule {rule.name!r} cannot be used: RE2 cannot read its expression") from error
+
+
+def _compiled(expression: str) -> _Pattern:
+    options = re2.Options()
+    options.log_errors = False  # they would quote the pattern, and the text with it
+    pattern: _Pattern = re2.compile(expression, options)
     return pattern
