@@ -8,6 +8,7 @@ for behind the merged endpoint nobody answers for one server alone.
 import asyncio
 import contextlib
 import itertools
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -34,6 +35,12 @@ _OF_OURS: Final = (b"accept", b"content-type", b"origin", b"referer", b"last-eve
                    protocol.METHOD, protocol.NAME, protocol.SESSION)  # fmt: skip
 _CHORE: Final = Deadlines(connect=2.0, first_byte=2.0, idle=2.0, total=2.0)
 _SMALL: Final = 64 * 1024
+_FIELD: Final = re.compile(rb"(?:^|(?<=[\r\n]))(id|retry): ?([!-~]+)")
+#: How often a stream that its server ends is taken up again, and after how many seconds if it does not say.
+_RESUMPTIONS: Final = 16
+_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 5.0
+_OK: Final = 200
 _GONE: Final = 404
 _FAILED: Final = 400
 _REDIRECTS: Final = range(300, 400)
@@ -206,12 +213,39 @@ class Peer:
             if message is not None and ("result" in message or "error" in message):
                 return message
             raise _Unsaid if response.status >= _FAILED else ToolUnavailable
+        return await self._streamed(response, number, ask, handshake)
+
+    async def _streamed(
+        self, response: Response, number: int, ask: Ask, handshake: _Handshake | None
+    ) -> dict[str, Any]:
+        """Read a stream to the answer; where the server ends it before and told how to go on, go on."""
+        place = _Place()
+        answer = await self._read(response, number, ask, handshake, place)
+        for _ in range(_RESUMPTIONS):
+            if answer is not None or handshake is None or place.event is None:
+                break
+            await asyncio.sleep(place.pause)
+            headers = [*self._headers(ask.incoming, handshake.headers()), (b"last-event-id", place.event)]
+            request = Request(b"GET", self._target(), headers, b"")
+            async with await self._client.send(self.server.origin, request, ask.deadlines) as again:
+                if again.status != _OK or not envelopes.is_stream(again.headers):
+                    break
+                answer = await self._read(again, number, ask, handshake, place)
+        if answer is None:
+            raise ToolUnavailable("the tool server ended its answer without one")
+        return answer
+
+    async def _read(
+        self, response: Response, number: int, ask: Ask, handshake: _Handshake | None, place: "_Place"
+    ) -> dict[str, Any] | None:
+        """Return the answer that a stream brings, None where it ends without."""
         async for event in _events(response, ask.limit):
+            place.note(event)
             message = envelopes.loaded(event.data) if event.data else None
             if message is not None and "method" not in message and message.get("id") == number:
                 return message
             await self._heard(event, message, ask, handshake)
-        raise ToolUnavailable("the tool server ended its answer without one")
+        return None
 
     async def _heard(
         self, event: Event, message: dict[str, Any] | None, ask: Ask, handshake: _Handshake | None
@@ -267,6 +301,21 @@ class Peer:
         with contextlib.suppress(UpstreamError, Refusal):
             async with await self._client.send(self.server.origin, request, _CHORE) as response:
                 await response.read(_SMALL)
+
+
+class _Place:
+    """How far a stream has come, as its server counts, and how long to wait before asking for the rest."""
+
+    def __init__(self) -> None:
+        self.event: bytes | None = None
+        self.pause = _PAUSE
+
+    def note(self, event: Event) -> None:
+        for name, value in _FIELD.findall(event.raw):
+            if name == b"id":
+                self.event = value
+            elif value.isdigit():
+                self.pause = min(int(value[:9]) / 1000, _LONGEST_PAUSE)
 
 
 async def _events(response: Response, limit: int) -> AsyncIterator[Event]:
