@@ -7,7 +7,7 @@ from agenttype_api.v1alpha1 import Resource, Scope, Window
 from agenttype_sidecar.budget.leases import Times
 from fleets import fleet
 from nats_servers import nats_server, wire
-from sidecars import a_policy
+from sidecars import a_policy, eventually, sidecar
 from simulators import simulator
 
 CHAT = "/v1/chat/completions"
@@ -25,15 +25,19 @@ def nats():
         yield server
 
 
-def calls(maximum):
+def shared(maximum, resource, name):
     return api.Limit(
-        name="calls",
-        resource=Resource.REQUESTS,
+        name=name,
+        resource=resource,
         max=maximum,
         window=Window.FOREVER,
         scope=Scope.AGENT_TYPE,
-        account="team-a.agent.green.calls",
+        account=f"team-a.agent.green.{name}",
     )
+
+
+def calls(maximum):
+    return shared(maximum, Resource.REQUESTS, "calls")
 
 
 def sharing(url, store, limit):
@@ -56,7 +60,27 @@ def test_three_pods_spend_one_budget_to_its_last_call(vllm, nats, tmp_path):
     assert store_eyes.look(nats.url, limit).out == 200
 
 
-@pytest.mark.timeout(240)
+def test_what_is_leased_and_drawn_is_measured(vllm, nats):
+    limit = shared(100_000, Resource.TOKENS, "tokens")
+    with sidecar(policy=sharing(vllm.url, nats.url, limit)) as car:
+        spent = car.chat(max_tokens=2).tokens
+        measured = car.metrics()
+        assert measured['agenttype_budget_drawn{limit="tokens"}'] >= spent
+        assert measured['agenttype_budget_leased{limit="tokens"}'] >= measured['agenttype_budget_drawn{limit="tokens"}']
+        assert measured["agenttype_budget_store_up"] == 1
+        eventually(lambda: car.metrics()['agenttype_budget_leased{limit="tokens"}'] == spent)
+        eventually(lambda: car.metrics()['agenttype_lease_returned_total{reason="idle"}'] >= 1)
+        nats.kill()
+        eventually(lambda: car.metrics()["agenttype_budget_store_up"] == 0)
+        eventually(lambda: car.metrics()['agenttype_budget_store_errors_total{operation="connect"}'] >= 1)
+
+
+def test_nothing_is_measured_of_a_store_that_nobody_needs(vllm):
+    with sidecar(policy=a_policy(vllm.url)) as car:
+        assert "agenttype_budget_store_up" not in car.metrics()
+
+
+@pytest.mark.timeout(300)
 def test_fifty_pods_spend_one_budget_while_some_are_killed_paused_and_cut_off(vllm, nats, tmp_path):
     limit = calls(5_000)
     with wire(nats.port) as cable:
