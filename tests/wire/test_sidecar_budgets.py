@@ -1,7 +1,9 @@
 """Budgets of every resource, window and scope, as an agent meets them."""
 
+import contextlib
 import http.client
 import json
+import threading
 import time
 
 import pytest
@@ -112,9 +114,21 @@ def test_a_limit_of_a_window_says_when_it_starts_anew(vllm, window):
         soon = reset <= 60
         assert refused.headers["x-should-retry"] == ("true" if soon else "false")
         assert refused.headers.get("retry-after") == (str(reset) if soon else None)
-        row = car.control("/agenttype/v1/budget").json["limits"][0]
-        assert (row["window"], row["warning"], row["remaining"]) == (window, True, 0)
-        assert 0 < row["resetSeconds"] <= reset
+
+
+def test_the_control_api_tells_how_every_limit_stands(vllm):
+    with sidecar(policy=a_policy(vllm.url, limits=(a_limit(1, "Requests", "calls", "Month"), a_limit(5000)))) as car:
+        refused = car.until_refused()
+        budget = car.control("/agenttype/v1/budget").json
+        calls, tokens = budget["limits"]
+        assert (budget["onLimit"], budget["onExhausted"]) == ("Clamp", "Refuse")
+        assert (calls["window"], calls["scope"], calls["spent"], calls["remaining"]) == ("Month", "Pod", 1, 0)
+        assert 0 < calls["resetSeconds"] <= int(refused.headers["x-agenttype-reset"])
+        assert (tokens["resetSeconds"], tokens["held"], tokens["drawn"]) == (None, 0, None)
+        assert (calls["warning"], tokens["warning"]) == (True, False)
+        assert [car.total("agenttype_budget_warning", f'limit="{name}"') for name in ("calls", "run")] == [1, 0]
+        labels = ('window="Month"', 'scope="Pod"', 'resource="Requests"')
+        assert car.total("agenttype_budget_spent", *labels) == 1
 
 
 @pytest.mark.parametrize("window", ["Run", "Forever"])
@@ -290,6 +304,75 @@ def test_a_run_whose_time_is_over_stops_the_agent_where_policy_says_so(slow):
         assert car.chat(max_tokens=2).json["error"]["code"] == "agent_stopped"
 
 
+# being killed
+
+
+def used(vllm):
+    return int(vllm.total("vllm:prompt_tokens_total") + vllm.total("vllm:generation_tokens_total"))
+
+
+def before_the_first_byte(car, vllm):
+    caller = threading.Thread(target=ignored, args=(car.chat,), kwargs={"max_tokens": 8, "ignore_eos": True})
+    caller.start()
+    eventually(lambda: vllm.arrived(CHAT))
+    car.process.kill()
+    caller.join()
+
+
+def amid_a_stream(car, _):
+    stream = Stream(car).read_some()
+    car.process.kill()
+    stream.response.close()
+    stream.connection.close()
+
+
+def right_after_an_answer(car, _):
+    assert car.chat(max_tokens=2).status == 200
+    car.process.kill()
+
+
+def after_an_answer_was_recorded(car, _):
+    assert car.chat(max_tokens=2).status == 200
+    time.sleep(0.2)  # four times as long as a settlement waits to be written
+    car.process.kill()
+
+
+def while_it_waits_for_others(car, vllm):
+    callers = [threading.Thread(target=ignored, args=(car.chat,), kwargs={"max_tokens": 1900}) for _ in range(3)]
+    for caller in callers:
+        caller.start()
+    eventually(lambda: vllm.arrived(CHAT))
+    car.process.kill()
+    for caller in callers:
+        caller.join()
+
+
+def ignored(call, **body):
+    """A call whose end nobody reads."""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        call(**body)
+
+
+@pytest.mark.parametrize(
+    "killed",
+    [before_the_first_byte, amid_a_stream, right_after_an_answer, after_an_answer_was_recorded,
+     while_it_waits_for_others],
+)  # fmt: skip
+def test_a_sidecar_that_is_killed_has_spent_at_least_what_the_engine_made(tmp_path, killed):
+    limits = (a_limit(4000), a_limit(4000, "Tokens", "month", "Month"), a_limit(10**9, "Cost", "money", "Month"))
+    with simulator(tokens_per_second=20) as vllm:
+        policy = priced(vllm.url, *limits)
+        with sidecar(policy=policy, folder=tmp_path) as car:
+            killed(car, vllm)
+            car.process.wait()
+        eventually(lambda: vllm.total("vllm:num_requests_running") == 0)
+        with sidecar(policy=policy, folder=tmp_path) as car:
+            assert 0 < used(vllm) <= car.spent() <= 4000
+            assert used(vllm) <= car.spent("month") <= 4000
+            assert used(vllm) * 1000 <= car.spent("money")
+            assert (car.held(), car.total("agenttype_budget_overspend_total")) == (0, 0)
+
+
 # watching
 
 
@@ -363,13 +446,13 @@ def test_two_pods_spend_one_limit_and_no_more(vllm, nats, tmp_path):
 
 
 def test_tokens_that_pods_share_are_leased_as_calls_need_them(vllm, nats):
-    policy = sharing(vllm.url, nats.url, a_limit(100_000, "Tokens", "day", "Day"))
+    policy = sharing(vllm.url, nats.url, a_limit(100_000, "Tokens", "month", "Month"))
     with sidecar(policy=policy) as car:
         answer = car.chat(max_tokens=5)
         assert answer.status == 200
         assert "x-agenttype-clamped" not in answer.headers
         assert int(answer.headers["x-agenttype-remaining"]) == 100_000 - answer.tokens
-        assert car.spent("day") == answer.tokens
+        assert car.spent("month") == answer.tokens
 
 
 def test_what_a_pod_spent_of_a_shared_limit_survives_a_kill(vllm, nats, tmp_path):
