@@ -14,6 +14,7 @@ from agenttype_sidecar.errors import MalformedBody, Refusal
 from agenttype_sidecar.llm import call as calls
 from agenttype_sidecar.llm import paths, usage
 from agenttype_sidecar.llm.body import Body
+from agenttype_sidecar.rules import texts
 from agenttype_sidecar.tools import messages
 from sidecars import a_policy
 
@@ -47,6 +48,8 @@ def events(data: bytes) -> None:
     if whole is None:
         return
     _hold(b"".join(event.raw for event in whole) == stream, "the events are not the stream")
+    for event in whole:
+        _hold(all(isinstance(piece.text, str) for piece in texts.of_event(event.data)), "a text that is none")
     for protocol in WireProtocol:
         meter = usage.Meter(protocol, keep_usage=True, running=False)
         _hold(b"".join(meter.passed(event) for event in whole) == stream, "a meter that keeps all changed the stream")

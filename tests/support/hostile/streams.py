@@ -116,6 +116,11 @@ EVENTS = [
     _passing("data that is an array", b'data: [{"usage":{"completion_tokens":900}}]\n\n' + _SOUND),
     _passing("data that is nested deeply", b'data: {"usage":' + b"[" * 100_000 + b"\n\n" + _SOUND),
     _passing(
+        "a delta nested deeply",
+        b'data: {"choices":[{"delta":' + b'{"a":' * 1015 + b"1" + b"}" * 1015 + b"}]}\n\n" + _SOUND,
+    ),
+    _passing("a delta of arrays", b'data: {"type":"x","delta":{"a":' + b"[" * 1015 + b"]" * 1015 + b"}}\n\n" + _SOUND),
+    _passing(
         "choices that are no array", b'data: {"choices":7,"usage":{"prompt_tokens":3,"completion_tokens":2}}\n\n' + DONE
     ),
     _passing("an answer that speaks of usage", event('{"usage":{"completion_tokens":900}}') + last(USAGE) + DONE),

@@ -6,6 +6,7 @@ import process_watch
 import pytest
 from hostile import streams
 from hostile.cases import MARK, post
+from hostile.policies import a_full_policy
 from raw_caller import converse
 from recording_upstream import recording
 from scripted_upstream import Say
@@ -25,7 +26,7 @@ def upstream():
 
 @pytest.fixture(scope="module")
 def car(upstream):
-    with sidecar(policy=a_policy(upstream.url, 10**15, timeouts=QUICK)) as running:
+    with sidecar(policy=a_full_policy(upstream.url, timeouts=QUICK)) as running:
         yield running
 
 

@@ -7,6 +7,7 @@ import pytest
 from agenttype_api import policy as api
 from hostile import payloads
 from hostile.cases import MARK
+from hostile.policies import a_full_policy
 from recording_upstream import recording
 from sidecars import a_policy, a_route, call, sidecar
 
@@ -24,7 +25,7 @@ def upstream():
 def car(upstream):
     tools = (api.Tool(name="crm", url=f"{upstream.url}/mcp", allow=("lookup_norm",)),)
     routes = (a_route("gpt-4o", "claude-5"),)
-    with sidecar(policy=a_policy(upstream.url, PLENTY, tools=tools, routes=routes)) as running:
+    with sidecar(policy=a_full_policy(upstream.url, PLENTY, tools=tools, routes=routes)) as running:
         yield running
         assert running.held() == 0
         assert "Traceback" not in running.log

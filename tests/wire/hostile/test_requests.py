@@ -10,9 +10,10 @@ import pytest
 from agenttype_api import policy as api
 from hostile import framing, heads
 from hostile.cases import BODY, MARK
+from hostile.policies import a_full_policy
 from raw_caller import converse
 from recording_upstream import recording
-from sidecars import a_policy, eventually, sidecar
+from sidecars import eventually, sidecar
 
 CORPUS = [
     *framing.CONFLICTS, *framing.CHUNKS, *framing.LINE_ENDS, *heads.TARGETS, *heads.FORMS, *heads.METHODS, *heads.HOSTS,
@@ -34,7 +35,7 @@ def upstream():
 @pytest.fixture(scope="module")
 def car(upstream):
     tools = (api.Tool(name="crm", url=f"{upstream.url}/mcp", allow=("lookup_*",)),)
-    with sidecar(policy=a_policy(upstream.url, tools=tools)) as running:
+    with sidecar(policy=a_full_policy(upstream.url, None, tools=tools)) as running:
         yield running
 
 

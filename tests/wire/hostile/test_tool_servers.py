@@ -5,10 +5,11 @@ from agenttype_api import policy as api
 from agenttype_api.policy import HttpRoute, ToolProtocol
 from hostile.cases import MARK, post
 from hostile.payloads import message
+from hostile.policies import a_full_policy
 from raw_caller import converse
 from recording_upstream import chunked, recording, whole
 from scripted_upstream import Close, Reset, Say, Wait
-from sidecars import a_policy, sidecar
+from sidecars import sidecar
 
 QUICK = {"first_byte": 0.6, "idle": 0.6}
 HIDDEN = b"delete_norm"
@@ -32,7 +33,7 @@ def car(upstream):
             routes=(HttpRoute(methods=methods, path="/v1/items/*"),),
         ),
     )
-    with sidecar(policy=a_policy(upstream.url, tools=tools, timeouts=QUICK)) as running:
+    with sidecar(policy=a_full_policy(upstream.url, tools=tools, timeouts=QUICK)) as running:
         yield running
         assert "Traceback" not in running.log
 

@@ -21,6 +21,8 @@ _OPEN: Final = frozenset({"arguments", "input", "metadata", "properties", "struc
 _CONSTANT: Final = frozenset(
     {"id", "object", "model", "type", "created", "logprobs", "usage", "index", "finish_reason", "system_fingerprint"}
 )
+#: Levels of a delta that have channels; what lies deeper, as no answer's text does, is searched piece by piece.
+_DEEPEST: Final = 50
 _ESCAPE: Final = re.compile(r"((?:\\u[0-9a-fA-F]{4})+)|\\(.)", re.DOTALL)
 _PLAIN: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 #: An escape that the next piece of a stream may complete: half a \uXXXX, or half a pair of them.
@@ -121,6 +123,8 @@ def _pieces(value: Any, channel: tuple[str | int, ...]) -> Iterator[Piece]:
     """Yield the strings of a delta, each in the channel of its place; an index counts, not the order."""
     if isinstance(value, str):
         yield Piece(channel, value)
+    elif len(channel) > _DEEPEST:
+        yield from _whole(value)
     elif isinstance(value, dict):
         for name, child in value.items():
             if name not in _CONSTANT:
