@@ -1,61 +1,35 @@
-"""Unmodified SDKs at the sidecar, with the environment of a pod and nothing else: they work, and refusals end them."""
+"""Unmodified SDKs at the sidecar, with the environment of a pod and nothing else: they work, and refusals end them.
 
-import json
-import os
-import subprocess
-import sys
-from unittest.mock import ANY
+`REQUESTS` is what each makes of a budget that is used up, by the status that says so: requests until it gives up.
+docs/protocols.md shows the same table; a test holds them equal.
+"""
 
 import pytest
-from agenttype_api import environment
-from kinds import an_agent_type
-from sdk_environments import python_with
-from sidecars import a_limit, a_policy, sidecar
+from agenttype_api import policy as api
+from sdk_programs import driven
+from sidecars import a_limit, a_policy, eventually, sidecar
 from simulators import simulator
 
-OPENAI = """
-import json, sys
-import openai
-asked = {"model": "gpt-4o", "messages": [{"role": "user", "content": "[[say=one two three]]"}], "max_tokens": 20}
-client, seen = openai.OpenAI(), {}
-try:
-    if sys.argv[1] == "stream":
-        chunks = list(client.chat.completions.create(stream=True, **asked))
-        seen["text"] = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
-    elif sys.argv[1] == "models":
-        seen["text"] = " ".join(model.id for model in client.models.list())
-    elif sys.argv[1] == "completion":
-        seen["text"] = client.completions.create(model="gpt-4o", prompt="[[say=one two three]]").choices[0].text
-    else:
-        seen["text"] = client.chat.completions.create(**asked).choices[0].message.content
-except openai.APIStatusError as error:
-    seen = {"error": type(error).__name__, "status": error.status_code, "code": error.code}
-print(json.dumps(seen))
-"""
-
-ANTHROPIC = """
-import json, sys
-import anthropic
-asked = {"model": "claude-x", "max_tokens": 20, "messages": [{"role": "user", "content": "[[say=one two three]]"}]}
-client, seen = anthropic.Anthropic(), {}
-try:
-    if sys.argv[1] == "stream":
-        with client.messages.stream(**asked) as stream:
-            seen["text"] = "".join(stream.text_stream)
-    else:
-        seen["text"] = client.messages.create(**asked).content[0].text
-except anthropic.APIStatusError as error:
-    seen = {"error": type(error).__name__, "status": error.status_code, "code": error.body["error"]["type"]}
-print(json.dumps(seen))
-"""
-SDKS = {"openai": OPENAI, "anthropic": ANTHROPIC}
-CALLS = [
-    ("openai", "chat"),
-    ("openai", "stream"),
-    ("openai", "completion"),
-    ("anthropic", "chat"),
-    ("anthropic", "stream"),
-]
+#: SDK, program → requests after a refusal of 402, 403 and 429; Anthropic's paths are refused with 402 whatever is set.
+REQUESTS = {
+    ("openai", "openai_chat.py"): (1, 1, 1),
+    ("openai", "openai_responses.py"): (1, 1, 1),
+    ("anthropic", "anthropic_messages.py"): (1, 1, 1),
+    ("litellm", "litellm_openai.py"): (1, 1, 1),
+    ("litellm", "litellm_anthropic.py"): (1, 1, 1),
+    ("langchain", "langchain_openai_chat.py"): (1, 1, 1),
+    ("langchain", "langchain_anthropic_chat.py"): (1, 1, 1),
+    ("pydantic-ai", "pydantic_ai_chat.py"): (1, 1, 1),
+    ("pydantic-ai", "pydantic_ai_responses.py"): (1, 1, 1),
+    ("pydantic-ai", "pydantic_ai_anthropic.py"): (1, 1, 1),
+    ("openai-agents", "openai_agents.py"): (1, 1, 1),
+    ("node", "openai_chat.mjs"): (1, 1, 1),
+    ("node", "openai_responses.mjs"): (1, 1, 1),
+    ("node", "anthropic_messages.mjs"): (1, 1, 1),
+    ("node", "ai_openai.mjs"): (1, 1, 1),
+    ("node", "ai_anthropic.mjs"): (1, 1, 1),
+}
+STATUSES = (402, 403, 429)
 
 
 @pytest.fixture(scope="module")
@@ -64,42 +38,64 @@ def vllm():
         yield engine
 
 
-def run(car, sdk, call):
-    """Run an SDK's program as a pod would: its environment is ours, and holds no other key or address."""
-    endpoints = environment.Endpoints(data=car.data_port, control=car.control_port)
-    env = {entry["name"]: entry["value"] for entry in environment.merge([], an_agent_type(), endpoints)}
-    del env["PYTHONPATH"]
-    command = [python_with(sdk, sys.executable), "-c", SDKS[sdk], call]
-    done = subprocess.run(
-        command, env={"PATH": os.environ["PATH"], **env}, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+def spent(url, status):
+    """A policy whose budget is used up; its refusals say `status`."""
+    budget = api.Budget(limits=(a_limit(0, "Requests"),), refusal_status=status)
+    return a_policy(url).model_copy(update={"budget": budget})
 
 
-@pytest.mark.parametrize(("sdk", "call"), CALLS)
-def test_an_sdk_is_answered_and_metered(vllm, sdk, call):
-    with sidecar(policy=a_policy(vllm.url, budget=10_000)) as car:
-        seen = run(car, sdk, call)
+def refused(car, program, policy):
+    """Have a program call under a policy that refuses it; return how it ended and how many requests it made."""
+    car.set_policy(policy)
+    eventually(lambda: car.control("/agenttype/v1/policy").json["policyHash"] == policy.hash())
+    before = car.total("agenttype_llm_requests_total", 'outcome="refused"')
+    seen = program.ask("plain")
+    return seen, int(car.total("agenttype_llm_requests_total", 'outcome="refused"') - before)
 
-        assert "one two three" in seen["text"]
-        assert car.spent() > 0
 
-
-@pytest.mark.parametrize(("sdk", "call"), CALLS)
-def test_a_spent_budget_ends_an_sdk_with_one_request_that_reaches_nobody(vllm, sdk, call):
-    refusal = {"openai": ("RateLimitError", 429, "insufficient_quota"), "anthropic": (ANY, 402, "billing_error")}[sdk]
-    with sidecar(policy=a_policy(vllm.url, limits=(a_limit(1, "Requests"),))) as car:
-        car.chat()
+@pytest.mark.parametrize(("sdk", "program"), REQUESTS)
+def test_an_sdk_is_answered_and_metered_and_ended_by_a_refusal(vllm, sdk, program):
+    with sidecar(policy=a_policy(vllm.url, budget=100_000)) as car, driven(sdk, program, car) as running:
+        for call in ("plain", "stream"):
+            before = car.spent()
+            assert "one two three" in running.ask(call).get("text", "")
+            assert car.spent() > before
         vllm.forget()
 
-        seen = run(car, sdk, call)
+        ends = [refused(car, running, spent(vllm.url, status)) for status in STATUSES]
 
-        assert (seen["error"], seen["status"], seen["code"]) == refusal
-        assert car.total("agenttype_llm_requests_total", 'outcome="refused"') == 1
+        assert tuple(requests for _, requests in ends) == REQUESTS[sdk, program]
+        assert all("error" in seen for seen, _ in ends)
     assert vllm.arrived() == []
 
 
-def test_an_agent_lists_the_names_that_its_policy_has(vllm):
-    with sidecar(policy=a_policy(vllm.url)) as car:
-        assert run(car, "openai", "models")["text"]
+@pytest.mark.parametrize(
+    ("sdk", "program", "call", "expected"),
+    [
+        ("openai", "openai_chat.py", "completion", "one two three"),
+        ("openai", "openai_chat.py", "models", "base"),
+        ("openai", "openai_chat.py", "model", "gpt-4o"),
+        ("anthropic", "anthropic_messages.py", "models", "base"),
+    ],
+)
+def test_what_an_sdk_has_besides_is_answered(vllm, sdk, program, call, expected):
+    with sidecar(policy=a_policy(vllm.url)) as car, driven(sdk, program, car) as running:
+        assert running.ask(call).get("text") == expected
+
+
+def test_an_sdk_counts_tokens_of_a_budget_that_is_used_up(vllm):
+    with (
+        sidecar(policy=spent(vllm.url, 402)) as car,
+        driven("anthropic", "anthropic_messages.py", car) as running,
+    ):
+        assert int(running.ask("count")["text"]) > 0
+
+
+def test_an_sdk_embeds():
+    with (
+        simulator(runner="pooling", convert="embed") as engine,
+        sidecar(policy=a_policy(engine.url, budget=1000)) as car,
+        driven("openai", "openai_chat.py", car) as running,
+    ):
+        assert running.ask("embedding")["text"] == "64"
+        assert car.spent() > 0

@@ -12,6 +12,7 @@ from sidecars import a_backend, a_chat, a_policy, a_route
 
 URL = "http://shared.test"
 CHAT, COMPLETIONS, MESSAGES = "/v1/chat/completions", "/v1/completions", "/v1/messages"
+RESPONSES, EMBEDDINGS = "/v1/responses", "/v1/embeddings"
 IMAGE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://example.test/a.png"}}]}]
 FREE = Grant(Amounts(requests=1), None, clamped=False)
 
@@ -123,6 +124,12 @@ def test_a_bound_that_is_too_large_is_lowered_under_the_callers_name_for_it():
     assert (body["max_completion_tokens"], body["max_tokens"]) == (30, 20)
 
 
+def test_a_bound_beyond_the_engines_context_is_lowered_to_it_for_the_engine_would_refuse_it():
+    assert sent(a_chat(max_tokens=128_000))["max_tokens"] == 2048
+    assert sent(a_chat(max_tokens=128_000), MESSAGES, bounded(128_000))["max_tokens"] == 2048
+    assert sent(a_chat(max_tokens=128_000), policy=an_external_policy())["max_tokens"] == 128_000
+
+
 def test_usage_is_asked_for_in_every_stream_whatever_the_caller_says():
     options = {"include_usage": False, "other": 1}
     assert sent(a_chat(stream=True, stream_options=options))["stream_options"] == {"include_usage": True, "other": 1}
@@ -152,6 +159,69 @@ def test_a_backend_that_speaks_another_protocol_is_named_with_its_own():
         read(a_chat(), policy=an_external_policy(api.WireProtocol.ANTHROPIC))
 
 
+def responses(**body):
+    return read({"model": "m", "input": "hi", **body}, RESPONSES)
+
+
+def test_a_response_is_bounded_under_its_own_name_and_asked_for_no_usage_chunk():
+    assert responses(max_output_tokens=9).output == 9
+    body = sent({"model": "m", "input": "hi", "stream": True}, RESPONSES, bounded(30))
+    assert body == {"max_output_tokens": 30, "model": "base", "input": "hi", "stream": True}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"previous_response_id": "resp_1"}, {"conversation": "conv_1"}, {"prompt": {"id": "pmpt_1"}},
+        {"input": [{"type": "item_reference", "id": "msg_1"}]}, {"input": [{"id": "msg_1"}]},
+        {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "https://example.test/a.png"}]}]},
+        {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]},
+        {"input": [{"type": "function_call_output", "call_id": "c", "output": [{"type": "input_image"}]}]},
+        {"input": [{"type": "web_search_call", "id": "ws_1"}]},
+    ],
+)  # fmt: skip
+def test_a_response_whose_prompt_lies_elsewhere_takes_the_whole_context(body):
+    call = responses(**body)
+    assert not call.bounded
+    assert calls.ask(call).prompt == 2048
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "hi",
+        [{"role": "user", "content": "hi"}],
+        [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}],
+        [{"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}],
+        [{"type": "function_call_output", "call_id": "c", "output": "7"}],
+        [{"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "abc"}],
+    ],
+)
+def test_a_response_whose_prompt_is_text_is_bounded_by_its_bytes(asked):
+    assert responses(input=asked).bounded
+
+
+@pytest.mark.parametrize(
+    ("asked", "prompts", "is_bounded"),
+    [
+        ("a", 1, True),
+        (["a", "b"], 2, True),
+        ([1, 2], 1, True),
+        ([[1], [2, 3]], 2, True),
+        ([{"role": "user"}], 1, False),
+    ],
+)
+def test_embeddings_have_prompts_and_no_output(asked, prompts, is_bounded):
+    call = read({"model": "m", "input": asked}, EMBEDDINGS)
+    assert (call.prompts, call.output, call.bounded) == (prompts, 0, is_bounded)
+    assert sent({"model": "m", "input": asked}, EMBEDDINGS, bounded(0)) == {"model": "base", "input": asked}
+
+
+def test_counting_is_free_and_nothing_else_is():
+    assert read(a_chat(), "/v1/messages/count_tokens").is_free
+    assert not read(a_chat(max_tokens=1), MESSAGES).is_free
+
+
 def test_the_engine_counts_what_it_would_render():
     assert json.loads(calls.tokenize_body(read(a_chat("hi", tools=[], temperature=1)))) == {
         "model": "base",
@@ -161,8 +231,14 @@ def test_the_engine_counts_what_it_would_render():
     assert json.loads(calls.tokenize_body(read({"model": "m", "prompt": "hi"}, COMPLETIONS)))["prompt"] == "hi"
     asked = json.loads(calls.tokenize_body(read(a_chat("hi", system="Be short."), MESSAGES)))
     assert [message["role"] for message in asked["messages"]] == ["system", "user"]
+    asked = json.loads(calls.tokenize_body(responses(instructions="Be short.")))
+    assert [message["role"] for message in asked["messages"]] == ["system", "user"]
+    assert json.loads(calls.tokenize_body(read({"model": "m", "input": "hi"}, EMBEDDINGS)))["prompt"] == "hi"
 
 
 def test_the_engine_is_not_asked_for_what_it_would_render_otherwise():
     assert calls.tokenize_body(read({"model": "m", "prompt": ["a", "b"]}, COMPLETIONS)) is None
     assert calls.tokenize_body(read(a_chat(tools=[{"name": "f"}]), MESSAGES)) is None
+    assert calls.tokenize_body(responses(previous_response_id="resp_1")) is None
+    assert calls.tokenize_body(responses(input=[{"type": "function_call"}])) is None
+    assert calls.tokenize_body(read({"model": "m", "input": ["a"]}, EMBEDDINGS)) is None

@@ -91,6 +91,65 @@ def test_an_anthropic_stream_passes_unchanged_and_its_largest_counts_hold(cuts):
     assert (meter.usage, meter.final, meter.pieces) == (Usage(7, 9, 2), True, 1)
 
 
+def response(name, **content):
+    return named(name, response={"id": "resp_1", "output": [{"id": "msg_1"}, {"id": 7}]} | content)
+
+
+RESPONSE_USAGE = {"input_tokens": 7, "output_tokens": 3, "input_tokens_details": {"cached_tokens": 5}}
+
+
+@given(st.lists(st.integers(0, 800), max_size=6))
+def test_a_response_tells_its_usage_and_its_names_with_its_last_event(cuts):
+    stream = (
+        response("response.created", usage=None)
+        + named("response.output_text.delta", delta=TRICKY)
+        + response("response.completed", usage=RESPONSE_USAGE)
+    )
+    meter = Meter(OPENAI, keep_usage=False, running=False)
+    assert passed(stream, meter, [cut % len(stream) for cut in cuts]) == stream
+    assert (meter.usage, meter.final, meter.ended) == (Usage(7, 3, 5), True, True)
+    assert meter.ids == ("resp_1", "msg_1")
+
+
+def test_a_response_that_is_cut_has_no_names_yet():
+    meter = Meter(OPENAI, keep_usage=False, running=False)
+    passed(response("response.created", usage=None) + named("response.output_text.delta", delta="a"), meter)
+    assert (meter.usage, meter.final, meter.ended, meter.ids, meter.pieces) == (Usage(), False, False, (), 1)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "stream"),
+    [
+        (OPENAI, piece("a") + DONE),
+        (OPENAI, data(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}])),
+        (OPENAI, data(error={"message": "broken"})),
+        (OPENAI, response("response.incomplete", usage=None)),
+        (OPENAI, response("response.failed")),
+        (OPENAI, named("error", code="x")),
+        (ANTHROPIC, named("message_stop")),
+        (ANTHROPIC, named("error", error={})),
+    ],
+)
+def test_a_stream_has_ended_where_its_protocol_says_so(protocol, stream):
+    meter = Meter(protocol, keep_usage=False, running=False)
+    passed(stream, meter)
+    assert meter.ended
+
+
+@pytest.mark.parametrize(
+    ("protocol", "stream"),
+    [
+        (OPENAI, piece('{"finish_reason":"stop"}') + piece("a", **counted(7, 1))),
+        (OPENAI, data(choices=[{"index": 0, "delta": {}, "finish_reason": None}], error=None)),
+        (ANTHROPIC, named("message_delta", usage={"output_tokens": 3})),
+    ],
+)
+def test_a_stream_that_only_stops_has_not_ended(protocol, stream):
+    meter = Meter(protocol, keep_usage=False, running=False)
+    passed(stream, meter)
+    assert not meter.ended
+
+
 def test_a_cut_anthropic_stream_knows_its_prompt_but_not_its_answer():
     meter = Meter(ANTHROPIC, keep_usage=False, running=False)
     passed(named("message_start", message={"usage": {"input_tokens": 5, "output_tokens": 1}}), meter)
@@ -124,6 +183,19 @@ def test_events_are_taken_as_they_are_given():
             ANTHROPIC,
             Usage(7, 5, None, 4),
         ),
+        (b'{"usage":{"input_tokens":3,"output_tokens":4}}', OPENAI, Usage(3, 4)),
+        (b'{"usage":{"prompt_tokens":3,"total_tokens":3}}', OPENAI, Usage(3, 0)),
+        (
+            b'{"usage":{"prompt_tokens":3,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":2}}}',
+            OPENAI,
+            Usage(3, 1, 2),
+        ),
+        (
+            b'{"usage":{"prompt_tokens":3,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":9}}}',
+            OPENAI,
+            Usage(3, 1, 3),
+        ),
+        (b'{"usage":{"prompt_tokens":3,"completion_tokens":9000000000000000}}', OPENAI, Usage(3)),
         (b'{"usage":{"prompt_tokens":-3,"completion_tokens":true}}', OPENAI, Usage()),
         (b'{"usage":null}', OPENAI, Usage()),
         (b"{}", ANTHROPIC, Usage()),

@@ -153,8 +153,12 @@ def rewritten(call: Call, grant: Grant) -> bytes:
     model = call.target.route.model
     if model is not None and model != call.body.get("model"):
         changes["model"] = model
+    context = call.target.backend.max_model_len if call.is_ours else None
     if grant.output is not None:
-        _bound(call, grant.output, changes)
+        _bound(call, grant.output if context is None else min(grant.output, context), changes)
+    elif context is not None and call.output is not None and call.output > context:
+        # Agents ask for what their model's namesake can write; an engine refuses what is beyond its context.
+        _bound(call, context, changes)
     if call.stream and call.endpoint.operation in _CHUNKED:
         options = call.body.get("stream_options") or {}
         wanted = {**options, "include_usage": True}

@@ -45,7 +45,7 @@ def check(call: Call, active: Active) -> None:
             "the call asks the provider to call tool servers itself; this agent's tools are those of its policy, "
             "which it reaches through the sidecar"
         )
-    if active.counts_tokens and (kinds or body.get("web_search_options") is not None):
+    if active.counts_tokens and not call.is_free and (kinds or body.get("web_search_options") is not None):
         raise Unmetered(
             "the call asks for a tool that the provider runs, and what that takes is bounded by nothing; this agent's "
             "tokens are limited"
@@ -74,6 +74,6 @@ def _kind(tool: Any) -> str:
 
 
 def _is_callers(kind: str, operation: Operation) -> bool:
-    if operation is Operation.MESSAGES:
+    if operation in (Operation.MESSAGES, Operation.COUNT):
         return kind.startswith(_CALLERS_OF_ANTHROPIC)
     return kind in _CALLERS
