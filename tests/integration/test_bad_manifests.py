@@ -6,6 +6,7 @@ from typing import Any
 
 import clusters
 import pytest
+from agenttype_api import v1alpha1
 from kinds import (
     a_limit,
     a_rule,
@@ -189,6 +190,16 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("a shared limit in words", budget_manifest(limits=[a_limit("many", window="Day")]), "max must be a whole number"),
     ("two shared limits of one name", budget_manifest(limits=[a_limit(window="Day")] * 2), "duplicate entries"),
     ("a rule that says nothing", agent_manifest(rules=[a_rule()]), "a rule must say what it looks for"),
+    (
+        "a rule that looks at nothing",
+        agent_manifest(rules=[{"name": "x", "matches": "x"}]),
+        "on must say what the rule looks at",
+    ),
+    (
+        "a bare on that does not fit",
+        agent_manifest(rules=[{"name": "x", "tool": "shell*", "true": ["LLMRequest"]}]),
+        "tool can be asked of ToolCall and ToolResult only",
+    ),
     ("a rule on nothing", agent_manifest(rules=[a_rule(matches="x", on=[])]), "should have at least 1 items"),
     ("a rule on something else", agent_manifest(rules=[a_rule(matches="x", on=["Email"])]), "supported values"),
     (
@@ -321,6 +332,36 @@ def test_a_bad_manifest_is_refused_with_words_that_tell_the_fix(
 
     assert answer.returncode != 0, answer.stdout
     assert words in answer.stderr
+
+
+BARE = """
+apiVersion: agenttype.dev/v1alpha1
+kind: AgentType
+metadata: {name: green, namespace: default}
+spec:
+  template: {spec: {containers: [{name: agent, image: "example.test/bot:1"}]}}
+  models:
+  - match: ["*"]
+    backendRef: {name: shared}
+    fallback: [{backendRef: {name: outside}, on: [RateLimited]}]
+  rules:
+  - name: shell
+    on: [ToolCall]
+    tool: "shell*"
+    action: StopAgent
+"""
+
+
+def test_an_on_without_quotes_is_taken_for_what_it_says_though_yaml_reads_true(kubeconfig_with_crds: str) -> None:
+    command = [str(clusters.tool("kubectl")), "--kubeconfig", kubeconfig_with_crds, "create", "--dry-run=server"]
+    answer = subprocess.run(
+        [*command, "--output=json", "--filename=-"], input=BARE, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert answer.returncode == 0, answer.stderr
+    taken = v1alpha1.AgentType.model_validate(json.loads(answer.stdout))
+    assert taken.spec.rules[0].on == ["ToolCall"]
+    assert taken.spec.models[0].fallback[0].on == ["RateLimited"]
 
 
 GOOD = {

@@ -88,7 +88,7 @@ def read(paths: Iterable[str]) -> Manifests:
     for path in paths:
         for where, text in _texts(path):
             try:
-                documents = list(yaml.safe_load_all(text))
+                documents = [_with_text_keys(document) for document in yaml.safe_load_all(text)]
             except yaml.YAMLError as error:
                 raise BadManifest(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
             for document in _flat(documents):
@@ -111,6 +111,15 @@ def _texts(path: str) -> Iterator[tuple[str, str]]:
             yield str(file), file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise BadManifest(f"{file}: cannot be read: {error}") from error
+
+
+def _with_text_keys(value: Any) -> Any:
+    """Write keys that YAML reads as truth values, such as a bare `on`, as the text that kubectl makes of them."""
+    if isinstance(value, dict):
+        return {
+            str(name).lower() if isinstance(name, bool) else name: _with_text_keys(part) for name, part in value.items()
+        }
+    return [_with_text_keys(part) for part in value] if isinstance(value, list) else value
 
 
 def _flat(documents: Iterable[Any]) -> Iterator[Any]:

@@ -111,3 +111,12 @@ def test_every_secret_of_a_policy_is_asked_for(tmp_path):
 
     wanted = {path: (reference.name, reference.key) for path, reference in composed.credentials.items()}
     assert wanted == {"backends/outside/key": ("keys", "outside"), "tools/crm/credential": ("keys", "crm")}
+
+
+def test_an_on_without_quotes_is_read_as_on(tmp_path):
+    text = yaml.safe_dump(agent_manifest(rules=[{"name": "x", "on": ["ToolCall"], "tool": "a*"}]))
+    (tmp_path / "agent.yaml").write_text(text.replace("'on':", "on:"))
+
+    found = manifests.read([str(tmp_path)])
+
+    assert found.agents["green"].spec.rules[0].on == ["ToolCall"]
