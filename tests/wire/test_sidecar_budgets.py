@@ -94,9 +94,9 @@ def test_money_that_is_nearly_gone_shortens_the_answer_and_then_refuses(vllm):
 def test_a_model_without_a_price_is_refused_where_costs_are_limited(vllm):
     with sidecar(policy=a_policy(vllm.url, limits=(a_limit(10**9, "Cost"),))) as car:
         openai, anthropic = car.chat(max_tokens=2), car.post(MESSAGES, a_chat(max_tokens=2))
-        assert (openai.status, openai.json["error"]["code"]) == (403, "unpriced_model")
+        assert (openai.status, openai.json["error"]["code"]) == (400, "unpriced_model")
         assert "spec.prices" in openai.json["error"]["message"]
-        assert (anthropic.status, anthropic.json["error"]["type"]) == (403, "permission_error")
+        assert (anthropic.status, anthropic.json["error"]["type"]) == (400, "invalid_request_error")
         assert openai.headers["x-should-retry"] == "false"
         assert vllm.arrived() == []
 

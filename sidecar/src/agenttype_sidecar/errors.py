@@ -9,7 +9,7 @@
     ├── HostedTool               400  asks the provider to call tool servers, past this agent's policy
     ├── NeverFits                400  larger than a limit as a whole; asking again cannot help
     ├── RuleViolated             403  a rule of the policy forbids it
-    ├── UnpricedModel            403  costs are limited, and nobody said what this model costs
+    ├── UnpricedModel            400  costs are limited, and nobody said what this model costs
     ├── AgentStopped             403  the agent was stopped for good
     ├── UnknownPath              404  not one of our paths
     ├── UnknownModel             404  no route matches
@@ -162,12 +162,10 @@ class BodyTooLarge(Refusal):
     kinds = ("invalid_request_error", "request_too_large")
 
 
-class UnpricedModel(Refusal):
+class UnpricedModel(_Invalid):
     """What the agent costs is limited, and a model that can answer the call has no price."""
 
-    status = 403
     reason = "unpriced_model"
-    kinds = ("invalid_request_error", "permission_error")
     parameter = "model"
 
 

@@ -19,7 +19,7 @@ NEVER = errors.NeverFits("too large", "run")
             (429, "insufficient_quota", "insufficient_quota"),
             (402, "billing_error"),
         ),
-        (errors.UnpricedModel("m"), (403, "invalid_request_error", "unpriced_model"), (403, "permission_error")),
+        (errors.UnpricedModel("m"), (400, "invalid_request_error", "unpriced_model"), (400, "invalid_request_error")),
         (errors.AgentStopped("m"), (403, "permission_error", "agent_stopped"), (403, "permission_error")),
         (NEVER, (400, "invalid_request_error", "request_exceeds_budget"), (400, "invalid_request_error")),
         (errors.MalformedBody("m"), (400, "invalid_request_error", "malformed_body"), (400, "invalid_request_error")),

@@ -101,6 +101,14 @@ class Admission:
         self._upstream = upstream
         self._metrics = metrics
 
+    def check(self) -> None:
+        """Refuse what would begin now, even where it costs nothing.
+
+        Raises:
+            AgentStopped: The agent was stopped for good.
+        """
+        self._halt.check()
+
     async def admit(self, call: Call, active: Active) -> Admitted:
         """Hold what a call can cost at most.
 

@@ -55,6 +55,7 @@ class Errand:
 
     async def _forward(self, endpoint: Endpoint) -> tuple[str, int]:
         """Send it, pass what comes, and return how it ended."""
+        self._parts.admission.check()
         active, stored = self._parts.policies.active, self._parts.stored
         name = stored.backend(endpoint.name)
         backend = next((each for each in active.policy.backends if each.name == name), None)
