@@ -223,6 +223,28 @@ def test_under_a_token_limit_what_is_not_known_is_charged_as_it_was_held(reporte
 
 
 @pytest.mark.parametrize(
+    ("reported", "most", "expected"),
+    [
+        (Usage(7), 20, Cost(Amounts(7, 20, 1), Source.ESTIMATED)),
+        (Usage(7), 60, Cost(Amounts(7, 50, 1), Source.RESERVED)),
+        (Usage(), 20, Cost(Amounts(100, 20, 1), Source.ESTIMATED)),
+        (Usage(7, 3), 20, Cost(Amounts(7, 3, 1), Source.COUNTED)),
+    ],
+)
+def test_a_cut_answer_is_charged_no_more_than_its_text_can_have_taken(reported, most, expected):
+    assert usage.cost(reported, HELD, final=False, most=most) == expected
+
+
+@given(st.lists(st.text(min_size=1), min_size=1, max_size=9))
+def test_every_byte_of_text_counts_as_a_token_of_a_cut_answer(texts):
+    meter = Meter(ANTHROPIC, keep_usage=False, running=False)
+    for text in texts:
+        delta = {"type": "text_delta", "text": text}
+        passed(named("content_block_delta", index=0, delta=delta), meter)
+    assert meter.most >= sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+
+
+@pytest.mark.parametrize(
     ("reported", "final", "expected"),
     [
         (Usage(7, 3), True, Cost(Amounts(7, 3, 1), Source.PROVIDER)),

@@ -29,6 +29,8 @@ _BOUNDS: Final = {
     Operation.RESPONSES: ("max_output_tokens",),
     Operation.EMBEDDINGS: (),
 }
+#: Members under which an engine writes tokens that its stream does not show, or not yet.
+_HIDING: Final = ("tools", "ignore_eos", "min_tokens", "stop_token_ids")
 #: What answers with a usage chunk where it is asked to.
 _CHUNKED: Final = (Operation.CHAT, Operation.COMPLETIONS)
 #: Members that shape a chat's prompt; `/tokenize` understands the same ones.
@@ -84,9 +86,12 @@ class Call:
     def shows_all(self) -> bool:
         """Whether whatever the model writes can be seen in a stream, as it is written, as text.
 
-        Only an engine of ours promises as much; even it holds a tool's call back until it is whole.
+        Only an engine of ours promises as much; even it holds a tool's call back until it is whole, and tokens that it
+        is told to write past the answer's end have no text.
         """
-        return self.is_ours and not self.body.get("tools") and self.body.get("include_reasoning") is not False
+        if not self.is_ours or self.answers > 1 or self.body.get("include_reasoning") is False:
+            return False
+        return not any(self.body.get(name) for name in _HIDING)
 
 
 def read(endpoint: Endpoint, body: Body, routes: Routes) -> Call:

@@ -90,11 +90,12 @@ class Settlement:
         meter = self.meter
         if meter is None:
             return self._know(Usage(), final=False)
-        return self._know(meter.usage, final=meter.final, pieces=meter.pieces)
+        most = meter.most if self.call.shows_all else None
+        return self._know(meter.usage, final=meter.final, pieces=meter.pieces, most=most)
 
-    def _know(self, reported: Usage, *, final: bool, pieces: int = 0) -> Cost:
+    def _know(self, reported: Usage, *, final: bool, pieces: int = 0, most: int | None = None) -> Cost:
         if self._active.counts_tokens:
-            cost = usage.cost(reported, self.hold.amounts, final=final)
+            cost = usage.cost(reported, self.hold.amounts, final=final, most=most)
         else:
             cost = usage.estimate(reported, self.call.body.size, pieces, final=final)
         self._known = cost._replace(amounts=self._priced(cost.amounts, reported))

@@ -22,6 +22,8 @@ _MOST: Final = 10**12
 _MOST_IDS: Final = 256
 #: Bytes of JSON around the text of one event, at the least, in every protocol.
 _FRAME: Final = 48
+#: Tokens that an engine may have written and not sent when it was cut off.
+_UNSEEN: Final = 16
 #: Events that end a Responses stream.
 _ENDS: Final = ("response.completed", "response.incomplete", "response.failed", "error")
 #: The last chunk of a choice, or an error in its place.
@@ -37,7 +39,7 @@ class Source(StrEnum):
     COUNTED = "counted"
     """The backend's running count at the moment the call was cut."""
     ESTIMATED = "estimated"
-    """From sizes; only where no token limit is at stake."""
+    """From sizes. Where a token limit is at stake, from above: every byte of text as a token."""
     RESERVED = "reserved"
     """Unknown: what was held, in full."""
 
@@ -104,6 +106,11 @@ class Meter:
         self._running = running
         self._keep_usage = keep_usage
         self._passed = self._openai if protocol is WireProtocol.OPENAI else self._anthropic
+
+    @property
+    def most(self) -> int:
+        """More tokens than what was seen of the answer can have taken, be a token ever so short."""
+        return self.written + _UNSEEN
 
     def passed(self, event: Event) -> bytes:
         """Take note of an event and return the bytes that the caller gets for it, perhaps none."""
@@ -172,14 +179,23 @@ class Meter:
         self.written += max(1, len(data) - _FRAME)
 
 
-def cost(usage: Usage, held: Amounts, *, final: bool) -> Cost:
-    """Return what to charge for a dispatched call under a token limit: what is known, else what was held."""
+def cost(usage: Usage, held: Amounts, *, final: bool, most: int | None = None) -> Cost:
+    """Return what to charge for a dispatched call under a token limit: what is known, else what was held.
+
+    Args:
+        usage: what was reported.
+        held: what was held.
+        final: whether the report is the last word.
+        most: tokens that a cut answer can have taken at most, where its text tells.
+    """
     input_tokens = held.input if usage.input is None else usage.input
     if final and usage.output is not None:
         source = Source.PROVIDER if usage.input is not None else Source.RESERVED
         return Cost(Amounts(input_tokens, usage.output, 1), source)
     if usage.output is not None and usage.input is not None:
         return Cost(Amounts(input_tokens, usage.output, 1), Source.COUNTED)
+    if usage.output is None and most is not None and most < held.output:
+        return Cost(Amounts(input_tokens, most, 1), Source.ESTIMATED)
     return Cost(Amounts(input_tokens, held.output, 1), Source.RESERVED)
 
 
