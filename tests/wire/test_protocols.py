@@ -308,6 +308,15 @@ def test_the_callers_own_session_wins_where_it_is_sane(inside, vllm):
     assert long == blank != "chat-7"
 
 
+def test_a_run_keeps_its_session_over_a_restart(vllm, tmp_path):
+    vllm.forget()
+    for _ in range(2):
+        with sidecar(a_policy(vllm.url), tmp_path) as car:
+            car.chat()
+    one, other = (arrival["headers"]["x-session-id"] for arrival in vllm.arrived())
+    assert one == other
+
+
 # What clients try besides.
 
 

@@ -87,7 +87,7 @@ class Sidecar:
         self.authorities = Authorities(self.client, options.credentials)
         self.credentials = Credentials(options.token, options.credentials)
         self.tool_servers = ToolServers(self.run_counts, self.credentials)
-        upstream = Upstream(self.authorities, self.credentials, self.ledger, Session())
+        upstream = Upstream(self.authorities, self.credentials, self.ledger, Session(self.ledger.holder))
         admission = Admission(gate, upstream, self.metrics)
         self.guard = Guard(gate, admission, self.running)
         self.parts = Parts(

@@ -1,10 +1,10 @@
 """The key under which the calls of one run belong together, for routers that look for cached prefixes.
 
-The caller's own counts where it is sane; for all others there is one per run.
+The caller's own counts where it is sane; for all others there is one per run, the same after a restart.
 """
 
+import hashlib
 import re
-import secrets
 from typing import Final
 
 from agenttype_api import keys
@@ -18,9 +18,9 @@ _SANE: Final = re.compile(rb"[!-~]{1,128}")
 class Session:
     """The key of one run."""
 
-    def __init__(self, run: str = "") -> None:
-        """Name the run; without a name it gets one that nobody can guess."""
-        self._own = (_HEADER, (run or secrets.token_hex(16)).encode())
+    def __init__(self, run: str) -> None:
+        """Make the key of a run from a name that is its own; the name itself is nobody else's to know."""
+        self._own = (_HEADER, hashlib.sha256(f"session {run}".encode()).hexdigest()[:32].encode())
 
     def on(self, headers: Headers) -> Headers:
         """Return a request's header fields with exactly one key."""
