@@ -4,8 +4,8 @@
         ...
         assert server.calls == ["lookup"]
 
-What a tool does is a function of the request's message: it returns the whole answer, or yields messages that are
-streamed, the last of them the answer.
+What a tool does is a function of the request's message: it returns the whole answer (or `Raw`), or yields messages that
+are streamed, the last of them the answer.
 """
 
 import contextlib
@@ -32,6 +32,15 @@ class Heard:
     method: str
     headers: dict[str, str]
     message: Message | None
+
+
+@dataclass(frozen=True)
+class Raw:
+    """An answer that is no message: status, header fields, body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes = b""
 
 
 @dataclass
@@ -170,6 +179,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _call(self, message: Message) -> None:
         said = self.server_of_mcp.tools[message["params"]["name"]](message)
+        if isinstance(said, Raw):
+            self.send_response(said.status)
+            for name, value in {**said.headers, "content-length": str(len(said.body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(said.body)
+            return
         if not isinstance(said, GeneratorType):
             self._say(200, said)
             return
@@ -177,11 +193,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
+        self.close_connection = True  # unless all of it is said
         with contextlib.suppress(OSError):
             for each in said:
                 event = f"event: message\ndata: {json.dumps(each)}\n\n".encode()
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
             self.wfile.write(b"0\r\n\r\n")
+            self.close_connection = False
 
     def _say(self, status: int, message: Message | None = None, session: str | None = None) -> None:
         body = b"" if message is None else json.dumps(message).encode()

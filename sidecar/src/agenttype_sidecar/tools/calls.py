@@ -30,6 +30,7 @@ from agenttype_sidecar.tools.servers import ToolServer, ToolServers
 ANSWER_LIMIT: Final = 16 * 1024 * 1024
 #: Seconds that a call may take where nobody says.
 LONGEST: Final = 1800.0
+_HALF: Final = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +146,7 @@ class ToolCalls:
     def _settle(self, subject: Subject, running: Running, seconds: float) -> None:
         server, parts = subject.server, self._parts
         if running.sent:
-            # The tool's time ends with its deadline; what lasts longer is an agent that is slow to read.
-            parts.charges.settle(running.hold, min(seconds, running.seconds))
+            parts.charges.settle(running.hold, tool_time(seconds, running.seconds))
         else:
             parts.charges.release(running.hold)
             self._give_back(server)
@@ -157,6 +157,15 @@ class ToolCalls:
     def _give_back(server: ToolServer) -> None:
         with contextlib.suppress(LedgerUnavailable):  # then it stays counted, which errs on the safe side
             server.allowance.give_back(server.policy.limits)
+
+
+def tool_time(seconds: float, held: float) -> float:
+    """Return the time that is charged: the tool's ends with its deadline, what lasts longer is a slow reader's.
+
+    Half a millisecond less than all, for whole milliseconds are charged, rounded up, and a fraction of one that comes
+    of binary numbers must not pass what was held.
+    """
+    return min(seconds, held - _HALF)
 
 
 def longest(deadlines: Deadlines) -> float:
