@@ -134,6 +134,8 @@ class Admission:
                 exact = await self._upstream.count(call, active)
                 ask = _exactly(call, active, exact) or ask
                 continue
+            if isinstance(decision, Grant) and not decision.clamped:
+                return Admitted(decision, self._ledger.reserve(decision.amounts))
             if await shares.more(decision, lines, ask.whole):
                 continue
             crowded = self._is_crowded(shares.hoped(lines), active, ask, decision)
@@ -145,8 +147,7 @@ class Admission:
             if isinstance(decision, Denial):
                 shares.check(decision)
                 raise self._refused(decision, active, crowded=crowded, lasting=self._is_over(lines, active, ask))
-            if decision.clamped:
-                self._metrics.clamped.inc()
+            self._metrics.clamped.inc()
             return Admitted(decision, self._ledger.reserve(decision.amounts))
 
     async def admit_tool(self, timeout: float) -> Hold:  # noqa: ASYNC109 — what is held, not how long we wait
@@ -204,7 +205,7 @@ class Admission:
     def _is_crowded(self, lines: Lines, active: Active, ask: Ask, decision: Grant | Denial) -> bool:
         """Return whether the call would fare better once running calls have given back what they hold."""
         if isinstance(decision, Grant):
-            if not decision.clamped or (decision.output or 0) >= COMFORT:
+            if (decision.output or 0) >= COMFORT:
                 return False
         elif decision.never:
             return False

@@ -12,7 +12,7 @@ begun since, what the hold comes to is taken off it again, so nothing of the pas
 from dataclasses import dataclass
 from enum import Enum
 
-from agenttype_api.v1alpha1 import Window
+from agenttype_api.v1alpha1 import Resource, Window
 
 from agenttype_sidecar.budget import reservation, windows
 from agenttype_sidecar.budget.reservation import Amounts
@@ -113,6 +113,13 @@ class Book:
         """Return what is held of a count."""
         count = self.counts.get(window)
         return self.held if count is None else self.held.minus(count.held)
+
+    def standing(self, window: Window | str, resource: Resource) -> tuple[int, int]:
+        """Return what is spent and what is held of one resource of a count."""
+        count = self.counts.get(window)
+        if count is None:
+            return self.spent.of(resource), self.held.of(resource)
+        return self.spent.of(resource) - count.spent.of(resource), self.held.of(resource) - count.held.of(resource)
 
     def reserve(self, amounts: Amounts) -> Hold:
         """Keep `amounts` aside."""

@@ -80,7 +80,7 @@ class Shared:
         self._turned(account)
         key = account.key
         drawn = self._ledger.drawn(key, account.index)
-        spent, held = book.spent_in(key).of(limit.resource), book.held_in(key).of(limit.resource)
+        spent, held = book.standing(key, limit.resource)
         return Line(limit, spent, held, drawn, self._free(account))
 
     def _free(self, account: Account) -> int:
@@ -104,8 +104,7 @@ class Shared:
         """Return what this pod has spent and holds of an account; of one whose window is over, what it was then."""
         count = self._ledger.book.counts.get(account.key)
         if count is not None and count.index == account.index:
-            book = self._ledger.book
-            return book.spent_in(account.key).of(account.resource) + book.held_in(account.key).of(account.resource)
+            return sum(self._ledger.book.standing(account.key, account.resource))
         index, used = self._over.get(account.key, (account.index, 0))
         return used if index == account.index else 0
 

@@ -69,13 +69,13 @@ class Table:
         )
 
     def _line(self, limit: Limit) -> Line:
-        book, resource = self.ledger.book, limit.resource
+        resource = limit.resource
         if resource is Resource.WALL_CLOCK:
             return Line(limit, self.ledger.elapsed_ms, 0)
-        if not limit.account:
-            key: str = limit.window
-            return Line(limit, book.spent_in(key).of(resource), book.held_in(key).of(resource))
-        return self.shared.line(limit)
+        if limit.account:
+            return self.shared.line(limit)
+        spent, held = self.ledger.book.standing(limit.window, resource)
+        return Line(limit, spent, held)
 
 
 def is_exhausted(line: Line) -> bool:
