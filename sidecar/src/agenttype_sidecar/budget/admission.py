@@ -304,4 +304,4 @@ def _exactly(call: Call, active: Active, exact: int | None) -> Ask | None:
     ask = calls.ask(call, exact)
     if ask is None or not active.tariff.limits:
         return ask
-    return replace(ask, rate=active.tariff.rate(call.target, call.asked))
+    return Ask(ask.prompt, ask.output, ask.answers, ask.context, active.tariff.rate(call.target, call.asked))

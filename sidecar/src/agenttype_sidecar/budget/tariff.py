@@ -24,6 +24,7 @@ class Tariff:
         self.limits = any(limit.resource is Resource.COST for limit in policy.budget.limits)
         self._backends = {backend.name: backend for backend in policy.backends}
         self._found: dict[tuple[str, str, str], Price | None] = {}
+        self._rates: dict[tuple[Target, str], Rate] = {}
 
     def price(self, target: Target, asked: str) -> Price | None:
         """Return what a target costs for a caller that asked for this name; None: nobody said."""
@@ -35,6 +36,14 @@ class Tariff:
         Raises:
             UnpricedModel: Costs are limited, and something that may answer has no price.
         """
+        rate = self._rates.get((target, asked))
+        if rate is None:
+            rate = self._highest(target, asked)
+            if len(self._rates) < _REMEMBERED:
+                self._rates[target, asked] = rate
+        return rate
+
+    def _highest(self, target: Target, asked: str) -> Rate:
         found = [self._required(target.backend, target.route.model or asked, target.adapter)]
         for step in target.route.fallback:
             backend = self._backends.get(step.backend)
