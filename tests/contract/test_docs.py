@@ -7,6 +7,7 @@ import pytest
 import yaml
 from agenttype_api import v1alpha1
 from agenttype_api.conditions import Condition
+from sdk_matrix import MATRIX, STATUSES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/decisions/*.md"), *ROOT.glob("*/README.md")]
@@ -50,3 +51,11 @@ def test_every_make_target_that_is_named_exists():
     known = set(re.findall(r"^([a-z0-9-]+):", makefile, re.MULTILINE))
 
     assert known >= TARGETS
+
+
+def test_the_table_of_sdks_is_what_they_were_seen_to_do():
+    page = (ROOT / "docs/protocols.md").read_text()
+    shown = re.findall(r"^\| ([^|`]+) \| `(/v1/[^`]+)` \| (\d+) \| (\d+) \| (\d+) \|$", page, re.MULTILINE)
+
+    assert shown == [(row.name, row.route, *map(str, row.requests)) for row in MATRIX]
+    assert f"| {' | '.join(map(str, STATUSES))} |" in page

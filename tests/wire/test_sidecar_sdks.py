@@ -1,35 +1,11 @@
-"""Unmodified SDKs at the sidecar, with the environment of a pod and nothing else: they work, and refusals end them.
-
-`REQUESTS` is what each makes of a budget that is used up, by the status that says so: requests until it gives up.
-docs/protocols.md shows the same table; a test holds them equal.
-"""
+"""Unmodified SDKs at the sidecar, with the environment of a pod and nothing else: they work, and refusals end them."""
 
 import pytest
 from agenttype_api import policy as api
+from sdk_matrix import MATRIX, STATUSES
 from sdk_programs import driven
 from sidecars import a_limit, a_policy, eventually, sidecar
 from simulators import simulator
-
-#: SDK, program → requests after a refusal of 402, 403 and 429; Anthropic's paths are refused with 402 whatever is set.
-REQUESTS = {
-    ("openai", "openai_chat.py"): (1, 1, 1),
-    ("openai", "openai_responses.py"): (1, 1, 1),
-    ("anthropic", "anthropic_messages.py"): (1, 1, 1),
-    ("litellm", "litellm_openai.py"): (1, 1, 1),
-    ("litellm", "litellm_anthropic.py"): (1, 1, 1),
-    ("langchain", "langchain_openai_chat.py"): (1, 1, 1),
-    ("langchain", "langchain_anthropic_chat.py"): (1, 1, 1),
-    ("pydantic-ai", "pydantic_ai_chat.py"): (1, 1, 1),
-    ("pydantic-ai", "pydantic_ai_responses.py"): (1, 1, 1),
-    ("pydantic-ai", "pydantic_ai_anthropic.py"): (1, 1, 1),
-    ("openai-agents", "openai_agents.py"): (1, 1, 1),
-    ("node", "openai_chat.mjs"): (1, 1, 1),
-    ("node", "openai_responses.mjs"): (1, 1, 1),
-    ("node", "anthropic_messages.mjs"): (1, 1, 1),
-    ("node", "ai_openai.mjs"): (1, 1, 1),
-    ("node", "ai_anthropic.mjs"): (1, 1, 1),
-}
-STATUSES = (402, 403, 429)
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +29,20 @@ def refused(car, program, policy):
     return seen, int(car.total("agenttype_llm_requests_total", 'outcome="refused"') - before)
 
 
-@pytest.mark.parametrize(("sdk", "program"), REQUESTS)
-def test_an_sdk_is_answered_and_metered_and_ended_by_a_refusal(vllm, sdk, program):
-    with sidecar(policy=a_policy(vllm.url, budget=100_000)) as car, driven(sdk, program, car) as running:
+@pytest.mark.parametrize("row", MATRIX, ids=[row.program for row in MATRIX])
+def test_an_sdk_is_answered_and_metered_and_ended_by_a_refusal(vllm, row):
+    vllm.forget()
+    with sidecar(policy=a_policy(vllm.url, budget=100_000)) as car, driven(row.sdk, row.program, car) as running:
         for call in ("plain", "stream"):
             before = car.spent()
             assert "one two three" in running.ask(call).get("text", "")
             assert car.spent() > before
+        assert [arrival["path"] for arrival in vllm.arrived()] == [row.route, row.route]
         vllm.forget()
 
         ends = [refused(car, running, spent(vllm.url, status)) for status in STATUSES]
 
-        assert tuple(requests for _, requests in ends) == REQUESTS[sdk, program]
+        assert tuple(requests for _, requests in ends) == row.requests
         assert all("error" in seen for seen, _ in ends)
     assert vllm.arrived() == []
 
