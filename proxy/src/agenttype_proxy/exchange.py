@@ -44,7 +44,8 @@ class Exchange:
 
     __slots__ = (
         "_body", "_bodyless", "_chunked", "_chunks", "_continue", "_delivered", "_left", "_line", "_news",
-        "_touched", "_watchers", "complete", "disconnected", "keep_alive", "received", "started", "waiting",
+        "_touched", "_watchers", "complete", "disconnected", "keep_alive", "received", "size", "started",
+        "waiting",
     )  # fmt: skip
 
     def __init__(self, line: Line, scope: Scope, *, keep_alive: bool) -> None:
@@ -55,7 +56,8 @@ class Exchange:
         self.started = False
         self.complete = False
         self.disconnected = False
-        self.waiting = 0  # body bytes that the app has not taken yet
+        self.size = 0  # body bytes that have arrived
+        self.waiting = 0  # those that the app has not taken yet
         self._line = line
         self._body: list[bytes] = []
         self._touched = False  # the app has taken body bytes
@@ -134,6 +136,7 @@ class Exchange:
         """Add bytes of the request's body."""
         self._body.append(data)
         self.waiting += len(data)
+        self.size += len(data)
 
     def end(self) -> None:
         """Mark the request as wholly received."""

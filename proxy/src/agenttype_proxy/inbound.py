@@ -71,6 +71,10 @@ class Inbound(asyncio.Protocol):
         """See ``Member``."""
         self._abort()
 
+    def regulate(self) -> None:
+        """See ``Member``."""
+        self._regulate()
+
     # What an exchange asks of it.
 
     def write(self, data: bytes) -> None:
@@ -151,6 +155,8 @@ class Inbound(asyncio.Protocol):
         self._reader = None
         self._closing = True
         self._watchdog.stop()
+        for exchange, _ in self._queue:  # their apps never run
+            self._site.settled(exchange, gone=True)
         self._queue.clear()
         self.resume_writing()
         if self._live is not None:
@@ -193,14 +199,18 @@ class Inbound(asyncio.Protocol):
 
     def body_read(self, data: bytes) -> None:
         """See ``Sink``."""
-        if self._receiving is not None:
-            self._receiving.feed(data)
+        receiving = self._receiving
+        if receiving is not None:
+            receiving.feed(data)
+            if receiving.size > self._site.limits.buffer_bytes:
+                self._site.weigh(receiving, receiving.size)
 
     def request_read(self) -> None:
         """See ``Sink``."""
         if self._receiving is not None:
             self._receiving.end()
             self._receiving.wake()
+            self._site.settled(self._receiving, gone=False)
             self._receiving = None
 
     # How a request is answered.
@@ -239,6 +249,7 @@ class Inbound(asyncio.Protocol):
             _log.exception("app failed")
         finally:
             exchange.fail()
+            self._site.settled(exchange, gone=True)
 
     def _flush(self) -> None:
         out, self._out = self._out, []
@@ -249,7 +260,10 @@ class Inbound(asyncio.Protocol):
         # Read on while the app keeps up. With nothing to wait for we go on reading too: it is how we learn that
         # the caller has gone.
         receiving = self._receiving
-        behind = receiving is not None and receiving.waiting > self._site.limits.buffer_bytes
+        most = self._site.limits.buffer_bytes
+        behind = receiving is not None and (
+            receiving.waiting > most or (receiving.size > most and not self._site.may_grow(receiving))
+        )
         if behind == self._reading and not self._closing:
             self._reading = not behind
             if behind:
@@ -271,6 +285,8 @@ class Inbound(asyncio.Protocol):
                 return
         if self._live is not None:  # the refusal's turn comes after what is being answered, and what waits
             self._queue = deque(turn for turn in self._queue if turn[0] is not broken)
+            if broken is not None:
+                self._site.settled(broken, gone=True)
             return
         self._answer_refusal()
 

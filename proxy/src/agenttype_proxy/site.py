@@ -21,6 +21,8 @@ class ServerLimits:
         linger_seconds: How long a refused caller may go on sending before it is cut.
         pipelined: Requests that may wait behind the one being answered.
         buffer_bytes: Body bytes that wait for the app before we stop reading.
+        body_bytes: Of all bodies larger than `buffer_bytes` whose apps are running; beyond, only the oldest unfinished
+            one is read on. An app may keep several copies of a body, so this is a third or less of the memory.
     """
 
     connections: int = 512
@@ -32,6 +34,14 @@ class ServerLimits:
     linger_seconds: float = 2.0
     pipelined: int = 16
     buffer_bytes: int = 65_536
+    body_bytes: int = 268_435_456
+
+
+class Body(Protocol):
+    """A request's body, as far as the room that it takes is concerned."""
+
+    received: bool
+    """Whether all of it is here."""
 
 
 class Member(Protocol):
@@ -43,11 +53,14 @@ class Member(Protocol):
     def kill(self) -> None:
         """End at once, visibly unfinished."""
 
+    def regulate(self) -> None:
+        """Look again whether to read on."""
+
 
 class Site:
     """One listener's app, limits, connections and running apps."""
 
-    __slots__ = ("_watchers", "app", "connections", "limits", "tasks")
+    __slots__ = ("_large", "_room", "_watchers", "app", "connections", "limits", "tasks")
 
     def __init__(self, app: ASGIApp, limits: ServerLimits) -> None:
         self.app = app
@@ -55,6 +68,8 @@ class Site:
         self.connections: set[Member] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self._watchers: list[asyncio.Future[None]] = []
+        self._large: dict[Body, int] = {}  # the bodies that are larger than a buffer, oldest first
+        self._room = limits.body_bytes
 
     async def quiet(self) -> None:
         """Wait until no connection and no running app is left."""
@@ -76,6 +91,24 @@ class Site:
         """Count a running app."""
         self.tasks.add(task)
         task.add_done_callback(self._ended)
+
+    def weigh(self, body: Body, size: int) -> None:
+        """Count a body that has become larger than a buffer, or has grown since."""
+        self._room += self._large.get(body, 0) - size
+        self._large[body] = size
+
+    def may_grow(self, body: Body) -> bool:
+        """Return whether to read on: there is room, or nothing before this one can give any by being read."""
+        return self._room > 0 or body is next((each for each in self._large if not each.received), body)
+
+    def settled(self, body: Body, *, gone: bool) -> None:
+        """Note that a body has been received, or is `gone` from memory; others may have been waiting for that."""
+        if body not in self._large:
+            return
+        if gone:
+            self._room += self._large.pop(body)
+        for connection in tuple(self.connections):
+            connection.regulate()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)

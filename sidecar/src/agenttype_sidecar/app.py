@@ -49,6 +49,8 @@ from agenttype_sidecar.tools.servers import ToolServers
 from agenttype_sidecar.traffic.rates import Rates
 
 _QUIET_POLL = 0.05
+#: Large bodies at once; a call keeps about three copies of its own, and the container has 256 MiB.
+_BODY_BYTES = 48 * 1024 * 1024
 
 
 class Sidecar:
@@ -144,7 +146,7 @@ class Sidecar:
         try:
             await serve(
                 self._listeners(),
-                limits=ServerLimits(),
+                limits=ServerLimits(body_bytes=_BODY_BYTES),
                 stop=stop,
                 drain_seconds=self.options.drain_seconds,
                 on_ready=self._ready,

@@ -257,3 +257,31 @@ def test_a_process_that_has_run_out_of_files_recovers(upstream):
         eventually(lambda: car.process.poll() is None and process_watch.sockets(car.process.pid) < 12)
         assert car.chat().status == 200
         assert car.held() == 0
+
+
+def test_large_bodies_share_a_room_that_has_an_end_and_each_gets_its_turn(upstream):
+    raw = json.dumps(a_chat(max_tokens=4)).encode()
+    said = post(b"connection: close", body=b" " * 8_000_000 + raw)
+    with sidecar(policy=a_policy(upstream.url, 10**9)) as car:
+        assert car.chat(max_tokens=4).status == 200
+        memory = process_watch.resident(car.process.pid)
+        callers = [socket.create_connection(("127.0.0.1", car.data_port), timeout=60) for _ in range(24)]
+        with ThreadPoolExecutor(len(callers)) as pool:
+            sending = [pool.submit(caller.sendall, said[:-1]) for caller in callers]
+            eventually(lambda: sum(each.done() for each in sending) >= 5)
+            assert car.chat(max_tokens=4).status == 200
+            assert process_watch.resident(car.process.pid) - memory < 120 * 2**20
+            answers = list(pool.map(last_byte_and_answer, callers, sending))
+        assert answers == [b"HTTP/1.1 200 OK"] * len(callers)
+        assert process_watch.resident(car.process.pid) - memory < 180 * 2**20
+        assert car.held() == 0
+
+
+def last_byte_and_answer(caller, sending) -> bytes:
+    sending.result()
+    caller.sendall(b"}")
+    answer = b""
+    while data := caller.recv(65536):
+        answer += data
+    caller.close()
+    return answer.partition(b"\r\n")[0]
