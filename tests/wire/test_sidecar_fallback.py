@@ -114,6 +114,15 @@ def test_a_stream_is_taken_over_as_well_before_its_first_byte(first, second, str
         assert len(second.arrivals) == 1
 
 
+@pytest.mark.parametrize("answer", [whole(b'{"id":')[:-3], chunked(b"", end=b""), chunked(b"data: {", end=b"")])
+def test_an_answer_of_which_the_caller_has_nothing_yet_is_taken_over(first, second, answer):
+    first.answers([Say(answer), Close()])
+    with a_car(first.url, second.url) as car:
+        taken = car.chat(max_tokens=5)
+        assert (taken.status, taken.headers["x-agenttype-route"], len(second.arrivals)) == (200, "second/green", 1)
+        assert (car.spent() > 5, car.held()) == (True, 0)
+
+
 def test_an_answer_that_has_begun_is_never_taken_over(first, second):
     event = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"x"}}]}\n\n'
     first.answers([Say(chunked(event, end=b"")), Close()])

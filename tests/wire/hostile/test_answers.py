@@ -70,6 +70,16 @@ async def test_a_broken_stream_is_cut_behind_what_was_sound(car, upstream, case)
     next_call_is_sound(car, upstream)
 
 
+@named(streams.UNBEGUN)
+async def test_a_stream_that_breaks_before_its_first_event_is_refused_in_our_words(car, upstream, case):
+    answer, record = await ask(car, upstream, case, stream=True)
+    assert (answer.status, answer.complete) == (502, True)
+    assert MARK not in b"".join([*answer.fields, *answer.fields.values(), answer.body])
+    assert record["outcome"] == "upstream_error"
+    assert (record["outputTokens"], record["usageSource"]) == case.charged
+    next_call_is_sound(car, upstream)
+
+
 @named(streams.WHOLES)
 async def test_a_broken_answer_passes_whole_or_is_refused_in_our_words(car, upstream, case):
     answer, record = await ask(car, upstream, case)
@@ -125,5 +135,5 @@ def test_after_all_of_it_nothing_is_left_in_the_process(car):
 
 
 def test_the_corpus_has_no_name_twice():
-    names = [case[0] for case in (*streams.EVENTS, *streams.USAGES, *streams.CUTS)]
+    names = [case[0] for case in (*streams.EVENTS, *streams.USAGES, *streams.CUTS, *streams.UNBEGUN)]
     assert len(set(names)) == len(names)

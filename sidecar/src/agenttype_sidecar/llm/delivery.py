@@ -1,7 +1,7 @@
 """Getting a call answered: where it is sent, again or elsewhere, and what every attempt costs.
 
 Each attempt that may have cost something is a hold of its own. An attempt of which nothing went out, or that its
-backend turned down before it began to work, costs nothing. Once a backend has begun to answer there is no other.
+backend turned down before it began to work, costs nothing. Once the caller has a part of an answer there is no other.
 """
 
 import asyncio
@@ -100,7 +100,8 @@ class Delivery:
             Refusal: It was not admitted, or cannot be sent.
             UpstreamError: It failed after it was sent.
         """
-        await self._admit()
+        if self.settlement is None:
+            await self._admit()
         while True:
             outcome = await self._attempt()
             if outcome.failure is None and outcome.response is not None:
@@ -112,6 +113,25 @@ class Delivery:
                 return outcome.response
             elif outcome.error is not None:
                 raise outcome.error
+
+    async def broke(self, error: errors.UpstreamError) -> bool:
+        """Make ready to `send` again after an answer that broke off; return False where there is nowhere to send it.
+
+        Only for an answer of which nothing has reached the caller.
+
+        Raises:
+            Refusal: Another attempt was not admitted.
+        """
+        failure = _failure_of_error(error)
+        if failure is None:
+            return False
+        circuits = self._parts.circuits
+        circuits.breaker(self.call.target.backend.name).failed(circuits.clock())
+        outcome = _Outcome(failure, None, error)
+        step = self._next(outcome)
+        if step is not None:
+            await self._go_on(outcome, step)
+        return step is not None
 
     def settle(self) -> None:
         """Charge the present attempt, or give back what it holds; a second time changes nothing."""
@@ -227,17 +247,25 @@ class Delivery:
         return _Outcome(_failure_of(response.status), response)
 
     def _failed(self, error: errors.UpstreamError) -> _Outcome:
-        match error:
-            case errors.ConnectFailed() | errors.ConnectTimeout():
-                return _Outcome(Failure.CONNECT, None, _warming())
-            case errors.FirstByteTimeout() | errors.IdleTimeout():
-                return _Outcome(Failure.TIMEOUT, None, error)
-            case errors.TotalTimeout():
-                raise error  # there is no time left for another
-            case _ if not error.dispatched:
-                raise UpstreamFailed("the call cannot be sent to the model's backend") from error
-            case _:
-                return _Outcome(Failure.RESET, None, error)
+        if isinstance(error, errors.ConnectFailed | errors.ConnectTimeout):
+            return _Outcome(Failure.CONNECT, None, _warming())
+        if not error.dispatched:
+            raise UpstreamFailed("the call cannot be sent to the model's backend") from error
+        failure = _failure_of_error(error)
+        if failure is None:
+            raise error
+        return _Outcome(failure, None, error)
+
+
+def _failure_of_error(error: errors.UpstreamError) -> Failure | None:
+    """Return what an error is to the next attempt, None where it leaves no room for any."""
+    match error:
+        case errors.TotalTimeout() | errors.ResponseTooLarge():  # no time left; and too large it would be again
+            return None
+        case errors.FirstByteTimeout() | errors.IdleTimeout():
+            return Failure.TIMEOUT
+        case _:
+            return Failure.RESET
 
 
 def _failure_of(status: int) -> Failure | None:

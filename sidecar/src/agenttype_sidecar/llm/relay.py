@@ -34,13 +34,15 @@ class Relay:
 
     Attributes:
         first_byte: Seconds from the call's arrival to the first byte of its answer; None before.
-        started: Whether the head of a stream has gone out, after which no other answer can be given.
+        started: Whether the head of a stream has gone out, after which no other answer can be given; it goes with the
+            first event, so that until then another backend can still answer.
     """
 
     def __init__(self, send: asgi.Send, began: float) -> None:
         """Answer through `send` a call that arrived at `began`, in monotonic seconds."""
         self.first_byte: float | None = None
         self.started = False
+        self._head: tuple[int, Headers] | None = None
         self._send = send
         self._began = began
 
@@ -56,9 +58,8 @@ class Relay:
             UpstreamError: The backend broke it off.
             Refusal: The inspector wants no more of it.
         """
-        self.started = True
+        self._head = response.status, headers
         reader = EventReader(MAX_EVENT)
-        await asgi.start(self._send, response.status, headers)
         async for chunk in response.chunks():
             await self._pass(reader.feed(chunk), meter, inspector)
         await self._pass(reader.flush(), meter, inspector)
@@ -68,9 +69,15 @@ class Relay:
 
     async def finish(self, ending: bytes = b"") -> None:
         """End a stream, with some last bytes of ours where there are any."""
+        await self._start()
         if ending:
             await asgi.write(self._send, ending)
         await asgi.finish(self._send)
+
+    async def _start(self) -> None:
+        if self._head is not None and not self.started:
+            self.started = True
+            await asgi.start(self._send, *self._head)
 
     async def _pass(self, events: list[Event], meter: Meter, inspector: Inspector | None) -> None:
         passed, refused = meter.passed, None
@@ -90,6 +97,7 @@ class Relay:
         if out:
             if self.first_byte is None:
                 self.first_byte = time.monotonic() - self._began
+                await self._start()
             await asgi.write(self._send, out)
         if refused is not None:
             raise refused

@@ -130,24 +130,35 @@ class Visit:
     # forward
 
     async def _forward(self, delivery: Delivery) -> None:
-        try:
-            response = await delivery.send()
-            async with response:
-                if any(coding != b"identity" for coding in fields.every(response.headers, b"content-encoding")):
-                    raise UpstreamFailed("the model's backend answered in an encoding that nobody asked for")
-                kind = (fields.get(response.headers, b"content-type") or b"").lower()
-                if _is_good(response) and kind.startswith(_EVENTS):
-                    await self._stream(delivery, response)
+        """Send the call, and pass on what comes; an answer that breaks off before the caller has any of it is none."""
+        while True:
+            try:
+                response = await delivery.send()
+            except errors.UpstreamError as error:
+                raise _refusal_of(error) from error
+            try:
+                await self._pass_on(delivery, response)
+            except errors.UpstreamError as error:
+                if self._relay.started:
+                    # A clean end would pass for a whole answer; SDKs notice a broken connection only.
+                    self._ended("cut", _OK, _name(error))
+                    self._settle()
+                    asgi.abort(self._scope)
+                elif await delivery.broke(error):
+                    continue
                 else:
-                    await self._whole(delivery, response)
-        except errors.UpstreamError as error:
-            if self._relay.started:
-                # A clean end would pass for a whole answer; SDKs notice a broken connection only.
-                self._ended("cut", _OK, _name(error))
-                self._settle()
-                asgi.abort(self._scope)
-                return
-            raise _refusal_of(error) from error
+                    raise _refusal_of(error) from error
+            return
+
+    async def _pass_on(self, delivery: Delivery, response: Response) -> None:
+        async with response:
+            if any(coding != b"identity" for coding in fields.every(response.headers, b"content-encoding")):
+                raise UpstreamFailed("the model's backend answered in an encoding that nobody asked for")
+            kind = (fields.get(response.headers, b"content-type") or b"").lower()
+            if _is_good(response) and kind.startswith(_EVENTS):
+                await self._stream(delivery, response)
+            else:
+                await self._whole(delivery, response)
 
     async def _whole(self, delivery: Delivery, response: Response) -> None:
         body = await response.read(MAX_ANSWER)
