@@ -2,7 +2,7 @@ import json
 
 import pytest
 from agenttype_api import policy as api
-from agenttype_api.v1alpha1 import RuleAction, RuleOn
+from agenttype_api.v1alpha1 import FallbackReason, RuleAction, RuleOn
 from agenttype_sidecar.backends.routes import Routes
 from agenttype_sidecar.errors import HostedTool, MalformedBody, UnknownResponse, Unmetered
 from agenttype_sidecar.llm import call as calls
@@ -120,6 +120,15 @@ def test_the_callers_own_tools_are_nobody_elses_business(path, tools):
 def test_an_engine_of_ours_runs_no_tools_so_none_are_refused():
     policy = a_policy(URL, 1000)
     metered.check(response(policy, tools=[{"type": "web_search"}, {"type": "mcp"}]), Active(policy))
+
+
+def test_an_engine_of_ours_whose_fallback_is_outside_is_asked_for_none_either():
+    backend = a_backend(URL, "outside", credential=api.Credential.API_KEY)
+    link = api.Fallback(backend="outside", on=(FallbackReason.UNAVAILABLE,))
+    route = a_route("*").model_copy(update={"fallback": (link,)})
+    policy = a_policy(URL, 1000, backends=(a_backend(URL), backend), routes=(route,))
+    with pytest.raises(HostedTool):
+        metered.check(response(policy, tools=[{"type": "mcp"}]), Active(policy))
 
 
 def test_a_caller_gives_no_response_its_name():

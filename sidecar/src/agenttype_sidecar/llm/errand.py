@@ -20,6 +20,7 @@ from agenttype_sidecar.reports.metrics import Lane
 
 _OK: Final = 200
 _REDIRECTION: Final = 300
+_CLIENT_ERROR: Final = 400
 _GONE: Final = 499
 _FIXED: Final = [(b"accept-encoding", b"identity")]
 
@@ -67,6 +68,8 @@ class Errand:
         begun = False
         try:
             async with await self._parts.upstream.fetch(backend, active, request) as response:
+                if _REDIRECTION <= response.status < _CLIENT_ERROR:  # passed on, it would lead the client past us
+                    raise UpstreamFailed("the model's backend answered with a redirection")
                 if method == "DELETE" and _OK <= response.status < _REDIRECTION:
                     stored.forget(endpoint.name)
                 await asgi.start(self._send, response.status, _headers(response))

@@ -7,6 +7,7 @@ refused always: which tools an agent has is decided here, not by a call's body. 
 
 from typing import Any, Final
 
+from agenttype_api.policy import Credential
 from agenttype_api.v1alpha1 import RuleOn
 
 from agenttype_sidecar.errors import HostedTool, MalformedBody, Unmetered
@@ -37,7 +38,7 @@ def check(call: Call, active: Active) -> None:
             # An engine keeps the response under it, over whatever it keeps there for somebody else.
             raise MalformedBody("request_id is not taken here; the backend names its responses itself")
         _check_background(call, active)
-    if call.is_ours:
+    if not _may_leave(call):
         return
     kinds = [kind for kind in map(_kind, _tools(body.get("tools"))) if not _is_callers(kind, call.endpoint.operation)]
     if "mcp_servers" in body.members or any(kind in _SERVERS for kind in kinds):
@@ -50,6 +51,12 @@ def check(call: Call, active: Active) -> None:
             "the call asks for a tool that the provider runs, and what that takes is bounded by nothing; this agent's "
             "tokens are limited"
         )
+
+
+def _may_leave(call: Call) -> bool:
+    """Return whether a provider outside may answer, be it when our engine does not."""
+    targets = (call.target, *(link.target for link in call.target.fallback))
+    return any(target.backend.credential is not Credential.POD_TOKEN for target in targets)
 
 
 def _check_background(call: Call, active: Active) -> None:
