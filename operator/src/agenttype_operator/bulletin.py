@@ -90,7 +90,7 @@ class Bulletin:
             "type": "Warning",
             "reason": REASON,
             "action": str(group.last.action),
-            "note": group.note(),
+            "note": events.note(group.note()),
             "related": events.reference({"apiVersion": "v1", "kind": "Pod", **group.pod}),
         }
         try:
@@ -103,7 +103,7 @@ class Bulletin:
 
     async def _grow(self, which: Which, group: Group) -> None:
         """Tell how many there were."""
-        count, last = group.count, dt.datetime.fromtimestamp(group.last.at, dt.UTC)
+        count, last = group.count, dt.datetime.fromtimestamp(group.at, dt.UTC)
         series = {"count": count, "lastObservedTime": events.moment(last)}
         name = which.name(group.owner.name)
         await self._cluster.merge(kinds.EVENT, group.owner.namespace, name, {"series": series})

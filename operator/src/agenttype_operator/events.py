@@ -1,12 +1,14 @@
 """Kubernetes Events as JSON: pure."""
 
 import datetime as dt
-from typing import Any
+from typing import Any, Final
 
 from agenttype_api import keys
 
 from agenttype_operator import kinds
 from agenttype_operator.kinds import Raw
+
+_MOST_BYTES: Final = 1024
 
 
 def event(regarding: Raw, name: str, now: dt.datetime, instance: str) -> Raw:
@@ -38,6 +40,11 @@ def reference(raw: Raw) -> dict[str, Any]:
         "kind": raw["kind"],
         **{name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion")},
     }
+
+
+def note(text: str) -> str:
+    """Cut a text to what an Event may say; the API server counts bytes."""
+    return text.encode()[:_MOST_BYTES].decode(errors="ignore")
 
 
 def moment(now: dt.datetime) -> str:

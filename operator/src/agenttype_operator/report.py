@@ -76,7 +76,7 @@ class Reporter:
             "type": "Normal" if finding.holds else "Warning",
             "reason": str(finding.reason),
             "action": str(finding.type),
-            "note": finding.message[:1000],
+            "note": events.note(finding.message),
         }
         try:
             await self._cluster.create(kinds.EVENT, body)

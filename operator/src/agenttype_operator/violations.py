@@ -52,6 +52,8 @@ class Group:
     owner: Key
     pod: Raw
     last: Violation
+    at: float
+    """When the last one was, by our clock at the latest."""
     count: int = 0
     posted: int = 0
     """How many of them the Event tells of; 0 before it exists."""
@@ -59,7 +61,7 @@ class Group:
     def note(self) -> str:
         """Say what happened, never what was found."""
         last = self.last
-        return f'rule "{last.rule}" applied to {last.on} "{last.subject}" of pod "{self.name}": {last.action}'[:1000]
+        return f'rule "{last.rule}" applied to {last.on} "{last.subject}" of pod "{self.name}": {last.action}'
 
     @property
     def name(self) -> str:
@@ -91,10 +93,13 @@ class Tally:
         for violation in report.violations:
             if violation.sequence <= counted or violation.at < now - OLDEST:
                 continue
-            which = Which(uid, violation.rule, int(min(violation.at, now) // _MINUTE))
-            group = self._groups.setdefault(which, Group(owner, pod, violation))
+            at = min(
+                now, violation.at
+            )  # a clock may be ahead, or say nothing at all; of no number, min keeps the first
+            which = Which(uid, violation.rule, int(at // _MINUTE))
+            group = self._groups.setdefault(which, Group(owner, pod, violation, at))
             group.count += 1
-            group.last = violation
+            group.last, group.at = violation, at
         newest = max(violation.sequence for violation in report.violations)
         self._counted[uid] = (pods.incarnation(pod), max(counted, newest))
 

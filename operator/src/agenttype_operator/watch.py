@@ -79,6 +79,7 @@ class Watcher:
         for uid, pod in wanted.items():
             if uid not in known:
                 task = asyncio.create_task(self._watch(owner, pod))
+                task.add_done_callback(_tell_failure)
                 self._watched.setdefault(owner, {})[uid] = (pods.incarnation(pod), task)
                 self._owners[uid] = owner
 
@@ -150,6 +151,12 @@ class Watcher:
             return PolicyReport.model_validate_json(body)
         except (asyncio.LimitOverrunError, ValueError) as error:
             raise _Unreadable(str(error)) from error
+
+
+def _tell_failure(task: asyncio.Task[None]) -> None:
+    """Log what ended a watch that should have no end: nobody awaits it."""
+    if not task.cancelled() and (error := task.exception()):
+        log.error("watch ended", exc_info=error)
 
 
 def _length(head: bytes) -> int:

@@ -1,5 +1,5 @@
 from agenttype_api.conditions import Condition, Reason
-from agenttype_operator import conditions
+from agenttype_operator import conditions, events
 from agenttype_operator.conditions import no, unknown, yes
 
 GOOD = yes(Condition.ACCEPTED, Reason.ACCEPTED, "fine")
@@ -61,3 +61,9 @@ def test_a_cure_is_news_and_repetition_is_not():
 
     assert conditions.news(before, [cured]) == [cured]
     assert conditions.news(before, [BAD]) == []
+
+
+def test_a_note_is_cut_to_what_the_api_server_takes():
+    assert events.note("short") == "short"
+    assert events.note("ä" * 600) == "ä" * 512
+    assert events.note("a" + "ä" * 600) == "a" + "ä" * 511

@@ -1,5 +1,8 @@
 """Violations become Events: one per pod, rule and minute, once, whatever restarts."""
 
+import math
+
+import pytest
 from agenttype_api.sidecar_report import PolicyReport, Violation
 from agenttype_api.v1alpha1 import RuleAction, RuleOn
 from agenttype_operator.violations import OLDEST, Tally
@@ -101,9 +104,11 @@ def test_an_operator_that_starts_anew_gives_the_same_names_and_lets_old_ones_be(
     assert [which for which, _ in second.due(NOW)] == [which for which, _ in first.due(NOW)]
 
 
-def test_a_clock_that_is_ahead_does_not_keep_a_group_for_ever():
+@pytest.mark.parametrize("at", [NOW + 86400, 1e300, math.inf, math.nan])
+def test_a_clock_that_is_ahead_or_says_nonsense_counts_as_ours(at):
     tally = Tally()
-    tally.take(a_pod(), a_report(a_violation(at=NOW + 86400)), NOW)
+    tally.take(a_pod(), a_report(a_violation(at=at)), NOW)
+    assert [group.at for _, group in tally.due(NOW)] == [NOW]
     post(tally, NOW)
 
     assert (due(tally, NOW + 65), len(tally)) == ([], 0)
