@@ -164,20 +164,22 @@ def replaced(other: bytes):
     return lambda _: other
 
 
+#: Of the ledger's file, in bytes.
+PAGE = 1024
 DAMAGES = {
     "nothing left": replaced(b""),
     "one byte left": lambda data: data[:1],
-    "half a page": lambda data: data[:2048],
-    "one page": lambda data: data[:4096],
-    "the last page missing": lambda data: data[:-4096],
+    "half a page": lambda data: data[: PAGE // 2],
+    "one page": lambda data: data[:PAGE],
+    "the last page missing": lambda data: data[:-PAGE],
     "text": replaced(b"not a database\n" * 1000),
     "zeros": lambda data: b"\0" * len(data),
     "the magic": overwritten(0, 16),
     "the page size": overwritten(16, 2),
     "the owner": overwritten(68, 4),
-    "the end of the first page": overwritten(4000),
-    "the second page's head": overwritten(4096, 12),
-    "the second page's cells": overwritten(8192 - 64),
+    "the end of the first page": overwritten(PAGE - 64),
+    "the second page's head": overwritten(PAGE, 12),
+    "the second page's cells": overwritten(2 * PAGE - 64),
 }
 
 

@@ -85,6 +85,8 @@ def _create(path: Path) -> None:
     aside.unlink(missing_ok=True)
     db = sqlite3.connect(aside, isolation_level=None)
     try:
+        # Every write logs whole pages, and ours change some bytes of two: 4096 take half as long again.
+        db.execute("PRAGMA page_size = 1024")
         db.execute(f"PRAGMA application_id = {_APPLICATION}")
         db.execute(f"PRAGMA user_version = {_VERSION}")
         db.executescript(_SCHEMA)
