@@ -86,10 +86,10 @@ class Call:
     def shows_all(self) -> bool:
         """Whether whatever the model writes can be seen in a stream, as it is written, as text.
 
-        Only an engine of ours promises as much; even it holds a tool's call back until it is whole, and tokens that it
-        is told to write past the answer's end have no text.
+        Only an engine of ours promises as much, and it is needed only where no running count is to be had. Even an
+        engine holds a tool's call back until it is whole, and tokens past the answer's end have no text.
         """
-        if not self.is_ours or self.answers > 1 or self.body.get("include_reasoning") is False:
+        if not self.is_ours or self.endpoint.operation in _CHUNKED or self.body.get("include_reasoning") is False:
             return False
         return not any(self.body.get(name) for name in _HIDING)
 
