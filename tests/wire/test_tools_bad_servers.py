@@ -10,6 +10,7 @@ from sidecars import a_policy, sidecar
 NOBODY = "http://127.0.0.1:9"
 META = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
 JSON = {"content-type": "application/json"}
+TOO_DEEP = ("nested_too_deeply", "parse_error", "tool_unavailable")
 
 
 def a_tool(url, name, **members):
@@ -140,6 +141,46 @@ def test_an_event_that_is_too_large_becomes_an_error_also_in_a_stream(size):
         tool = a_tool(server.url, "s", limits=api.ToolLimits(result_bytes=256))
         with sidecar(policy=a_policy(NOBODY, tools=(tool,))) as car:
             assert called(car, "s_talks")["error"]["data"] == {"code": "result_too_large"}
+
+
+@pytest.mark.parametrize("depth", [200, 300, 500, 900, 960, 980, 1000, 5000])
+def test_however_deep_a_message_is_it_is_answered(car, depth):
+    params = {"name": "s_good", "arguments": {"a": 0}, "_meta": META}
+    message = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+    deep = message.replace('"a": 0', '"a": ' + "[" * depth + "]" * depth)
+    said = {"mcp-protocol-version": MODERN, "mcp-method": "tools/call", "mcp-name": "s_good"}
+
+    answered = car.post("/mcp", deep.encode(), said).json
+
+    assert answered.get("result", {}).get("content") or answered["error"]["data"]["code"] in TOO_DEEP
+
+
+@pytest.mark.parametrize("depth", [150, 300, 990])
+def test_however_deep_a_result_is_the_call_is_answered(depth):
+    def nested(message):
+        inner = b"[" * depth + b"]" * depth
+        return Raw(200, JSON, b'{"jsonrpc":"2.0","id":%d,"result":{"content":[],"n":%s}}' % (message["id"], inner))
+
+    with (
+        mcp_server(MODERN, {"nested": nested}) as server,
+        sidecar(policy=a_policy(NOBODY, tools=(a_tool(server.url, "s"),))) as car,
+    ):
+        answered = called(car, "s_nested")
+
+    assert "result" in answered or answered["error"]["data"]["code"] in TOO_DEEP
+
+
+def test_a_list_too_deep_to_be_passed_on_hides_only_its_server():
+    schema = {"type": "object"}
+    for _ in range(900):
+        schema = {"type": "object", "properties": {"a": schema}}
+    with mcp_server(MODERN, {"deep": says("x")}) as bad, mcp_server(MODERN, {"good": says("x")}) as good:
+        bad.definitions["deep"] = {"inputSchema": schema}
+        tools = (a_tool(bad.url, "bad"), a_tool(good.url, "good"))
+        with sidecar(policy=a_policy(NOBODY, tools=tools)) as car:
+            listed = [tool["name"] for tool in asked(car, "tools/list").json["result"]["tools"]]
+
+    assert listed == ["good_good"]
 
 
 def test_a_list_without_end_is_cut_and_a_strange_entry_left_out():

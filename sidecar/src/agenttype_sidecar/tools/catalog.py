@@ -11,7 +11,7 @@ from agenttype_proxy.errors import UpstreamError
 from agenttype_proxy.messages import Deadlines
 
 from agenttype_sidecar.errors import Refusal
-from agenttype_sidecar.tools import names
+from agenttype_sidecar.tools import envelopes, names
 from agenttype_sidecar.tools.metrics import ToolMetrics
 from agenttype_sidecar.tools.peer import Ask, Peer
 from agenttype_sidecar.tools.refusals import ToolUnavailable
@@ -19,14 +19,16 @@ from agenttype_sidecar.tools.servers import ToolServer
 
 #: How long a list is good for, in seconds.
 FRESH: Final = 10.0
-#: How long a server may take to list its tools; the others' lists wait no longer for it.
+#: How long a list waits for a server, in seconds, and how long it may take to be in the next one.
 PATIENCE: Final = 5.0
-_DEADLINES: Final = Deadlines(connect=2.0, first_byte=PATIENCE, idle=PATIENCE, total=PATIENCE)
+_LONGEST: Final = 30.0
+_DEADLINES: Final = Deadlines(connect=2.0, first_byte=_LONGEST, idle=_LONGEST, total=_LONGEST)
 _SHORTEST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
 _PAGES: Final = 64
 _TOOLS: Final = 2048
 _PAGE_BYTES: Final = 4 * 1024 * 1024
+_BYTES: Final = 8 * 1024 * 1024
 
 Definition = dict[str, Any]
 
@@ -42,13 +44,14 @@ class Shelf:
         self._quiet_until = 0.0
         self._pause = 0.0
         self._asking: asyncio.Task[None] | None = None
+        self._late = False
 
     async def tools(self) -> dict[str, Definition]:
         """Return the allowed tools by their merged names; none while the server does not answer."""
         old = self.peer.list_is_old or time.monotonic() >= self._fresh_until
         if old and not self.is_quiet:
             await self._refreshed()
-        return {} if self.is_quiet else self._tools
+        return {} if self.is_quiet or self._late else self._tools
 
     async def known(self) -> dict[str, Definition]:
         """Return what the server has listed before, however long ago, and ask it only if it never did."""
@@ -74,32 +77,39 @@ class Shelf:
         self.peer.server.answers = True
 
     async def _refreshed(self) -> None:
-        if self._asking is None:  # one question for all who wait; it goes on if one of them leaves
+        """Wait for a new list, together with all who wait; for one that is late already nobody waits."""
+        if self._asking is None:
             self._asking = asyncio.get_running_loop().create_task(self._refresh())
-            self._asking.add_done_callback(self._asked)
-        await asyncio.shield(self._asking)
-
-    def _asked(self, _: "asyncio.Task[None]") -> None:
-        self._asking = None
+        if self._late:
+            return
+        asking = self._asking
+        await asyncio.wait({asking}, timeout=PATIENCE)
+        if self._asking is asking and not self._late:
+            self._late = True
+            self._metrics.not_listed(self.peer.server.name)
 
     async def _refresh(self) -> None:
         self.peer.list_is_old = False
+        name = self.peer.server.name
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(_LONGEST):
                 found = await self._listed()
         except (UpstreamError, Refusal, TimeoutError):
             self.peer.forget()
             self.failed()
-            self._metrics.not_listed(self.peer.server.name)
-            return
-        self._metrics.changed(self.peer.server.name, _changes(self._tools, found))
-        self._tools = found
-        self._fresh_until = time.monotonic() + FRESH
-        self.worked()
+            self._metrics.not_listed(name)
+        else:
+            self._metrics.changed(name, _changes(self._tools, found))
+            self._tools = found
+            self._fresh_until = time.monotonic() + FRESH
+            self.worked()
+        finally:
+            self._asking = None
+            self._late = False
 
     async def _listed(self) -> dict[str, Definition]:
         found: dict[str, Definition] = {}
-        cursor: str | None = None
+        size = 0
         ask = Ask("tools/list", {}, _DEADLINES, _PAGE_BYTES)
         for _ in range(_PAGES):
             answer = await self.peer.ask(ask)
@@ -107,8 +117,9 @@ class Shelf:
             if not isinstance(result, dict) or not isinstance(result.get("tools"), list):
                 raise ToolUnavailable
             found |= _offered(self.peer.server, result["tools"])
+            size += len(envelopes.dumped(result["tools"]))  # refuses what could not be passed on
             cursor = result.get("nextCursor")
-            if not isinstance(cursor, str) or len(found) >= _TOOLS:
+            if not isinstance(cursor, str) or len(found) >= _TOOLS or size >= _BYTES:
                 break
             ask = replace(ask, params={"cursor": cursor})
         return found

@@ -50,12 +50,29 @@ def is_stream(answered: Headers) -> bool:
     return kind.split(b";")[0].strip().lower() == b"text/event-stream"
 
 
+class NestedTooDeeply(ToolRefusal):
+    """A message that nobody can write again, deep as it is."""
+
+    status = 400
+    reason = "nested_too_deeply"
+
+    def __init__(self) -> None:
+        super().__init__("the message is nested too deeply")
+
+
 def dumped(message: Any) -> bytes:
-    """Return JSON; what the fast writer cannot say (numbers of any size, half surrogate pairs) the slow one can."""
+    """Return JSON; what the fast writer cannot say (numbers of any size, half surrogate pairs) the slow one can.
+
+    Raises:
+        NestedTooDeeply: Neither can.
+    """
     try:
         return orjson.dumps(message)
     except TypeError:
-        return json.dumps(message, allow_nan=False).encode()
+        try:
+            return json.dumps(message).encode()
+        except RecursionError as error:
+            raise NestedTooDeeply from error
 
 
 def loaded(data: bytes) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 """Holding a tool call and its result against the rules of the policy that it began with."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from agenttype_api.v1alpha1 import RuleOn
@@ -105,12 +105,18 @@ class Judgement:
             raise RuleViolated(verdict.decisive.name)
 
 
-def texts_of(message: dict[str, Any]) -> Iterable[str]:
+def texts_of(message: dict[str, Any]) -> Iterator[str]:
     """Yield the texts of a JSON-RPC message, the names that its sender chose included."""
-    for name, value in message.items():
+    params = message.get("params")
+    if isinstance(params, dict):
+        yield from _members(params)
+        message = {name: value for name, value in message.items() if name != "params"}
+    yield from _members(message)
+
+
+def _members(members: dict[str, Any]) -> Iterator[str]:
+    for name, value in members.items():
         if name not in _OF_PROTOCOL:
             yield name
-        if name == "params" and isinstance(value, dict):
-            yield from texts_of(value)
-        elif name not in _CONSTANT:
+        if name not in _CONSTANT:
             yield from texts.of_value(value, open_names=True)

@@ -83,7 +83,8 @@ class MergedCalls:
             if this is not None and this.cancelling():
                 raise
             raise Cancelled from None
-        running.judgement.result(envelopes.dumped(answer))
+        if running.judgement.looks_at_results:
+            running.judgement.result(envelopes.dumped(answer))
         result = answer.get("result")
         if "error" in answer or (isinstance(result, dict) and result.get("isError") is True):
             running.outcome = "tool_error"
