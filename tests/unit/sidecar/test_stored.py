@@ -131,6 +131,15 @@ def test_an_engine_of_ours_whose_fallback_is_outside_is_asked_for_none_either():
         metered.check(response(policy, tools=[{"type": "mcp"}]), Active(policy))
 
 
-def test_a_caller_gives_no_response_its_name():
+@pytest.mark.parametrize(
+    ("policy", "path"),
+    [
+        (outside(), "/v1/responses"),
+        (a_policy(URL), "/v1/responses"),
+        (a_policy(URL), "/v1/chat/completions"),
+        (a_policy(URL), "/v1/completions"),
+    ],
+)
+def test_a_caller_gives_no_call_its_name(policy, path):
     with pytest.raises(MalformedBody):
-        metered.check(response(request_id="resp_1"), Active(outside()))
+        metered.check(response(policy, path, request_id="resp_1"), Active(policy))

@@ -33,10 +33,11 @@ def check(call: Call, active: Active) -> None:
         MalformedBody: It gives a name that is not its to give.
     """
     body = call.body
-    if call.endpoint.operation is Operation.RESPONSES:
-        if "request_id" in body.members:
-            # An engine keeps the response under it, over whatever it keeps there for somebody else.
-            raise MalformedBody("request_id is not taken here; the backend names its responses itself")
+    responses = call.endpoint.operation is Operation.RESPONSES
+    if "request_id" in body.members and (responses or call.is_ours):
+        # An engine runs the call under it, and keeps the response, over whatever else somebody has under that name.
+        raise MalformedBody("request_id is not taken here; the backend names calls and responses itself")
+    if responses:
         _check_background(call, active)
     if not _may_leave(call):
         return
