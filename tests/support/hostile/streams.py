@@ -23,7 +23,7 @@ class Broken(NamedTuple):
         body: What the caller gets of the body, exactly; None where that is not certain.
         status: What the caller is answered.
         complete: Whether the caller gets a proper end.
-        charged: Tokens of the answer that are charged, and how well they are known.
+        charged: Tokens of the answer that are charged, and how well they are known; "reserved": at most so many.
     """
 
     name: str

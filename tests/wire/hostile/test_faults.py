@@ -156,30 +156,37 @@ def a_ledger(tmp_path_factory):
     return {path.name: path.read_bytes() for path in (folder / "ledger").iterdir()}
 
 
-def overwritten(at: int, size: int = 64):
-    return lambda data: data[:at] + b"\xa5" * min(size, len(data) - at) + data[at + size :]
+def page_size(data: bytes) -> int:
+    return int.from_bytes(data[16:18], "big")
+
+
+def overwritten(at: int, size: int):
+    return lambda data: data[:at] + b"\xa5" * size + data[at + size :]
+
+
+def overwritten_in(page: int, at: int, size: int):
+    """Spoil bytes of one page of the file; a negative place counts from the page's end."""
+    return lambda data: overwritten((page - 1 + (at < 0)) * page_size(data) + at, size)(data)
 
 
 def replaced(other: bytes):
     return lambda _: other
 
 
-#: Of the ledger's file, in bytes.
-PAGE = 1024
 DAMAGES = {
     "nothing left": replaced(b""),
     "one byte left": lambda data: data[:1],
-    "half a page": lambda data: data[: PAGE // 2],
-    "one page": lambda data: data[:PAGE],
-    "the last page missing": lambda data: data[:-PAGE],
+    "half a page": lambda data: data[: page_size(data) // 2],
+    "one page": lambda data: data[: page_size(data)],
+    "the last page missing": lambda data: data[: -page_size(data)],
     "text": replaced(b"not a database\n" * 1000),
     "zeros": lambda data: b"\0" * len(data),
     "the magic": overwritten(0, 16),
     "the page size": overwritten(16, 2),
     "the owner": overwritten(68, 4),
-    "the end of the first page": overwritten(PAGE - 64),
-    "the second page's head": overwritten(PAGE, 12),
-    "the second page's cells": overwritten(2 * PAGE - 64),
+    "the schema": overwritten(100, 12),
+    "the second page's head": overwritten_in(2, 0, 12),
+    "the second page's cells": overwritten_in(2, -64, 64),
 }
 
 
