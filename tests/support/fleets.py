@@ -21,10 +21,10 @@ from typing import Any, Self
 
 from agenttype_api import policy as api
 from agenttype_sidecar.budget.ledger import Ledger
-from sidecars import Answer, Sidecar, sidecar
+from sidecars import Sidecar, sidecar
 
-#: What a caller does after a 503, a call that others hold off, or a dead sidecar, in seconds.
-_PAUSE = 0.1
+#: Between two calls of a caller, in seconds.
+_PAUSE = 0.15
 
 
 class Member:
@@ -34,7 +34,7 @@ class Member:
         self.folder = folder
         self.answered = 0
         self.cut_off = 0
-        self.last: Answer | None = None
+        self.told_to_wait = 0
         self.car: Sidecar | None = None
         self._policy = policy
         self._running: sidecar | None = None
@@ -66,20 +66,14 @@ class Member:
                     return
             except (OSError, http.client.HTTPException):
                 self.cut_off += 1
-                time.sleep(_PAUSE)
-            if self.car is None:
-                time.sleep(_PAUSE)
+            time.sleep(_PAUSE)
 
     def _call(self, car: Sidecar) -> bool:
         """Make one call; return whether the budget is spent."""
-        self.last = car.chat(max_tokens=2)
-        if self.last.status == 200:
-            self.answered += 1
-        elif self.last.headers.get("x-agenttype-reason") == "insufficient_quota":
-            return True
-        else:
-            time.sleep(_PAUSE)
-        return False
+        answer = car.chat(max_tokens=2)
+        self.answered += answer.status == 200
+        self.told_to_wait += answer.status == 503
+        return answer.headers.get("x-agenttype-reason") == "insufficient_quota"
 
     def books(self) -> int:
         """What its ledger says it spent of shared limits, now that the process is dead."""
@@ -112,8 +106,12 @@ class fleet(AbstractContextManager):  # noqa: N801 — used like a function
     def __enter__(self) -> Self:
         for member in self.members:
             self._stack.callback(member.stop)
-        with ThreadPoolExecutor(4) as starters:
-            list(starters.map(Member.start, self.members))
+        try:
+            with ThreadPoolExecutor(4) as starters:
+                list(starters.map(Member.start, self.members))
+        except BaseException:
+            self._stack.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -127,6 +125,10 @@ class fleet(AbstractContextManager):  # noqa: N801 — used like a function
     @property
     def answered(self) -> int:
         return sum(member.answered for member in self.members)
+
+    @property
+    def told_to_wait(self) -> int:
+        return sum(member.told_to_wait for member in self.members)
 
     @property
     def cut_off(self) -> int:

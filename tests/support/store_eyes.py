@@ -27,9 +27,9 @@ def look(url: str, limit: Limit, index: int = 0) -> Sight:
     return asyncio.run(_looked(url, limit, index))
 
 
-def seconds_until_ended(url: str, limit: Limit, holders: set[str], within: float = 30) -> float:
-    """Wait until nothing that was leased and not drawn is left in these holders' records; return how long it took."""
-    return asyncio.run(_ended(url, limit, holders, within))
+def wait_until_ended(url: str, limit: Limit, holders: set[str], within: float = 30) -> None:
+    """Wait until nothing that was leased and not drawn is left in these holders' records."""
+    asyncio.run(_ended(url, limit, holders, within))
 
 
 async def _looked(url: str, limit: Limit, index: int) -> Sight:
@@ -40,13 +40,12 @@ async def _looked(url: str, limit: Limit, index: int) -> Sight:
         await store.close()
 
 
-async def _ended(url: str, limit: Limit, holders: set[str], within: float) -> float:
+async def _ended(url: str, limit: Limit, holders: set[str], within: float) -> None:
     store, began = _store(url), time.monotonic()
     try:
         while (stranded := (await _sight(store, limit, 0)).stranded) and sum(stranded.get(name, 0) for name in holders):
             assert time.monotonic() - began < within, "leases of dead holders did not come back"
             await asyncio.sleep(0.05)
-        return time.monotonic() - began
     finally:
         await store.close()
 

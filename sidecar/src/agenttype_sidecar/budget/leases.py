@@ -46,12 +46,12 @@ class Times:
     @property
     def sign(self) -> float:
         """How often holders show that they live, and others look."""
-        return self.lease / 5
+        return self.lease / 6
 
     @property
     def silence(self) -> float:
         """How long a record stays unchanged before it is ended."""
-        return self.lease * 0.6
+        return self.lease / 2
 
     @property
     def leftover(self) -> float:
