@@ -7,6 +7,8 @@ from sdk_programs import driven
 from sidecars import a_limit, a_policy, eventually, sidecar
 from simulators import simulator
 
+pytestmark = pytest.mark.timeout(600)  # on a new machine the environments are made first
+
 
 @pytest.fixture(scope="module")
 def vllm():
