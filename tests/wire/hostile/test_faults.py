@@ -238,7 +238,7 @@ def test_a_flood_of_connections_leaves_health_and_metrics_answering(upstream):
         began = time.monotonic()
         assert car.health("/healthz").status == 200
         assert car.spent() == 0
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 3
         told = together(8, lambda _: first_status(car))
         assert told == [503] * 8
         for connection in flood:
