@@ -389,5 +389,5 @@ class Pods(RuleBasedStateMachine):
         assert all(pod.used <= pod.lease.drawn for pod in self.pods)
 
 
-Pods.TestCase.settings = settings(max_examples=300, stateful_step_count=50, deadline=None)
+Pods.TestCase.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
 TestPods = Pods.TestCase
