@@ -71,15 +71,19 @@ def test_a_spent_budget_says_when_it_starts_anew_and_to_come_back_where_that_is_
     assert tuple(headers.get(name) for name in (b"x-agenttype-reset", b"retry-after", b"x-should-retry")) == expected
 
 
+OPENAIS = (
+    b'data: {"error":{"message":"gone","type":"insufficient_quota","param":null,"code":"budget_exceeded_mid_stream"}}'
+    b"\n\ndata: [DONE]\n\n"
+)
+RESPONSES = (
+    b'event: error\ndata: {"type":"error","code":"budget_exceeded_mid_stream","message":"gone","param":null}\n\n'
+)
+ANTHROPICS = b'event: error\ndata: {"type":"error","error":{"type":"billing_error","message":"gone"}}\n\n'
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
-    [
-        ("/v1/chat/completions", b'data: {"error":{"message":"gone","type":"insufficient_quota","param":null,'
-         b'"code":"budget_exceeded_mid_stream"}}\n\ndata: [DONE]\n\n'),
-        ("/v1/responses", b'event: error\ndata: {"type":"error","code":"budget_exceeded_mid_stream","message":"gone",'
-         b'"param":null}\n\n'),
-        ("/v1/messages", b'event: error\ndata: {"type":"error","error":{"type":"billing_error","message":"gone"}}\n\n'),
-    ],
-)  # fmt: skip
+    [("/v1/chat/completions", OPENAIS), ("/v1/responses", RESPONSES), ("/v1/messages", ANTHROPICS)],
+)
 def test_a_stream_that_we_end_ends_in_the_words_of_its_protocol(path, expected):
     assert answers.ending(errors.BudgetSpent("gone", "run", 0), paths.endpoint(path)) == expected

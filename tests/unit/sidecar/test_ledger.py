@@ -48,6 +48,10 @@ LIMITS = (
 RATE = Rate(input=1_000_000_000, output=2_000_000_000)
 
 
+def lines_of(ledger):
+    return Table(ledger, Shared(ledger, Path("no-token"))).lines(LIMITS)
+
+
 class Life(RuleBasedStateMachine):
     """Calls come and go, clocks are set, and the process is killed at any moment.
 
@@ -93,7 +97,7 @@ class Life(RuleBasedStateMachine):
     def reserve(self, prompt, output):
         self.latest = max(self.latest, self.time.wall)
         ask = Ask(prompt, output, rate=RATE)
-        decision = reservation.decide(Table(self.ledger, Shared(self.ledger, Path("no-token"))).lines(LIMITS), ask, OnLimit.CLAMP)
+        decision = reservation.decide(lines_of(self.ledger), ask, OnLimit.CLAMP)
         if not isinstance(decision, Grant):
             return multiple()
         hold = self.ledger.reserve(decision.amounts)
@@ -147,7 +151,7 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def no_limit_is_passed(self):
-        passed = [line for line in Table(self.ledger, Shared(self.ledger, Path("no-token"))).lines(LIMITS) if line.room < 0]
+        passed = [line for line in lines_of(self.ledger) if line.room < 0]
         assert passed == []
 
     @invariant()
