@@ -143,6 +143,8 @@ class Sidecar:
             asyncio.create_task(_every(ledgers.FLUSH_SECONDS, self._flush)),
             asyncio.create_task(self._ending(told, stop)),
         ]
+        for chore in chores:
+            chore.add_done_callback(lambda done: stop.set() if _fault(done) else None)
         try:
             await serve(
                 self._listeners(),
@@ -160,6 +162,9 @@ class Sidecar:
             await self.client.close()
             self.ledger.close()
             self.run_counts.close()
+        # Without its chores it would go on with an old policy and an old record: better to begin again.
+        for fault in filter(None, map(_fault, chores)):
+            raise fault
 
     def _listeners(self) -> list[Listener]:
         options = self.options
@@ -200,6 +205,11 @@ class Sidecar:
     def _look(self) -> None:
         """Wake whoever watches the report, where it has changed."""
         self.observations.policy_report()
+
+
+def _fault(chore: "asyncio.Task[None]") -> BaseException | None:
+    """Return what ended a chore that should have gone on."""
+    return None if chore.cancelled() or not chore.done() else chore.exception()
 
 
 async def _every(seconds: float, chore: Callable[[], object]) -> None:
