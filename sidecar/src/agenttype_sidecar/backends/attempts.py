@@ -77,13 +77,12 @@ class Attempts:
             until: how long a backend that is not there is waited for, on the clock of `after`.
             is_low: whether a limit of the agent has passed `warnAtPercent`.
         """
-        speaking = [link for link in first.fallback if protocol in link.target.backend.protocols]
-        self.deaf = [link.target for link in first.fallback if protocol not in link.target.backend.protocols]
-        cheap = [link for link in speaking if is_low and FallbackReason.BUDGET_LOW in link.on]
-        others = [link for link in speaking if link not in cheap]
-        self._order = [*cheap, Link(first, _ANY), *others]
-        self.reason = FallbackReason.BUDGET_LOW if cheap else None
-        self.target = self._order[0].target
+        self.deaf: list[Target] = []
+        self.reason: FallbackReason | None = None
+        self.target = first
+        self._order = [Link(first, _ANY)]
+        if first.fallback:
+            self._sort(first, protocol, is_low=is_low)
         self._budget = budget
         self._until = until
         self._at = 0
@@ -91,6 +90,15 @@ class Attempts:
         self._pause = _FIRST_PAUSE
         self._is_away = False
         budget.earn()
+
+    def _sort(self, first: Target, protocol: WireProtocol, *, is_low: bool) -> None:
+        speaking = [link for link in first.fallback if protocol in link.target.backend.protocols]
+        self.deaf = [link.target for link in first.fallback if protocol not in link.target.backend.protocols]
+        cheap = [link for link in speaking if is_low and FallbackReason.BUDGET_LOW in link.on]
+        others = [link for link in speaking if link not in cheap]
+        self._order = [*cheap, *self._order, *others]
+        self.reason = FallbackReason.BUDGET_LOW if cheap else None
+        self.target = self._order[0].target
 
     @property
     def has_others(self) -> bool:

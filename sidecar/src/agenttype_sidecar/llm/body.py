@@ -125,7 +125,8 @@ def _members(text: str) -> tuple[int, _Members]:
         name = json.loads(quoted) if "\\" in quoted else quoted[1:-1]
         start = key.end()
         value, end = _scan(text, start)
-        _check_name(name, found)
+        if name in found or name not in GOVERNED:
+            _check_name(name, found)
         found[name] = Member(value, start, end)
         sign = _SIGN.match(text, end)
         if sign is None:
@@ -137,9 +138,10 @@ def _members(text: str) -> tuple[int, _Members]:
 
 
 def _check_name(name: str, found: _Members) -> None:
+    """Refuse a name that is there twice, and one that is not ours but might be read as if it were."""
     if name in found:
         raise MalformedBody(_TWICE)
-    if name not in GOVERNED and name.casefold() in GOVERNED:
+    if name.casefold() in GOVERNED:
         raise MalformedBody(f"write the member {name.casefold()} in lower case; other spellings are ambiguous")
 
 

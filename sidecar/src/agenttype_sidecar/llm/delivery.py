@@ -85,6 +85,8 @@ class Delivery:
     @property
     def cost(self) -> Cost | None:
         """What all attempts were charged, None before any was; the source is the last one's."""
+        if len(self._settlements) == 1:  # as almost always
+            return self._settlements[0].cost
         costs = [each.cost for each in self._settlements if each.cost is not None]
         if not costs:
             return None

@@ -53,6 +53,8 @@ _REDIRECTION: Final = 300
 _CLIENT_ERROR: Final = 400
 _GONE: Final = 499
 _EVENTS: Final = b"text/event-stream"
+#: What is of one hop, and what an agent has no use for.
+_WITHHELD: Final = frozenset({b"content-length", b"set-cookie"})
 
 
 class Visit:
@@ -75,6 +77,7 @@ class Visit:
         self._turn: Turn | None = None
         # Until something else is known: whoever ends us in the middle leaves the caller without an answer.
         self._outcome, self._status, self._reason = "cut", _GONE, "ended"
+        self._settled = False
 
     async def answer(self, endpoint: Endpoint) -> None:
         """Answer the call."""
@@ -192,10 +195,13 @@ class Visit:
 
     def _headers(self, delivery: Delivery, response: Response) -> Headers:
         rates = self._parts.rates.headers(delivery.call.endpoint.protocol)
-        ours = [name for name, _ in rates]
-        passing = fields.without(fields.forwardable(response.headers), b"content-length", b"set-cookie", *ours)
-        # What we say of budget and route, a backend must not say for us; a gate gives its reasons.
-        kept = [field for field in passing if field[0] == _REASON or not field[0].startswith(_OURS)]
+        withheld = _WITHHELD.union([name for name, _ in rates])
+        # What we say of rates, budget and route, a backend must not say for us; a gate gives its reasons.
+        kept = [
+            field
+            for field in fields.forwardable(response.headers)
+            if field[0] not in withheld and (not field[0].startswith(_OURS) or field[0] == _REASON)
+        ]
         kept += ((_ROUTE, delivery.call.target.name.encode()), *rates)
         tightest = _tightest(self._parts.table.lines(self._active.limits))
         if tightest is not None:
@@ -210,15 +216,19 @@ class Visit:
     # settle
 
     def _settle(self) -> None:
+        if self._settled:
+            return
         delivery, tokens, output = self._delivery, 0, 0
         if delivery is not None:
             delivery.settle()
             self._lane = delivery.lane
-            if delivery.cost is not None:
-                amounts = delivery.cost.amounts
+            cost = delivery.cost
+            if cost is not None:
+                amounts = cost.amounts
                 tokens, output = amounts.input + amounts.output, amounts.output
         if self._turn is not None:
             self._turn.end(tokens, output)
+        self._settled = True
 
     async def _refuse(self, refusal: Refusal, endpoint: Endpoint) -> None:
         self._settle()

@@ -96,11 +96,12 @@ class Rulebook:
         asked = [entry for entry in self._on[message.on] if entry.concerns(message) and entry.is_passed(message.size)]
         if not asked:
             return PASS
-        if any(entry.pattern is not None for entry in asked):
-            missing = [entry for entry in asked if entry.pattern is not None]
+        missing = [entry for entry in asked if entry.pattern is not None]
+        if missing:
+            any_of_them = self._any[message.on]
             for text in message.texts():
                 for stretch in windows.whole(text):
-                    missing = _still_missing(missing, stretch, self._any[message.on])
+                    missing = _still_missing(missing, stretch, any_of_them)
                 if not missing:
                     break
             asked = [entry for entry in asked if entry not in missing]

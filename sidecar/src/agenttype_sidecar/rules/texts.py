@@ -58,11 +58,11 @@ def of_value(value: Any, *, open_names: bool = False) -> Iterator[str]:
         if isinstance(node, str):
             yield node
         elif isinstance(node, list):
-            waiting += ((child, is_open) for child in reversed(node))
+            waiting += [(child, is_open) for child in reversed(node)]
         elif isinstance(node, dict):
             if is_open:
                 yield from node
-            waiting += ((child, is_open or (name in _OPEN and isinstance(child, dict))) for name, child in node.items())
+            waiting += [(child, is_open or (name in _OPEN and isinstance(child, dict))) for name, child in node.items()]
         elif is_open and isinstance(node, int | float) and not isinstance(node, bool):
             yield repr(node)
 

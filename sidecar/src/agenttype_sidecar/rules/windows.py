@@ -40,14 +40,15 @@ class Windows:
         yield from window.fed(piece.text)
 
 
-def whole(text: str) -> Iterator[Stretch]:
-    """Yield what to search of a text that is all there: itself, and itself with its escapes undone."""
-    yield Stretch(encoded(text), 0)
+def whole(text: str) -> list[Stretch]:
+    """Return what to search of a text that is all there: itself, and itself with its escapes undone."""
+    found = [Stretch(encoded(text), 0)]
     for _ in range(texts.ESCAPES):
         if "\\" not in text:
-            return
+            break
         text = texts.unescaped(text)
-        yield Stretch(encoded(text), 0)
+        found.append(Stretch(encoded(text), 0))
+    return found
 
 
 def encoded(text: str) -> bytes:

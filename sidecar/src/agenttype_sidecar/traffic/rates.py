@@ -24,6 +24,19 @@ _FIRST_GUESS: Final = 256.0
 _LEARNING: Final = 0.1
 
 
+#: Per protocol and bucket: the names for its size, what is left of it, and when it is full again.
+_NAMES: Final = {
+    WireProtocol.ANTHROPIC: {
+        kind: tuple(b"anthropic-ratelimit-%b-%b" % (kind, part) for part in (b"limit", b"remaining", b"reset"))
+        for kind in (b"requests", b"tokens")
+    },
+    WireProtocol.OPENAI: {
+        kind: tuple(b"x-ratelimit-%b-%b" % (part, kind) for part in (b"limit", b"remaining", b"reset"))
+        for kind in (b"requests", b"tokens")
+    },
+}
+
+
 class Ask(NamedTuple):
     """What a call may take of the tokens: bytes of its body, and tokens of its answer where something bounds them."""
 
@@ -130,19 +143,8 @@ class Rates:
                 continue
             left = b"%d" % max(0, floor(bucket.level(now)))
             full = bucket.full_after(now)
-            if protocol is WireProtocol.ANTHROPIC:
-                at = datetime.fromtimestamp(time.time() + full, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-                found += (
-                    (b"anthropic-ratelimit-%b-limit" % name, b"%d" % bucket.size),
-                    (b"anthropic-ratelimit-%b-remaining" % name, left),
-                    (b"anthropic-ratelimit-%b-reset" % name, at.encode()),
-                )
-            else:
-                found += (
-                    (b"x-ratelimit-limit-" + name, b"%d" % bucket.size),
-                    (b"x-ratelimit-remaining-" + name, left),
-                    (b"x-ratelimit-reset-" + name, _duration(full)),
-                )
+            reset = _moment(full) if protocol is WireProtocol.ANTHROPIC else _duration(full)
+            found += zip(_NAMES[protocol][name], (b"%d" % bucket.size, left, reset), strict=True)
         return found
 
     def _estimate(self, ask: Ask) -> float:
@@ -166,6 +168,11 @@ def _sized(bucket: Bucket | None, size: int | None, now: float) -> Bucket | None
         return Bucket(size, now)
     bucket.resize(size, now)
     return bucket
+
+
+def _moment(seconds: float) -> bytes:
+    """Write the moment that is so far away as Anthropic does."""
+    return datetime.fromtimestamp(time.time() + seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
 
 
 def _duration(seconds: float) -> bytes:
