@@ -79,10 +79,6 @@ class Member:
         """What its ledger says it spent of shared limits, now that the process is dead."""
         return self._read(lambda ledger: sum(ledger.book.spent_in(key).requests for key, _ in ledger.all_drawn()))
 
-    def drawn(self) -> int:
-        """What it could have spent of them."""
-        return self._read(lambda ledger: sum(ledger.all_drawn().values()))
-
     def holder(self) -> str:
         """What its records in the store are called."""
         return self._read(lambda ledger: ledger.holder)

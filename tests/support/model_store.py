@@ -68,7 +68,7 @@ class ModelStore:
     async def get(self, _: Any, name: str) -> Entry:
         return await _asked(lambda: self.entries.get(name, Entry()))
 
-    async def put(self, _: Any, name: str, text: bytes, revision: int) -> int:
+    async def put(self, _: Any, name: str, text: bytes, revision: int, *, fades: bool = False) -> int:  # noqa: ARG002 — no hour passes here
         return await _asked(lambda: self._put(name, text, revision))
 
     def _add(self, take: Take) -> int:

@@ -136,6 +136,16 @@ def test_a_holder_that_fell_silent_loses_what_it_had_not_drawn_and_keeps_the_res
     assert (one.lease.drawn, out(store)) == (8, 14)
 
 
+def test_a_holder_whose_record_was_ended_learns_what_it_had_drawn_and_never_heard_of():
+    store, one = pods("one")
+    does(one.took(10, to=4))
+    after(one.drew(7), answers=0).deliver_unheard()
+    does(dissolve(store, ACCOUNT, "one", store.entries["one"].revision))
+    assert (one.lease.drawn, out(store)) == (4, 7)
+    does(one.drew(7))
+    assert (one.lease.drawn, out(store)) == (7, 7)
+
+
 def test_a_record_that_was_written_since_is_not_ended():
     store, one = pods("one")
     does(one.took(10, to=4))
@@ -208,7 +218,7 @@ def test_all_that_is_not_used_goes_back_at_the_end():
     does(one.took(10, to=8))
     one.used = 3
     does(one.ended())
-    assert (one.lease.drawn, out(store), store.entries["one"].text) == (3, 3, b"")
+    assert (one.lease.drawn, out(store), Record.from_json(store.entries["one"].text).over) == (3, 3, True)
     assert Returns.from_json(store.entries["returns"].text).counted == {}
 
 
@@ -351,7 +361,8 @@ class Pods(RuleBasedStateMachine):
     def standing(self):
         """The records that are there, by holder."""
         entries = {name: entry for name, entry in self.store.entries.items() if name != "returns" and entry.text}
-        return {name: Record.from_json(entry.text) for name, entry in entries.items()}
+        records = {name: Record.from_json(entry.text) for name, entry in entries.items()}
+        return {name: record for name, record in records.items() if not record.over}
 
     def everybody(self):
         return [*self.pods, *self.gone]

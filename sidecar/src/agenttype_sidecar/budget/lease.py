@@ -82,15 +82,16 @@ class Lease:
         sums = await self._store.sums(self.account)
         entry = await self._store.get(self.account, self._holder)
         found = Record.from_json(entry.text) if entry.text else None
-        if found is not None and found.ended:
+        if found is not None and found.ended and not found.over:
             await dissolve(self._store, self.account, self._holder)
-            entry, found = await self._store.get(self.account, self._holder), None
-            if entry.text:
-                raise Conflict
+            entry = await self._store.get(self.account, self._holder)
+            found = Record.from_json(entry.text) if entry.text else None
+        if found is not None and found.ended:
+            # What it had drawn, perhaps more than we heard of, stayed counted, and nobody else can give it back.
+            found = Record(life, found.drawn, found.drawn)
         if found is None:
             if sums.counter < max(self.counter, self.drawn):
                 sums = await self._remind(life)
-            # What we had drawn stayed counted when the former record was ended, and nobody else can give it back.
             found = Record(life, self.drawn, self.drawn)
         self.saw(sums)
         self._revision = entry.revision
@@ -230,7 +231,10 @@ async def dissolve(store: Store, account: Account, name: str, revision: int | No
         standing = await store.get(account, name)
         if not standing.text or revision not in (None, standing.revision):
             raise Conflict
-        record = Record.from_json(standing.text).ending()
+        record = Record.from_json(standing.text)
+        if record.over:
+            raise Conflict
+        record = record.ending()
         # From here on its holder can draw nothing. Written after reading the returns, as in `_count_gifts`.
         revision = await store.put(account, name, record.to_json(), standing.revision)
         if record.take is not None and returns.missing(record):
@@ -244,7 +248,8 @@ async def dissolve(store: Store, account: Account, name: str, revision: int | No
             except Conflict:
                 continue
             returns = returns.counting(record)
-        await store.put(account, name, b"", revision)
+        over = replace(record, take=None, gifts=())
+        await store.put(account, name, over.to_json(), revision, fades=True)
         if record.life in returns.counted:
             with contextlib.suppress(Conflict):  # what is left behind is a name and a number
                 await store.put(account, RETURNS, returns.without(record.life).to_json(), entry.revision)

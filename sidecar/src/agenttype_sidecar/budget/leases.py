@@ -370,11 +370,8 @@ class Leases:
         now = desk.looked = desk.seen = self._clock()
         own.saw(look.sums)
         returns = Returns.from_json(look.sums.returns.text)
-        others = {
-            name: Record.from_json(entry.text).given(returns)
-            for name, entry in look.records.items()
-            if name != self._holder
-        }
+        found = {name: Record.from_json(entry.text) for name, entry in look.records.items() if name != self._holder}
+        others = {name: record.given(returns) for name, record in found.items() if not record.over}
         alive = self._alive(desk, look, others, now)
         desk.holders = 1 + len(alive)
         # What the silent ones had drawn is as good as spent.

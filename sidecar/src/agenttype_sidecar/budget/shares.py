@@ -86,6 +86,11 @@ class Record:
         return self.leased == self.drawn and self.take is None and not self.gifts and not self.ended
 
     @property
+    def over(self) -> bool:
+        """Whether its end is complete: it only tells its holder how much of it stayed counted."""
+        return self.ended and self.take is None and not self.gifts
+
+    @property
     def unused(self) -> int:
         """What may come back of it."""
         under_way = (self.take.amount if self.take else 0) + sum(gift.amount for gift in self.gifts)
@@ -218,8 +223,10 @@ class Store(Protocol):
     async def get(self, account: Account, name: str) -> Entry:
         """Read one entry."""
 
-    async def put(self, account: Account, name: str, text: bytes, revision: int) -> int:
-        """Write an entry whose revision is still the given one; return its new revision. No text deletes it.
+    async def put(self, account: Account, name: str, text: bytes, revision: int, *, fades: bool = False) -> int:
+        """Write an entry whose revision is still the given one; return its new revision.
+
+        An entry that fades is gone an hour later.
 
         Raises:
             Conflict: It has another revision; nothing happened, and nothing will.

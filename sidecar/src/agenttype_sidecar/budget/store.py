@@ -38,7 +38,7 @@ if TYPE_CHECKING:  # imported when a limit is shared: others must not pay for it
 OPERATIONS: Final = ("connect", "create", "add", "get", "put", "look")
 #: Seconds after which a request counts as lost.
 TIMEOUT: Final = 1.0
-#: Seconds for which a deleted entry keeps its revision.
+#: Seconds after which an entry that fades is gone.
 _MARKED: Final = 3600
 #: The answers to an entry whose revision is another.
 _WRONG_REVISION: Final = (10071, 10164)
@@ -119,16 +119,16 @@ class NatsStore:
         counter = await self._get(account.window, store_names.counter_stream(account.window), _counter(account))
         entries = await self._read_all(store_names.entry_stream(account.window), _entry(account, "*"))
         returns = entries.pop(RETURNS, Entry())
-        return Look(Sums(_value(counter), returns), {name: entry for name, entry in entries.items() if entry.text})
+        return Look(Sums(_value(counter), returns), entries)
 
     async def get(self, account: Account, name: str) -> Entry:
         """See `shares.Store`."""
         return await self._get(account.window, store_names.entry_stream(account.window), _entry(account, name))
 
-    async def put(self, account: Account, name: str, text: bytes, revision: int) -> int:
+    async def put(self, account: Account, name: str, text: bytes, revision: int, *, fades: bool = False) -> int:
         """See `shares.Store`."""
         headers = {"Nats-Expected-Last-Subject-Sequence": str(revision)}
-        if not text:
+        if fades:
             headers["Nats-TTL"] = str(_MARKED)
         answer = await self._publish("put", account.window, _entry(account, name), text, headers)
         return int(answer["seq"])
