@@ -47,16 +47,12 @@ class Breaker:
 
     def admits(self, now: float) -> bool:
         """Return whether a call may go; one that may must be reported, or `forgotten`."""
-        match self.state(now):
-            case Circuit.CLOSED:
-                return True
-            case Circuit.OPEN:
-                return False
-            case Circuit.HALF_OPEN:
-                if self._probe is not None and now < self._probe + PROBE_SECONDS:
-                    return False
-                self._probe = now
-                return True
+        if self._until is None:
+            return True
+        if now < self._until or (self._probe is not None and now < self._probe + PROBE_SECONDS):
+            return False
+        self._probe = now
+        return True
 
     def wait(self, now: float) -> float:
         """Return the seconds until it may admit a call."""

@@ -25,6 +25,8 @@ class Session:
     def on(self, headers: Headers) -> Headers:
         """Return a request's header fields with exactly one key."""
         said = fields.every(headers, _HEADER)
+        if not said:
+            return [*headers, self._own]
         if len(said) == 1 and _SANE.fullmatch(said[0]):
             return headers
         return [*fields.without(headers, _HEADER), self._own]

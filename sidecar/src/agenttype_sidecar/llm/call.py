@@ -23,7 +23,7 @@ _TEXT_ITEMS: Final = frozenset({
     "message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output", "reasoning",
 })  # fmt: skip
 #: What makes a prompt longer than its body: text that the backend keeps, or a template of the caller's own.
-_ELSEWHERE: Final = ("chat_template", "previous_response_id", "conversation", "previous_input_messages")
+_ELSEWHERE: Final = frozenset({"chat_template", "previous_response_id", "conversation", "previous_input_messages"})
 _BOUNDS: Final = {
     Operation.CHAT: ("max_tokens", "max_completion_tokens"),
     Operation.RESPONSES: ("max_output_tokens",),
@@ -215,7 +215,7 @@ def _as_chat(body: Body) -> list[Any] | None:
 def _input_as_chat(body: Body) -> list[Any] | None:
     """Return a Responses input as chat messages, None where it has more than plain text."""
     instructions, asked = body.get("instructions"), body.get("input")
-    if body.get("tools") or any(name in body.members for name in _ELSEWHERE):
+    if body.get("tools") or not _ELSEWHERE.isdisjoint(body.members):
         return None
     turns = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
     if not isinstance(turns, list) or not all(_is_plain_turn(turn) for turn in turns):
@@ -295,7 +295,7 @@ def _flag(body: Body, name: str) -> bool:
 
 def _says_it_all(body: Body, endpoint: Endpoint) -> bool:
     """Return whether the whole prompt stands in the body, as text; whatever is not known to be counts as more."""
-    if any(name in body.members for name in _ELSEWHERE):
+    if not _ELSEWHERE.isdisjoint(body.members):
         return False
     match endpoint.operation:
         case Operation.RESPONSES:

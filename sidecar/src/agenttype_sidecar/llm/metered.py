@@ -56,8 +56,9 @@ def check(call: Call, active: Active) -> None:
 
 def _may_leave(call: Call) -> bool:
     """Return whether a provider outside may answer, be it when our engine does not."""
-    targets = (call.target, *(link.target for link in call.target.fallback))
-    return any(target.backend.credential is not Credential.POD_TOKEN for target in targets)
+    return not call.is_ours or any(
+        link.target.backend.credential is not Credential.POD_TOKEN for link in call.target.fallback
+    )
 
 
 def _check_background(call: Call, active: Active) -> None:

@@ -1,13 +1,13 @@
 """Which paths of the data port mean what: the spellings that SDKs really send, and nothing else."""
 
 import re
-from enum import Enum
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 from agenttype_api.policy import WireProtocol
 
 
-class Operation(Enum):
+class Operation(StrEnum):
     """What a caller wants."""
 
     CHAT = "chat"

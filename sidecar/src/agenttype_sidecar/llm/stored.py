@@ -45,6 +45,8 @@ class Stored:
 
     def home(self, call: Call) -> str | None:
         """Return the name of the backend that keeps what a call builds on, None where it builds on nothing known."""
+        if call.endpoint.operation is not Operation.RESPONSES:
+            return None
         names = _named(call)
         return next((self._backends[name] for name in names if isinstance(name, str) and name in self._backends), None)
 

@@ -254,7 +254,10 @@ def _ids(response: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _first(usage: dict[str, Any], *names: str) -> int | None:
-    return next((value for name in names if (value := _count(usage, name)) is not None), None)
+    for name in names:
+        if (value := _count(usage, name)) is not None:
+            return value
+    return None
 
 
 def _count(usage: dict[str, Any], name: str) -> int | None:

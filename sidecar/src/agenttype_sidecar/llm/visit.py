@@ -106,8 +106,7 @@ class Visit:
             raise BodyTooLarge(f"the body is larger than {MAX_BODY} bytes") from error
         except errors.BodyTimeout as error:
             raise BodyTimedOut("the body did not arrive in time") from error
-        # All of them: an honest one must not hide another.
-        if any(coding != b"identity" for coding in fields.every(self._scope["headers"], b"content-encoding")):
+        if _is_encoded(self._scope["headers"]):
             raise MalformedBody("the body must not be compressed")
         call = self._at_home(calls.read(endpoint, Body(raw), self._active.routes))
         self._lane = Lane(call.target.model, call.target.adapter, endpoint.protocol)
@@ -119,8 +118,10 @@ class Visit:
     def _at_home(self, call: Call) -> Call:
         """Aim a call that builds on what a fallback has answered at that fallback: no other backend knows of it."""
         home = self._parts.stored.home(call)
+        if home is None or home == call.target.backend.name:
+            return call
         found = (link.target for link in call.target.fallback if link.target.backend.name == home)
-        return call if home in (None, call.target.backend.name) else calls.aimed(call, next(found, call.target))
+        return calls.aimed(call, next(found, call.target))
 
     async def _admit(self, call: Call) -> Delivery:
         """Wait for the call's turn, and choose where it goes first."""
@@ -155,7 +156,7 @@ class Visit:
 
     async def _pass_on(self, delivery: Delivery, response: Response) -> None:
         async with response:
-            if any(coding != b"identity" for coding in fields.every(response.headers, b"content-encoding")):
+            if _is_encoded(response.headers):
                 raise UpstreamFailed("the model's backend answered in an encoding that nobody asked for")
             kind = (fields.get(response.headers, b"content-type") or b"").lower()
             if _is_good(response) and kind.startswith(_EVENTS):
@@ -291,6 +292,11 @@ class Visit:
 def _tightest(lines: Lines) -> Line | None:
     """Return the line of the budget that has the smallest share left."""
     return min(lines, key=lambda line: line.remaining / line.limit.max if line.limit.max else 0, default=None)
+
+
+def _is_encoded(headers: Headers) -> bool:
+    """Return whether a body is compressed; an honest field must not hide another."""
+    return bool([value for name, value in headers if name == b"content-encoding" and value != b"identity"])
 
 
 def _is_good(response: Response) -> bool:

@@ -24,16 +24,20 @@ _FIRST_GUESS: Final = 256.0
 _LEARNING: Final = 0.1
 
 
-#: Per protocol and bucket: the names for its size, what is left of it, and when it is full again.
+#: Per protocol, for requests and for tokens: the names for the size, for what is left, and for when it is full again.
 _NAMES: Final = {
-    WireProtocol.ANTHROPIC: {
-        kind: tuple(b"anthropic-ratelimit-%b-%b" % (kind, part) for part in (b"limit", b"remaining", b"reset"))
+    WireProtocol.ANTHROPIC: tuple(
+        (
+            b"anthropic-ratelimit-%b-limit" % kind,
+            b"anthropic-ratelimit-%b-remaining" % kind,
+            b"anthropic-ratelimit-%b-reset" % kind,
+        )
         for kind in (b"requests", b"tokens")
-    },
-    WireProtocol.OPENAI: {
-        kind: tuple(b"x-ratelimit-%b-%b" % (part, kind) for part in (b"limit", b"remaining", b"reset"))
+    ),
+    WireProtocol.OPENAI: tuple(
+        (b"x-ratelimit-limit-" + kind, b"x-ratelimit-remaining-" + kind, b"x-ratelimit-reset-" + kind)
         for kind in (b"requests", b"tokens")
-    },
+    ),
 }
 
 
@@ -138,13 +142,14 @@ class Rates:
         """Return what is left of the rates, as the caller's protocol says it."""
         found: Headers = []
         now = self._clock()
-        for name, bucket in ((b"requests", self._requests), (b"tokens", self._tokens)):
-            if bucket is None:
-                continue
-            left = b"%d" % max(0, floor(bucket.level(now)))
-            full = bucket.full_after(now)
-            reset = _moment(full) if protocol is WireProtocol.ANTHROPIC else _duration(full)
-            found += zip(_NAMES[protocol][name], (b"%d" % bucket.size, left, reset), strict=True)
+        written = _moment if protocol is WireProtocol.ANTHROPIC else _duration
+        for (size, left, reset), bucket in zip(_NAMES[protocol], (self._requests, self._tokens), strict=True):
+            if bucket is not None:
+                found += (
+                    (size, b"%d" % bucket.size),
+                    (left, b"%d" % max(0, floor(bucket.level(now)))),
+                    (reset, written(bucket.full_after(now))),
+                )
         return found
 
     def _estimate(self, ask: Ask) -> float:
