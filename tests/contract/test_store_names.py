@@ -5,7 +5,7 @@ from agenttype_api import keys, policy, store_names
 from agenttype_api.v1alpha1 import Resource, Scope, Window
 from agenttype_operator.store import grants
 from agenttype_operator.store.grants import Caller
-from agenttype_sidecar.budget import shares, store
+from agenttype_sidecar.leases import shares, store
 
 ACCOUNTS = ["team-a.agent.green.cost", "team-a.budget.team.cost"]
 

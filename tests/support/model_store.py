@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from types import coroutine
 from typing import Any
 
-from agenttype_sidecar.budget.shares import Conflict, Entry, Look, StoreUnavailable, Sums, Take
+from agenttype_sidecar.leases.shares import Conflict, Entry, Look, StoreUnavailable, Sums, Take
 
 
 @coroutine

@@ -5,9 +5,9 @@ import time
 from typing import NamedTuple
 
 from agenttype_api.policy import Identity, Limit
-from agenttype_sidecar.budget import shares
-from agenttype_sidecar.budget.shares import Record, Returns
-from agenttype_sidecar.budget.store import NatsStore
+from agenttype_sidecar.leases import shares
+from agenttype_sidecar.leases.shares import Record, Returns
+from agenttype_sidecar.leases.store import NatsStore
 
 
 class Sight(NamedTuple):

@@ -6,7 +6,7 @@ import pytest
 import store_eyes
 from agenttype_api import policy as api
 from agenttype_api.v1alpha1 import Resource, Scope, Window
-from agenttype_sidecar.budget.leases import Times
+from agenttype_sidecar.leases.leases import Times
 from fleets import fleet
 from nats_servers import nats_server, wire
 from sidecars import a_policy, eventually, sidecar
@@ -69,17 +69,17 @@ def test_what_is_leased_and_drawn_is_measured(vllm, nats):
         measured = car.metrics()
         assert measured['agenttype_budget_drawn{limit="tokens"}'] >= spent
         assert measured['agenttype_budget_leased{limit="tokens"}'] >= measured['agenttype_budget_drawn{limit="tokens"}']
-        assert measured["agenttype_budget_store_up"] == 1
+        assert measured["agenttype_store_reachable"] == 1
         eventually(lambda: car.metrics()['agenttype_budget_leased{limit="tokens"}'] == spent)
         eventually(lambda: car.metrics()['agenttype_lease_returned_total{reason="idle"}'] >= 1)
         nats.kill()
-        eventually(lambda: car.metrics()["agenttype_budget_store_up"] == 0)
+        eventually(lambda: car.metrics()["agenttype_store_reachable"] == 0)
         eventually(lambda: car.metrics()['agenttype_budget_store_errors_total{operation="connect"}'] >= 1)
 
 
 def test_nothing_is_measured_of_a_store_that_nobody_needs(vllm):
     with sidecar(policy=a_policy(vllm.url)) as car:
-        assert "agenttype_budget_store_up" not in car.metrics()
+        assert not [name for name in car.metrics() if name.startswith(("agenttype_budget_leased", "agenttype_lease_"))]
 
 
 @pytest.mark.timeout(300)

@@ -10,8 +10,8 @@ import stores
 from agenttype_api import store_names
 from agenttype_api.policy import Identity
 from agenttype_api.v1alpha1 import Resource, Window
-from agenttype_sidecar.budget.shares import Account, Entry, Take
-from agenttype_sidecar.budget.store import NatsStore
+from agenttype_sidecar.leases.shares import Account, Entry, Take
+from agenttype_sidecar.leases.store import NatsStore
 
 GREEN = "at.bud.day.team-a.agent.green.cost.cost.day.20000"
 SHARED = "at.bud.day.team-a.budget.team.cost.cost.day.20000"

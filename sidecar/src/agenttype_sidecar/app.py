@@ -22,12 +22,12 @@ from agenttype_sidecar.budget import ledger as ledgers
 from agenttype_sidecar.budget.admission import Admission, Gate
 from agenttype_sidecar.budget.guard import Guard
 from agenttype_sidecar.budget.halt import Halt
-from agenttype_sidecar.budget.lease_metrics import LeaseMetrics
 from agenttype_sidecar.budget.ledger import Ledger
-from agenttype_sidecar.budget.shared import Shared
 from agenttype_sidecar.budget.table import Table
 from agenttype_sidecar.budget.tool_charges import ToolCharges
 from agenttype_sidecar.data import DataPort, ToolGateway
+from agenttype_sidecar.leases.metrics import LeaseMetrics
+from agenttype_sidecar.leases.shared import Shared
 from agenttype_sidecar.llm.parts import Parts
 from agenttype_sidecar.llm.stored import Stored
 from agenttype_sidecar.options import Options

@@ -7,9 +7,9 @@ from agenttype_sidecar.budget.admission import Admission, Gate
 from agenttype_sidecar.budget.halt import Halt
 from agenttype_sidecar.budget.ledger import Ledger
 from agenttype_sidecar.budget.reservation import NOTHING, Amounts
-from agenttype_sidecar.budget.shared import Shared
 from agenttype_sidecar.budget.table import Table
 from agenttype_sidecar.errors import BudgetHeld, BudgetSpent, NeverFits
+from agenttype_sidecar.leases.shared import Shared
 from agenttype_sidecar.llm import call as calls
 from agenttype_sidecar.llm import paths
 from agenttype_sidecar.llm.body import Body

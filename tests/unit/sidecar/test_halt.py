@@ -10,10 +10,10 @@ from agenttype_sidecar.budget.guard import Guard
 from agenttype_sidecar.budget.halt import Halt
 from agenttype_sidecar.budget.ledger import Clock, Ledger
 from agenttype_sidecar.budget.reservation import NOTHING, Amounts
-from agenttype_sidecar.budget.shared import Shared
 from agenttype_sidecar.budget.table import Table
 from agenttype_sidecar.budget.tool_charges import ToolCharges
 from agenttype_sidecar.errors import AgentStopped, BudgetHeld, BudgetSpent
+from agenttype_sidecar.leases.shared import Shared
 from agenttype_sidecar.policies import Active
 from agenttype_sidecar.reports.metrics import Metrics
 from agenttype_sidecar.running import Running

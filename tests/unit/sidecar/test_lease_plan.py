@@ -1,4 +1,4 @@
-from agenttype_sidecar.budget.lease_plan import Demand, Draw, Give, Lease, Standing, fitting, next_step
+from agenttype_sidecar.leases.plan import Demand, Draw, Give, Lease, Standing, fitting, next_step
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,8 +1,8 @@
 from dataclasses import replace
 
 from agenttype_api.v1alpha1 import Resource, Window
-from agenttype_sidecar.budget.lease import Lease, dissolve
-from agenttype_sidecar.budget.shares import Account, Record, Returns, Take
+from agenttype_sidecar.leases.lease import Lease, dissolve
+from agenttype_sidecar.leases.shares import Account, Record, Returns, Take
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule

@@ -9,9 +9,9 @@ from agenttype_sidecar.budget.book import State
 from agenttype_sidecar.budget.ledger import FILE, Clock, Ledger, Stopped
 from agenttype_sidecar.budget.prices import Rate
 from agenttype_sidecar.budget.reservation import NOTHING, Amounts, Ask, Grant
-from agenttype_sidecar.budget.shared import Shared
 from agenttype_sidecar.budget.table import Table
 from agenttype_sidecar.errors import LedgerCorrupt, LedgerUnavailable, StartError
+from agenttype_sidecar.leases.shared import Shared
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule

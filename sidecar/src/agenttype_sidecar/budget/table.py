@@ -9,7 +9,7 @@ from agenttype_api.v1alpha1 import Resource, Window
 from agenttype_sidecar.budget import reservation, windows
 from agenttype_sidecar.budget.ledger import Ledger
 from agenttype_sidecar.budget.reservation import Line, Lines
-from agenttype_sidecar.budget.shared import Shared
+from agenttype_sidecar.leases.shared import Shared
 
 #: Windows that end with the run, or never: what they have lost does not come back.
 LASTING: Final = (Window.RUN, Window.FOREVER)

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, NamedTuple
 
-from agenttype_sidecar.budget import lease, lease_plan
-from agenttype_sidecar.budget.lease import Lease
-from agenttype_sidecar.budget.lease_plan import Demand, Draw, Give, Standing
-from agenttype_sidecar.budget.shares import Account, Conflict, Look, Record, Returns, Store, StoreUnavailable, Take
 from agenttype_sidecar.errors import LedgerUnavailable
+from agenttype_sidecar.leases import lease
+from agenttype_sidecar.leases import plan as lease_plan
+from agenttype_sidecar.leases.lease import Lease
+from agenttype_sidecar.leases.plan import Demand, Draw, Give, Standing
+from agenttype_sidecar.leases.shares import Account, Conflict, Look, Record, Returns, Store, StoreUnavailable, Take
 
 #: Why a lease goes back: nobody used it, the pod ends, another pod fell silent, or others found us silent.
 REASONS: Final = ("idle", "shutdown", "silent", "fenced")

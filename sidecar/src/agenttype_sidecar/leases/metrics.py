@@ -6,9 +6,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from agenttype_sidecar.budget.leases import REASONS
-from agenttype_sidecar.budget.shared import Shared
-from agenttype_sidecar.budget.store import OPERATIONS
+from agenttype_sidecar.leases.leases import REASONS
+from agenttype_sidecar.leases.shared import Shared
+from agenttype_sidecar.leases.store import OPERATIONS
 from agenttype_sidecar.policies import Policies
 
 
@@ -40,8 +40,6 @@ class LeaseMetrics(Collector):
                 view = leases.view(self._shared.account(limit))
                 leased.add_metric((limit.name,), view.leased)
                 drawn.add_metric((limit.name,), view.drawn)
-        up = GaugeMetricFamily("agenttype_budget_store_up", "1 while the store of shared limits answers.")
-        up.add_metric((), float(store.reachable))
         errors = CounterMetricFamily(
             "agenttype_budget_store_errors", "Requests to the store that failed.", labels=("operation",)
         )
@@ -52,4 +50,4 @@ class LeaseMetrics(Collector):
         )
         for reason in REASONS:
             returned.add_metric((reason,), leases.returned[reason])
-        yield from (leased, drawn, up, errors, returned)
+        yield from (leased, drawn, errors, returned)

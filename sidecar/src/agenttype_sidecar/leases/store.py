@@ -19,7 +19,7 @@ from agenttype_api import store_names
 from agenttype_api.policy import Identity
 from agenttype_api.v1alpha1 import Window
 
-from agenttype_sidecar.budget.shares import (
+from agenttype_sidecar.leases.shares import (
     RETURNS,
     Account,
     Conflict,

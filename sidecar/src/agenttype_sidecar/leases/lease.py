@@ -14,8 +14,8 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 
-from agenttype_sidecar.budget import shares
-from agenttype_sidecar.budget.shares import (
+from agenttype_sidecar.leases import shares
+from agenttype_sidecar.leases.shares import (
     RETURNS,
     Account,
     Conflict,
