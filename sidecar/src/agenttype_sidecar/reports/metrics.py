@@ -1,21 +1,21 @@
 """Everything that Prometheus gets from a sidecar, declared once.
 
 Labels come from closed lists: models, adapters and tools of the policy, outcomes and sources of ours; what is not on a
-list counts as "other". Children are kept, for looking one up costs more than counting. Gauges are read when somebody
-asks. Metrics never fail a call.
+list counts as "other". Gauges are read when somebody asks. Metrics never fail a call.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from agenttype_api.policy import WireProtocol
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from agenttype_sidecar.budget.table import Row
 from agenttype_sidecar.llm.usage import Cost
+from agenttype_sidecar.reports.tallies import Tally, Timing
 
 OTHER: Final = "other"
 #: The format of `Metrics.text`.
@@ -25,8 +25,7 @@ _DURATIONS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300
 _FIRST_TOKENS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(NamedTuple):
     """Whom a call is counted for: served model, adapter and protocol, all from the policy."""
 
     model: str = OTHER
@@ -55,36 +54,36 @@ class Metrics:
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         lane = ("model", "adapter", "protocol")
-        self._requests = Counter(
+        self._requests = Tally(
             "agenttype_llm_requests",
             "LLM calls of the agent by outcome.",
             (*lane, "outcome", "code"),
             registry=registry,
         )
-        self._tokens = Counter(
+        self._tokens = Tally(
             "agenttype_llm_tokens",
             "Tokens charged, by direction and by how well the number is known.",
             ("model", "adapter", "direction", "usage_source"),
             registry=registry,
         )
-        self._costs = Counter(
+        self._costs = Tally(
             "agenttype_llm_cost_nanousd",
             "What was charged at the backends' prices, in nano-dollars, by how well it is known.",
             ("model", "adapter", "usage_source"),
             registry=registry,
         )
-        self._durations = Histogram(
+        self._durations = Timing(
             "agenttype_llm_duration_seconds",
             "From a call's arrival to its last byte.",
             lane,
-            buckets=_DURATIONS,
+            bounds=_DURATIONS,
             registry=registry,
         )
-        self._first_tokens = Histogram(
+        self._first_tokens = Timing(
             "agenttype_llm_ttft_seconds",
             "From a call's arrival to the first byte of its answer.",
             lane,
-            buckets=_FIRST_TOKENS,
+            bounds=_FIRST_TOKENS,
             registry=registry,
         )
         self._rejections = Counter(
@@ -111,9 +110,6 @@ class Metrics:
         self._refusals = Counter(
             "agenttype_refusals", "Calls to models and tools that policy refused.", ("reason",), registry=registry
         )
-        self._outcomes: dict[tuple[Lane, str, int], Counter] = {}
-        self._spent: dict[tuple[str, str, str], tuple[Counter, Counter, Counter]] = {}
-        self._timed: dict[Lane, tuple[Histogram, Histogram]] = {}
 
     def observe(self, gauges: Callable[[], Gauges]) -> None:
         """Read these gauges at every scrape; called once."""
@@ -125,37 +121,20 @@ class Metrics:
 
     def answered(self, lane: Lane, outcome: str, code: int) -> None:
         """Count a call."""
-        key = (lane, outcome, code)
-        child = self._outcomes.get(key)
-        if child is None:
-            labels = (lane.model, lane.adapter, lane.protocol.value, outcome, str(code))
-            child = self._outcomes[key] = self._requests.labels(*labels)
-        child.inc()
+        self._requests.add((*lane, outcome, str(code)))
 
     def timed(self, lane: Lane, seconds: float, first_byte: float | None) -> None:
         """Note how long a call that went upstream took, and how long to its first byte if there was one."""
-        children = self._timed.get(lane)
-        if children is None:
-            labels = (lane.model, lane.adapter, lane.protocol.value)
-            children = self._timed[lane] = (self._durations.labels(*labels), self._first_tokens.labels(*labels))
-        children[0].observe(seconds)
+        self._durations.observe(lane, seconds)
         if first_byte is not None:
-            children[1].observe(first_byte)
+            self._first_tokens.observe(lane, first_byte)
 
     def charged(self, lane: Lane, cost: Cost) -> None:
         """Count the tokens of a settled call, and what they cost."""
-        key = (lane.model, lane.adapter, cost.source.value)
-        children = self._spent.get(key)
-        if children is None:
-            child = self._tokens.labels
-            children = self._spent[key] = (
-                child(lane.model, lane.adapter, "input", cost.source.value),
-                child(lane.model, lane.adapter, "output", cost.source.value),
-                self._costs.labels(lane.model, lane.adapter, cost.source.value),
-            )
-        children[0].inc(cost.amounts.input)
-        children[1].inc(cost.amounts.output)
-        children[2].inc(cost.amounts.cost)
+        model, adapter, _ = lane
+        self._tokens.add((model, adapter, "input", cost.source), cost.amounts.input)
+        self._tokens.add((model, adapter, "output", cost.source), cost.amounts.output)
+        self._costs.add((model, adapter, cost.source), cost.amounts.cost)
 
     def rejected(self, limit: str, reason: str) -> None:
         """Count a call that a limit refused."""

@@ -22,8 +22,7 @@ CALL_SECONDS: Final = 600
 CALLS: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class CallRecord:
+class CallRecord(NamedTuple):
     """One LLM call that has ended.
 
     Attributes:
