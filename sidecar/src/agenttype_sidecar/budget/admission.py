@@ -6,8 +6,7 @@ return in a moment. It waits for them, though not for ever.
 
 import asyncio
 import math
-from dataclasses import replace
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TypeGuard
 
 from agenttype_api.policy import Limit
 from agenttype_api.v1alpha1 import OnExhausted
@@ -124,6 +123,10 @@ class Admission:
             return Admitted(Grant(reservation.NOTHING, None, clamped=False), self._ledger.reserve(reservation.NOTHING))
         ask = _ask(call, active)
         may_count = call.is_ours and active.counts_tokens
+        decision = reservation.decide(self._table.asked(active.limits), ask, active.on_limit)
+        if _is_whole(decision) and not (may_count and self._counting_helps(call, active, ask, decision)):
+            return Admitted(decision, self._ledger.reserve(decision.amounts))
+        # It is tight, or the engine may know better.
         waiting = self._waiting()
         shares = Wants(self._table.shared)
         while True:
@@ -134,7 +137,7 @@ class Admission:
                 exact = await self._upstream.count(call, active)
                 ask = _exactly(call, active, exact) or ask
                 continue
-            if isinstance(decision, Grant) and not decision.clamped:
+            if _is_whole(decision):
                 return Admitted(decision, self._ledger.reserve(decision.amounts))
             if await shares.more(decision, lines, ask.whole):
                 continue
@@ -221,12 +224,12 @@ class Admission:
         lines = self._table.lines(active.limits)
         unspent = isinstance(decision, Denial) and decision.never
         lines = tuple(Line(line.limit, 0, 0) for line in lines) if unspent else _unshared(_alone(lines))
-        return isinstance(reservation.decide(lines, replace(ask, prompt=1), active.on_limit), Grant)
+        return isinstance(reservation.decide(lines, ask._replace(prompt=1), active.on_limit), Grant)
 
     def _is_over(self, lines: Lines, active: Active, ask: Ask) -> bool:
         """Return whether no call of this kind, however small, can go any more in this run."""
         lines = _alone(lines)
-        least = replace(ask, prompt=1, output=reservation.MIN_OUTPUT, answers=1)
+        least = ask._replace(prompt=1, output=reservation.MIN_OUTPUT, answers=1)
         decision = reservation.decide(lines, least, active.on_limit)
         return isinstance(decision, Denial) and decision.limit.window in LASTING
 
@@ -277,6 +280,11 @@ class _Waiting:
         return self._left
 
 
+def _is_whole(decision: Grant | Denial) -> TypeGuard[Grant]:
+    """Return whether a call gets all that it asked for."""
+    return isinstance(decision, Grant) and not decision.clamped
+
+
 def _alone(lines: Lines) -> Lines:
     """Return what there would be if no call were running."""
     return tuple(line._replace(held=0) for line in lines)
@@ -304,4 +312,4 @@ def _exactly(call: Call, active: Active, exact: int | None) -> Ask | None:
     ask = calls.ask(call, exact)
     if ask is None or not active.tariff.limits:
         return ask
-    return Ask(ask.prompt, ask.output, ask.answers, ask.context, active.tariff.rate(call.target, call.asked))
+    return ask._replace(rate=active.tariff.rate(call.target, call.asked))

@@ -8,7 +8,6 @@ next one may be written differently: it is used nowhere here.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from agenttype_api.policy import Limit
@@ -71,8 +70,7 @@ class Amounts(NamedTuple):
 NOTHING: Final = Amounts()
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """What a call wants.
 
     Attributes:

@@ -1,7 +1,6 @@
 """One call, as policy sees it: read from the body once, strictly, for a guess would be a way around the budget."""
 
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from agenttype_api.policy import Credential
 
@@ -43,8 +42,7 @@ _PROMPT_MEMBERS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A call that has a route.
 
     Attributes:
@@ -130,7 +128,8 @@ def aimed(call: Call, target: Target) -> Call:
     """Return the same call for another target."""
     if target is call.target:
         return call
-    return replace(call, target=target, bounded=target.backend.counts_bytes and _says_it_all(call.body, call.endpoint))
+    bounded = target.backend.counts_bytes and _says_it_all(call.body, call.endpoint)
+    return call._replace(target=target, bounded=bounded)
 
 
 def ask(call: Call, exact: int | None = None) -> Ask | None:
