@@ -448,10 +448,55 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path):
     ledger.close()
 
 
+SECOND = """
+CREATE TABLE run (one INTEGER PRIMARY KEY CHECK (one = 1), starts INTEGER NOT NULL,
+                  input INTEGER NOT NULL DEFAULT 0, output INTEGER NOT NULL DEFAULT 0,
+                  requests INTEGER NOT NULL DEFAULT 0, cost INTEGER NOT NULL DEFAULT 0,
+                  tool_calls INTEGER NOT NULL DEFAULT 0, tool_ms INTEGER NOT NULL DEFAULT 0,
+                  minute INTEGER NOT NULL DEFAULT 0, began_ms INTEGER NOT NULL DEFAULT 0,
+                  elapsed_ms INTEGER NOT NULL DEFAULT 0, busy_ms INTEGER NOT NULL DEFAULT 0,
+                  holder TEXT NOT NULL DEFAULT '', stopped_policy TEXT NOT NULL DEFAULT '',
+                  stopped_reason TEXT NOT NULL DEFAULT '');
+CREATE TABLE count (key TEXT PRIMARY KEY, place INTEGER NOT NULL, since INTEGER NOT NULL,
+                    input INTEGER NOT NULL DEFAULT 0, output INTEGER NOT NULL DEFAULT 0,
+                    requests INTEGER NOT NULL DEFAULT 0, cost INTEGER NOT NULL DEFAULT 0,
+                    tool_calls INTEGER NOT NULL DEFAULT 0, tool_ms INTEGER NOT NULL DEFAULT 0,
+                    drawn INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE TABLE hold (number INTEGER NOT NULL, attempt INTEGER NOT NULL,
+                   input INTEGER NOT NULL DEFAULT 0, output INTEGER NOT NULL DEFAULT 0,
+                   requests INTEGER NOT NULL DEFAULT 0, cost INTEGER NOT NULL DEFAULT 0,
+                   tool_calls INTEGER NOT NULL DEFAULT 0, tool_ms INTEGER NOT NULL DEFAULT 0,
+                   PRIMARY KEY (number, attempt)) WITHOUT ROWID;
+INSERT INTO run (one, starts, input, output, requests, holder) VALUES (1, 3, 1000, 200, 7, 'me');
+INSERT INTO hold (number, attempt, input, output, requests) VALUES (8, 1, 100, 50, 1), (9, 2, 10, 5, 1);
+PRAGMA application_id = 1096043591;
+PRAGMA user_version = 2;
+"""
+
+
+def test_a_ledger_of_the_second_version_is_brought_up_to_date(tmp_path):
+    old = sqlite3.connect(tmp_path / FILE)
+    old.executescript(SECOND)
+    old.close()
+    ledger = Ledger(tmp_path)
+    assert (ledger.book.spent, ledger.orphans.calls, ledger.holder) == (Amounts(1110, 255, 9), 2, "me")
+    ledger.close()
+
+
+def test_a_dispatch_records_what_was_settled_before_it(ledger, tmp_path):
+    first = ledger.reserve(CALL)
+    ledger.dispatch(first)
+    ledger.settle(first, Amounts(10, 5, 1))
+    ledger.dispatch(ledger.reserve(CALL))
+    again = restarted(ledger, tmp_path)
+    assert (again.book.spent, again.orphans.calls) == (Amounts(110, 55, 2), 1)
+    again.close()
+
+
 def test_a_ledger_of_a_later_version_is_left_alone(tmp_path):
     Ledger(tmp_path).close()
     db = sqlite3.connect(tmp_path / FILE)
-    db.execute("PRAGMA user_version = 3")
+    db.execute("PRAGMA user_version = 4")
     db.close()
     with pytest.raises(StartError, match="newer version"):
         Ledger(tmp_path)

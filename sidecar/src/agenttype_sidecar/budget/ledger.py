@@ -5,6 +5,9 @@ out. Settlements ride along with the next dispatch, or follow within `FLUSH_SECO
 full at the next start, so the record errs on the side of having spent more, and within the limits. Reservations are
 never written: at a restart they are gone, which is their release. Settled holds leave only their sum, and windows that
 are over leave nothing: the file does not grow with the number of calls or the age of the run.
+
+Almost every dispatch is one statement: it takes over the row of the call that was settled before it, and says there
+what the run has come to. None of those sums ever shrinks, so at a start the largest on record is the last one.
 """
 
 import contextlib
@@ -30,6 +33,17 @@ _LIFE_BITS: Final = 40
 _SET_RUN: Final = (
     "UPDATE run SET input = ?, output = ?, requests = ?, cost = ?, tool_calls = ?, tool_ms = ?, "
     "minute = ?, elapsed_ms = ?, busy_ms = ?"
+)
+_HOLD: Final = "number, attempt, input, output, requests, cost, tool_calls, tool_ms"
+_SEND: Final = f"INSERT INTO hold ({_HOLD}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 — column names of ours
+_RUN_THEN: Final = (
+    "run_input, run_output, run_requests, run_cost, run_tool_calls, run_tool_ms, "
+    "run_minute, run_elapsed_ms, run_busy_ms"
+)
+#: One hold in place of another, with the run's sums beside it: one statement, and one page of the file.
+_TAKE_OVER: Final = (
+    f"UPDATE hold SET ({_HOLD}, {_RUN_THEN}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608 — as above
+    "WHERE number = ? AND attempt = ?"
 )
 _SET_COUNT: Final = "INSERT OR REPLACE INTO count VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _log = logging.getLogger("agenttype.ledger")
@@ -220,8 +234,11 @@ class Ledger:
             raise _unavailable(error) from error
 
     def _write(self, hold: Hold | None) -> None:
-        """Record, in one transaction, the waiting settlements and counts, and perhaps a dispatch."""
+        """Record the waiting settlements and counts, and perhaps a dispatch: all of it or nothing."""
         execute = self._db.execute
+        if hold is not None and not self._changed and len(self._closed) <= 1:
+            self._write_one(hold)
+            return
         execute("BEGIN IMMEDIATE")
         try:
             if self._closed:
@@ -229,9 +246,9 @@ class Ledger:
             if self._changed:
                 self._write_counts()
             if self.behind or hold is None:
-                execute(_SET_RUN, (*self.book.spent, self.book.minute, self.elapsed_ms, self.busy_ms))
+                execute(_SET_RUN, self._run())
             if hold is not None:
-                execute("INSERT INTO hold VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (hold.number, hold.attempt, *hold.amounts))
+                execute(_SEND, (hold.number, hold.attempt, *hold.amounts))
             execute("COMMIT")
         except sqlite3.Error:
             with contextlib.suppress(sqlite3.Error):  # SQLite has rolled back by itself where the disk is full
@@ -240,6 +257,21 @@ class Ledger:
         self._closed.clear()
         self._changed.clear()
         self._wrote = self._clock.monotonic()
+
+    def _write_one(self, hold: Hold) -> None:
+        """Record a dispatch, and the one settlement that waits, if any, in a single statement."""
+        row = (hold.number, hold.attempt, *hold.amounts)
+        if self._closed:
+            if self._db.execute(_TAKE_OVER, (*row, *self._run(), *self._closed[0])).rowcount != 1:
+                raise sqlite3.IntegrityError("the record of a call that was under way is gone")
+            self._closed.clear()
+            self._wrote = self._clock.monotonic()
+        else:
+            self._db.execute(_SEND, row)
+
+    def _run(self) -> tuple[int, ...]:
+        """Return what is recorded of the run; no part of it ever shrinks."""
+        return (*self.book.spent, self.book.minute, self.elapsed_ms, self.busy_ms)
 
     def _write_counts(self) -> None:
         for key in sorted(self._changed):
@@ -254,18 +286,19 @@ class Ledger:
         """Read everything, charge what is open, and note that another life begins."""
         execute = self._db.execute
         execute("BEGIN IMMEDIATE")
-        run = execute("SELECT * FROM run").fetchone()
+        run, holds = execute("SELECT * FROM run").fetchone(), execute("SELECT * FROM hold").fetchall()
+        *spent, minute, elapsed_ms, busy_ms = max([_run_of(run), *(_run_of(row, "run_") for row in holds)])
         now_ms = int(self._clock.now() * 1000)
         starts, began = run["starts"] + 1, run["began_ms"] or now_ms
-        self.holder, self.busy_ms = str(run["holder"]), int(run["busy_ms"])
-        self._elapsed = max(int(run["elapsed_ms"]), now_ms - began)
+        self.holder, self.busy_ms = str(run["holder"]), busy_ms
+        self._elapsed = max(elapsed_ms, now_ms - began)
         if run["stopped_policy"]:
             self.stopped = Stopped(run["stopped_policy"], run["stopped_reason"])
-        book = self.book = Book(_sums(run), starts << _LIFE_BITS, run["minute"])
+        book = self.book = Book(Amounts(*spent), starts << _LIFE_BITS, minute)
         for row in execute("SELECT * FROM count"):
             book.restored(row["key"], Count(row["place"], row["since"], _sums(row)))
             self._drawn[row["key"]] = row["drawn"]
-        before, holds = book.spent, execute("SELECT * FROM hold").fetchall()
+        before = book.spent
         for row in holds:
             book.orphaned(row["number"], _sums(row))
         self.orphans = Orphans(len(holds), book.spent.minus(before))
@@ -274,9 +307,13 @@ class Ledger:
         execute("DELETE FROM hold")
         self._write_counts()
         execute("UPDATE run SET starts = ?, began_ms = ?", (starts, began))
-        execute(_SET_RUN, (*book.spent, book.minute, self.elapsed_ms, self.busy_ms))
+        execute(_SET_RUN, self._run())
         execute("COMMIT")
         self._changed.clear()
+
+
+def _run_of(row: sqlite3.Row, prefix: str = "") -> tuple[int, ...]:
+    return tuple(row[prefix + name] for name in (*Amounts._fields, "minute", "elapsed_ms", "busy_ms"))
 
 
 def _sums(row: sqlite3.Row) -> Amounts:

@@ -12,9 +12,13 @@ from agenttype_sidecar.errors import LedgerCorrupt, StartError
 FILE: Final = "ledger.db"
 
 _APPLICATION: Final = 0x41_54_4C_47  # "ATLG": tells our file from any other
-_VERSION: Final = 2
-_AMOUNTS: Final = ", ".join(
-    f"{name} INTEGER NOT NULL DEFAULT 0" for name in ("input", "output", "requests", "cost", "tool_calls", "tool_ms")
+_VERSION: Final = 3
+_NUMBER: Final = "INTEGER NOT NULL DEFAULT 0"
+_KINDS: Final = ("input", "output", "requests", "cost", "tool_calls", "tool_ms")
+_AMOUNTS: Final = ", ".join(f"{name} {_NUMBER}" for name in _KINDS)
+#: What a hold knows of the run: its sums when the hold was recorded, 0 where another record of that moment has them.
+_RUN_THEN: Final = tuple(
+    f"{name} {_NUMBER}" for name in (*(f"run_{kind}" for kind in _KINDS), "run_minute", "run_elapsed_ms", "run_busy_ms")
 )
 #: run: one row, the whole run. count: what began later, less what was before it. hold: what is under way.
 _SCHEMA: Final = f"""
@@ -25,7 +29,7 @@ CREATE TABLE run (one INTEGER PRIMARY KEY CHECK (one = 1), starts INTEGER NOT NU
                   stopped_reason TEXT NOT NULL DEFAULT '');
 CREATE TABLE count (key TEXT PRIMARY KEY, place INTEGER NOT NULL, since INTEGER NOT NULL, {_AMOUNTS},
                     drawn INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
-CREATE TABLE hold (number INTEGER NOT NULL, attempt INTEGER NOT NULL, {_AMOUNTS},
+CREATE TABLE hold (number INTEGER NOT NULL, attempt INTEGER NOT NULL, {_AMOUNTS}, {", ".join(_RUN_THEN)},
                    PRIMARY KEY (number, attempt)) WITHOUT ROWID;
 """
 #: From the first version: what it held was open when its process ended, so only the sums count.
@@ -39,6 +43,8 @@ INSERT INTO hold (number, attempt, input, output, requests)
 DROP TABLE old_run;
 DROP TABLE old_hold;
 """  # noqa: S608 — column names of ours
+#: From the second version, in which only the run's own row had its sums.
+_FROM_2: Final = ";".join(f"ALTER TABLE hold ADD COLUMN {column}" for column in _RUN_THEN)
 
 
 def opened(path: Path) -> sqlite3.Connection:
@@ -124,12 +130,14 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
 
 def _migrate(db: sqlite3.Connection) -> None:
     """Bring the tables up to date, all at once or not at all: the version is part of the transaction."""
-    if _version(db) == _VERSION:
+    version = _version(db)
+    if version == _VERSION:
         return
     db.execute("BEGIN IMMEDIATE")
-    for statement in _FROM_1.split(";"):
+    for statement in (_FROM_1 if version == 1 else _FROM_2).split(";"):
         if statement.strip():
             db.execute(statement)
-    db.execute("UPDATE run SET holder = ?", (uuid.uuid4().hex,))
+    if version == 1:
+        db.execute("UPDATE run SET holder = ?", (uuid.uuid4().hex,))
     db.execute(f"PRAGMA user_version = {_VERSION}")
     db.execute("COMMIT")
