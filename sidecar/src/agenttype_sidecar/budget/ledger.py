@@ -109,7 +109,8 @@ class Ledger:
 
     def turn(self) -> None:
         """Let the windows begin that have come since the last look."""
-        self._changed.update(self.book.turn(self._clock.now()))
+        if begun := self.book.turn(self._clock.now()):
+            self._changed.update(begun)
 
     def reserve(self, amounts: Amounts) -> Hold:
         """Keep `amounts` aside for a new call."""

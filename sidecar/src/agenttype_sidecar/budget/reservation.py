@@ -21,7 +21,7 @@ MIN_OUTPUT: Final = 16
 #: What an answer may take where neither the caller nor the policy bounds it: more than most answers, and no model
 #: that is offered today refuses it as too much.
 DEFAULT_OUTPUT: Final = 4096
-_OF_TOKENS: Final = (Resource.TOKENS, Resource.INPUT_TOKENS, Resource.OUTPUT_TOKENS, Resource.COST)
+_OF_TOKENS: Final = frozenset({Resource.TOKENS, Resource.INPUT_TOKENS, Resource.OUTPUT_TOKENS, Resource.COST})
 #: Where in `Amounts` a resource is.
 _PLACES: Final = {
     Resource.INPUT_TOKENS: 0,
@@ -167,7 +167,7 @@ def prompt_bound(size: int, context: int | None, prompts: int = 1, *, tools: boo
 
 def counts_tokens(limits: Iterable[Limit]) -> bool:
     """Return whether any limit depends on how many tokens a call takes."""
-    return any(limit.resource in _OF_TOKENS for limit in limits)
+    return not _OF_TOKENS.isdisjoint([limit.resource for limit in limits])
 
 
 def decide(lines: Lines, ask: Ask, on_limit: OnLimit) -> Grant | Denial:
@@ -178,7 +178,7 @@ def decide(lines: Lines, ask: Ask, on_limit: OnLimit) -> Grant | Denial:
         ask: what the call wants.
         on_limit: whether an answer may be shortened to what is left.
     """
-    if not counts_tokens(line.limit for line in lines):
+    if not counts_tokens([line.limit for line in lines]):
         amounts = Amounts(requests=1)
         short = _shortest(lines, amounts)
         return Grant(amounts, None, clamped=False) if short is None else _denied(lines, amounts, short)

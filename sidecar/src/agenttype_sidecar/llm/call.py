@@ -245,9 +245,9 @@ def _bounds(endpoint: Endpoint) -> tuple[str, ...]:
 def _output(body: Body, endpoint: Endpoint) -> int | None:
     if endpoint.operation is Operation.EMBEDDINGS:
         return 0
-    bounds = [_whole(body, name, least=0) for name in _bounds(endpoint)]
+    bounds = [bound for name in _bounds(endpoint) if (bound := _whole(body, name, least=0)) is not None]
     # Which of two wins differs between servers, so the larger is what the call can cost.
-    found = max((bound for bound in bounds if bound is not None), default=None)
+    found = max(bounds, default=None)
     if found is None and endpoint.operation is Operation.COMPLETIONS:
         return _COMPLETION_TOKENS
     return found

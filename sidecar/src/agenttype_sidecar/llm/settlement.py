@@ -98,14 +98,14 @@ class Settlement:
             cost = usage.cost(reported, self.hold.amounts, final=final, most=most)
         else:
             cost = usage.estimate(reported, self.call.body.size, pieces, final=final)
-        self._known = cost._replace(amounts=self._priced(cost.amounts, reported))
+        self._known = Cost(self._priced(cost.amounts, reported), cost.source)
         return self._known
 
     def _priced(self, amounts: Amounts, reported: Usage) -> Amounts:
         """Return the amounts with what they cost at the prices of what answered."""
         price = self._active.tariff.price(self.call.target, self.call.asked)
         if price is None:
-            return amounts._replace(cost=0)
+            return amounts._replace(cost=0) if amounts.cost else amounts
         if reported.input is None:  # nobody knows how much of it came from a cache
             return amounts._replace(cost=prices.highest((price,)).of(amounts.input, amounts.output))
         tokens = Tokens(amounts.input, amounts.output, reported.cached_input or 0, reported.cache_write or 0)
