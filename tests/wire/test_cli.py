@@ -100,11 +100,24 @@ def test_without_a_command_it_prints_the_environment_and_serves_until_it_is_ende
     assert (serving.returncode, "model calls   none" in told) == (0, True)
 
 
+def test_what_it_started_ends_with_it_however_early(agent, tmp_path):
+    serving = subprocess.Popen(
+        [*agent, "--ledger", str(tmp_path / "kept")], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    eventually(lambda: child_of(serving.pid, "agenttype_sidecar"))
+    sidecar = child_of(serving.pid, "agenttype_sidecar")
+    serving.terminate()
+    serving.communicate(timeout=20)
+
+    assert not Path(f"/proc/{sidecar}").exists()
+
+
 def test_the_environment_can_be_taken_over_by_a_shell(agent):
     serving = subprocess.Popen(agent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     line = serving.stdout.readline()
     serving.send_signal(signal.SIGINT)
-    rest, _ = serving.communicate(timeout=30)
+    rest = serving.stdout.read()
+    serving.communicate(timeout=30)
 
     shell = ran(["sh", "-c", f"{line}{rest}\necho $GREETING"])
     assert shell.stdout == "hi from green\n"

@@ -27,6 +27,7 @@ from agenttype_cli.manifests import Manifests
 from agenttype_cli.options import Options
 from agenttype_cli.report import Report
 from agenttype_cli.sidecar import Files, Ports, Sidecar
+from agenttype_cli.signals import Ended
 from agenttype_cli.store import Store
 
 #: What a vLLM without a gate is told, which does not ask.
@@ -116,7 +117,9 @@ def _served(composed: Composition, options: Options, control: Control, added: di
         status = child.wait()
     else:
         _print_environment(added, options.print_env)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+        with contextlib.suppress(Ended):
+            while True:
+                signal.pause()
     _tell(_reported(composed, options, control, status, time.monotonic() - began), options)
     return status or 0
 
@@ -166,8 +169,9 @@ def _tell(found: Report, options: Options) -> None:
 
 def _print_environment(added: dict[str, str], form: str | None) -> None:
     if form == "json":
-        sys.stdout.write(json.dumps(added, indent=2) + "\n")
+        text = json.dumps(added, indent=2) + "\n"
     else:
-        sys.stdout.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in added.items())
+        text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in added.items())
     with contextlib.suppress(BrokenPipeError):
+        sys.stdout.write(text)
         sys.stdout.flush()

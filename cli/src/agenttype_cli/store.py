@@ -35,7 +35,12 @@ class Store:
             self._process = subprocess.Popen(  # noqa: S603 — found by us
                 command, stdout=log, stderr=log, start_new_session=True
             )
-        self.url = self._await(ports)
+        try:
+            self.url = self._await(ports)
+        except BaseException:
+            self._process.kill()
+            self._process.wait()
+            raise
 
     def end(self) -> None:
         """End it; what it counted stays."""
@@ -52,8 +57,6 @@ class Store:
                     continue
                 return str(found["nats"][0])
             time.sleep(0.02)
-        self._process.kill()
-        self._process.wait()
         raise Missing(f"the NATS server does not start; see {ports.parent / 'nats.log'}")
 
 
