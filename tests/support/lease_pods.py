@@ -12,9 +12,10 @@ from typing import Self
 
 from agenttype_api.policy import Identity
 from agenttype_api.v1alpha1 import Resource, Window
-from agenttype_sidecar.leases.leases import Leases, Outcome, Times, Want
+from agenttype_sidecar.leases.leases import Leases
 from agenttype_sidecar.leases.shares import Account, Take
 from agenttype_sidecar.leases.store import NatsStore
+from agenttype_sidecar.leases.terms import Outcome, Times, Want
 
 #: Short enough for tests; the parts stand as in a real one.
 QUICK = Times(lease=1.5, idle=0.3, tick=0.05, ahead=0.5, stock=1.0, fresh=0.05)

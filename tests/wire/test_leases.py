@@ -2,8 +2,8 @@ import asyncio
 import time
 
 import pytest
-from agenttype_sidecar.leases.leases import Outcome
 from agenttype_sidecar.leases.shares import Take
+from agenttype_sidecar.leases.terms import Outcome
 from lease_pods import QUICK, a_pod, an_account, pods, until
 from nats_servers import free_port, nats_server, wire
 

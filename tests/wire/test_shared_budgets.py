@@ -6,7 +6,7 @@ import pytest
 import store_eyes
 from agenttype_api import policy as api
 from agenttype_api.v1alpha1 import Resource, Scope, Window
-from agenttype_sidecar.leases.leases import Times
+from agenttype_sidecar.leases.terms import Times
 from fleets import fleet
 from nats_servers import nats_server, wire
 from sidecars import a_policy, eventually, sidecar

@@ -3,7 +3,7 @@ from agenttype_api.v1alpha1 import OnLimit
 from agenttype_sidecar.budget.reservation import Amounts, Ask, Denial, Grant, Line, decide
 from agenttype_sidecar.budget.wants import Wants
 from agenttype_sidecar.errors import LedgerUnavailable
-from agenttype_sidecar.leases.leases import Outcome, Want
+from agenttype_sidecar.leases.terms import Outcome, Want
 from sidecars import a_limit
 
 LIMIT = a_limit(1000).model_copy(update={"account": "team-a.agent.green.run"})

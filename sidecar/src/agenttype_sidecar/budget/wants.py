@@ -5,8 +5,8 @@ from typing import Final
 
 from agenttype_sidecar.budget.reservation import Amounts, Denial, Grant, Line, Lines
 from agenttype_sidecar.errors import LedgerUnavailable
-from agenttype_sidecar.leases.leases import Outcome, Want
 from agenttype_sidecar.leases.shared import Shared
+from agenttype_sidecar.leases.terms import Outcome, Want
 
 #: How often a call asks anew because others were faster.
 _ATTEMPTS: Final = 3

@@ -6,9 +6,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from agenttype_sidecar.leases.leases import REASONS
 from agenttype_sidecar.leases.shared import Shared
 from agenttype_sidecar.leases.store import OPERATIONS
+from agenttype_sidecar.leases.terms import REASONS
 from agenttype_sidecar.policies import Policies
 
 

@@ -17,9 +17,10 @@ from agenttype_sidecar.budget import windows
 from agenttype_sidecar.budget.ledger import Ledger
 from agenttype_sidecar.budget.reservation import Line
 from agenttype_sidecar.leases import shares
-from agenttype_sidecar.leases.leases import Leases, Want
+from agenttype_sidecar.leases.leases import Leases
 from agenttype_sidecar.leases.shares import Account
 from agenttype_sidecar.leases.store import NatsStore
+from agenttype_sidecar.leases.terms import Want
 
 #: A store that is away for less than this is not worth telling.
 _BRIEF: Final = 3.0
