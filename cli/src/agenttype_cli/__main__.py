@@ -2,17 +2,16 @@
 
 import sys
 
-from agenttype_cli import options, run, signals
+from agenttype_cli import options, run
 from agenttype_cli.errors import UserError
-from agenttype_cli.signals import Ended
+from agenttype_cli.signals import Ended, Signals
 
 
 def main() -> int:
     """Return the exit status: the command's own, or 2 with a message where nothing was run."""
     try:
         chosen = options.parse(sys.argv[1:])
-        signals.unwind()
-        return run.run(chosen)
+        return run.run(chosen, Signals())
     except Ended as end:
         return end.status
     except UserError as error:

@@ -19,32 +19,45 @@ _SIGNALLED: Final = 128
 
 
 class Child:
-    """A running command."""
+    """A command, run once."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start it.
+        self._command = command
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
+
+    def run(self) -> int:
+        """Run it to its end, passing on our signals; return its exit status, 128 + n where signal n ended it.
 
         Raises:
             Missing: there is no such program, or it cannot be run.
         """
-        try:
-            self._process = subprocess.Popen(command, env=dict(environment))  # noqa: S603 — what the user asked for
-        except (FileNotFoundError, PermissionError) as error:
-            raise Missing(f"{command[0]}: {error.strerror}") from error
-
-    def wait(self) -> int:
-        """Wait for its end, passing on our signals; return its exit status, 128 + n where signal n ended it."""
         with self._forwarding():
-            status = self._process.wait()
+            try:
+                process = subprocess.Popen(self._command, env=dict(self._environment))  # noqa: S603 — the user's own
+            except (FileNotFoundError, PermissionError) as error:
+                raise Missing(f"{self._command[0]}: {error.strerror}") from error
+            self._process = process
+            for number in self._early:
+                self._send(number)
+            status = process.wait()
         return status if status >= 0 else _SIGNALLED - status
 
     def stop(self) -> None:
         """Tell it to end, and end it if it does not; returns at once."""
-        if self._process.poll() is None:
-            self._process.terminate()
+        self._send(signal.SIGTERM)
+        if self._process is not None:
             killer = threading.Timer(_GRACE_SECONDS, self._process.kill)
             killer.daemon = True
             killer.start()
+
+    def _send(self, number: int) -> None:
+        """Send a signal, as soon as there is somebody to send it to."""
+        if self._process is None:
+            self._early.append(number)
+        elif self._process.poll() is None:
+            self._process.send_signal(number)
 
     @contextmanager
     def _forwarding(self) -> Iterator[None]:
@@ -60,5 +73,4 @@ class Child:
         # What is typed at a terminal reaches the command by itself; a second one would be taken for impatience.
         if number in _FROM_TERMINAL and sys.stdin.isatty() and os.getpgrp() == os.tcgetpgrp(sys.stdin.fileno()):
             return
-        if self._process.poll() is None:
-            self._process.send_signal(number)
+        self._send(number)

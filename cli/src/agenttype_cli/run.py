@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
 import tempfile
@@ -27,7 +26,7 @@ from agenttype_cli.manifests import Manifests
 from agenttype_cli.options import Options
 from agenttype_cli.report import Report
 from agenttype_cli.sidecar import Files, Ports, Sidecar
-from agenttype_cli.signals import Ended
+from agenttype_cli.signals import Ended, Signals
 from agenttype_cli.store import Store
 
 #: What a vLLM without a gate is told, which does not ask.
@@ -36,11 +35,12 @@ _PRIVATE: Final = 0o700
 _PAUSE: Final = 0.5
 
 
-def run(options: Options) -> int:
+def run(options: Options, signals: Signals) -> int:
     """Run the command under its policy; return its exit status, 0 where there was none.
 
     Raises:
         UserError: nothing was run; the message tells the fix.
+        Ended: a signal came before the command ran.
     """
     found = manifests.read(options.files)
     agent = composition.chosen(found, options.agent)
@@ -48,13 +48,15 @@ def run(options: Options) -> int:
         home = stack.enter_context(_home(options.ledger))
         url = options.nats
         if url is None and composition.shares_limits(agent):
-            store = Store(home / "nats")
-            stack.callback(store.end)
+            with signals.held():
+                store = Store(home / "nats")
+                stack.callback(store.end)
             url = store.url
         composed = composition.compose(agent, found, options.backend, url)
         files = _files(home, composed, found, options)
-        sidecar = Sidecar(files, Ports(options.data_port, 0, options.control_port), verbose=options.verbose)
-        stack.callback(sidecar.end)
+        with signals.held():
+            sidecar = Sidecar(files, Ports(options.data_port, 0, options.control_port), verbose=options.verbose)
+            stack.callback(sidecar.end)
         added = _environment(composed, found, options, sidecar.ports, home)
         return _served(composed, options, Control(sidecar.ports.control), added)
 
@@ -114,12 +116,12 @@ def _served(composed: Composition, options: Options, control: Control, added: di
     if options.command:
         child = Child(options.command, {**os.environ, **added})
         threading.Thread(target=_watch, args=(control, child), name="watch", daemon=True).start()
-        status = child.wait()
+        status = child.run()
     else:
         _print_environment(added, options.print_env)
         with contextlib.suppress(Ended):
-            while True:
-                signal.pause()
+            while True:  # a signal that comes just before a wait without an end would not end it
+                time.sleep(_PAUSE)
     _tell(_reported(composed, options, control, status, time.monotonic() - began), options)
     return status or 0
 

@@ -88,10 +88,6 @@ class Sidecar:
         waiting.start()
         try:
             line = process.stdout.readline() if process.stdout else ""
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
         finally:
             waiting.cancel()
         if not line:

@@ -1,10 +1,13 @@
 """Signals that end this command: they unwind it, so that whatever it has started is ended too."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Final
 
-ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALLED: Final = 128
 
 
 class Ended(BaseException):
@@ -12,20 +15,32 @@ class Ended(BaseException):
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
-        self.number = number
-
-    @property
-    def status(self) -> int:
+        self.status = _SIGNALLED + number
         """Exit status as shells tell it."""
-        return 128 + self.number
 
 
-def unwind() -> None:
-    """Let the signals raise `Ended` in the main thread from now on."""
-    for number in ENDING:
-        signal.signal(number, _raise)
+class Signals:
+    """Lets signals raise `Ended` in the main thread, but not between a start and the note of what was started."""
 
+    def __init__(self) -> None:
+        self._holding = False
+        self._pending: int | None = None
+        for number in _ENDING:
+            signal.signal(number, self._arrived)
 
-def _raise(number: int, frame: FrameType | None) -> NoReturn:
-    del frame
-    raise Ended(number)
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep signals back until the block is left."""
+        self._holding = True
+        try:
+            yield
+        finally:
+            self._holding = False
+        if self._pending is not None:
+            raise Ended(self._pending)
+
+    def _arrived(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if not self._holding:
+            raise Ended(number)
+        self._pending = number

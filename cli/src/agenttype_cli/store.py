@@ -35,12 +35,7 @@ class Store:
             self._process = subprocess.Popen(  # noqa: S603 — found by us
                 command, stdout=log, stderr=log, start_new_session=True
             )
-        try:
-            self.url = self._await(ports)
-        except BaseException:
-            self._process.kill()
-            self._process.wait()
-            raise
+        self.url = self._await(ports)
 
     def end(self) -> None:
         """End it; what it counted stays."""
@@ -57,6 +52,8 @@ class Store:
                     continue
                 return str(found["nats"][0])
             time.sleep(0.02)
+        self._process.kill()
+        self._process.wait()
         raise Missing(f"the NATS server does not start; see {ports.parent / 'nats.log'}")
 
 
