@@ -44,12 +44,6 @@ def chosen(manifests: Manifests, name: str | None) -> v1alpha1.AgentType:
     return next(iter(manifests.agents.values()))
 
 
-def shares_limits(agent: v1alpha1.AgentType) -> bool:
-    """Return whether any limit of the agent is counted outside its own process."""
-    budget = agent.spec.budget
-    return budget.budget_ref is not None or any(limit.scope != v1alpha1.Scope.POD for limit in budget.limits)
-
-
 def compose(
     agent: v1alpha1.AgentType, manifests: Manifests, addresses: Mapping[str, str], store: str | None
 ) -> Composition:

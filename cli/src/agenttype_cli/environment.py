@@ -14,6 +14,7 @@ from agenttype_api.environment import Endpoints
 from agenttype_cli.errors import Missing
 from agenttype_cli.manifests import Manifests
 
+_PYTHONPATH: Final = "PYTHONPATH"
 _REFERENCE: Final = re.compile(r"\$\$|\$\(([-._a-zA-Z][-._a-zA-Z0-9]*)\)")
 
 
@@ -44,10 +45,9 @@ def of_container(
 def of_policy(agent: v1alpha1.AgentType, own: Mapping[str, str], endpoints: Endpoints) -> dict[str, str]:
     """Return only what sends the command's calls to the sidecar: no environment of the manifest, no wrapper."""
     routing = environment.routing(agent, endpoints)
-    own_part = {"NO_PROXY": "127.0.0.1,localhost,::1"}
-    for name, part in own_part.items():
-        routing[name] = f"{part},{own[name]}" if own.get(name) else part
-        routing[name.lower()] = routing[name]
+    for name, (part, separator) in environment.lists(agent).items():
+        if name != _PYTHONPATH:
+            routing[name] = f"{part}{separator}{own[name]}" if own.get(name) else part
     return routing
 
 

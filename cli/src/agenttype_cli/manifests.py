@@ -14,17 +14,11 @@ from typing import Any
 
 import pydantic
 import yaml
-from agenttype_api import keys, structural, v1alpha1
+from agenttype_api import definitions, keys, v1alpha1
 
 from agenttype_cli.errors import BadManifest
 
 _KINDS = {kind.__name__: kind for kind in v1alpha1.KINDS}
-_SPECS: dict[type[v1alpha1.Kind], type[pydantic.BaseModel]] = {
-    v1alpha1.AgentType: v1alpha1.AgentTypeSpec,
-    v1alpha1.ModelBackend: v1alpha1.ModelBackendSpec,
-    v1alpha1.LoraAdapter: v1alpha1.LoraAdapterSpec,
-    v1alpha1.AgentBudget: v1alpha1.AgentBudgetSpec,
-}
 _SUFFIXES = {".yaml", ".yml", ".json"}
 
 
@@ -56,7 +50,7 @@ class Manifests:
             raise BadManifest(f"{where}: unknown kind {document.get('kind')!r}; {keys.API_VERSION} has {known}")
         kind = _KINDS[document["kind"]]
         where = f"{where}: {document['kind']} {_name(document, where)!r}"
-        _refuse_unknown(document.get("spec"), structural.structural(_SPECS[kind]), f"{where}: spec")
+        _refuse_unknown(document.get("spec"), definitions.spec_schema(kind), f"{where}: spec")
         try:
             found = kind.model_validate(document)
         except pydantic.ValidationError as error:

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
+from agenttype_api import compile as compiler
 from agenttype_api import policy
 from agenttype_api.environment import Endpoints
 
@@ -47,7 +48,7 @@ def run(options: Options, signals: Signals) -> int:
     with ExitStack() as stack:
         home = stack.enter_context(_home(options.ledger))
         url = options.nats
-        if url is None and composition.shares_limits(agent):
+        if url is None and compiler.shares_limits(agent):
             with signals.held():
                 store = Store(home / "nats")
                 stack.callback(store.end)

@@ -55,7 +55,7 @@ def agent_policy(agent: v1alpha1.AgentType, around: Surroundings) -> policy.Poli
         name for route in routes for name in (route.backend, *(step.backend for step in route.fallback))
     )
     limits = _limits(agent, around.budgets)
-    shared = any(limit.account for limit in limits)
+    shared = shares_limits(agent)
     if shared and around.store is None:
         raise Unresolved(
             Reason.STORE_NOT_CONFIGURED,
@@ -72,6 +72,12 @@ def agent_policy(agent: v1alpha1.AgentType, around: Surroundings) -> policy.Poli
         rules=tuple(policy.Rule.model_validate(rule.model_dump()) for rule in agent.spec.rules),
         store=policy.Store(url=around.store) if shared and around.store else None,
     )
+
+
+def shares_limits(agent: v1alpha1.AgentType) -> bool:
+    """Return whether any limit of an agent is counted outside its own pods."""
+    budget = agent.spec.budget
+    return budget.budget_ref is not None or any(limit.scope != v1alpha1.Scope.POD for limit in budget.limits)
 
 
 def agent_adapters(agent: v1alpha1.AgentType, adapters: Adapters) -> list[v1alpha1.LoraAdapter]:

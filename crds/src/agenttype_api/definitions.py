@@ -55,6 +55,11 @@ def custom_resource_definitions() -> list[dict[str, Any]]:
     return [_definition(kind) for kind in v1alpha1.KINDS]
 
 
+def spec_schema(kind: type[Any]) -> dict[str, Any]:
+    """Return the structural schema of a kind's spec."""
+    return structural(kind.model_fields["spec"].annotation)
+
+
 def _definition(kind: type[v1alpha1.Kind]) -> dict[str, Any]:
     name = kind.__name__
     return {
@@ -102,7 +107,7 @@ def _subresources(kind: type[Any]) -> dict[str, Any]:
 
 def _schema(kind: type[Any]) -> dict[str, Any]:
     fields = kind.model_fields
-    spec = structural(fields["spec"].annotation)
+    spec = spec_schema(kind)
     status = structural(fields["status"].annotation)
     return {
         "description": " ".join((kind.__doc__ or "").split()),

@@ -7,10 +7,12 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
+from agenttype_api import schema
 from agenttype_api.v1alpha1 import Resource
 
 NANO: Final = 1_000_000_000
-_DURATION: Final = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s)?")
+_DURATION: Final = re.compile(schema.DURATION)
+_UNITS: Final = {"h": 3_600_000, "m": 60_000, "s": 1000}
 _WHOLE: Final = re.compile(r"0|[1-9][0-9]*")
 
 
@@ -54,5 +56,4 @@ def milliseconds(text: str) -> int:
     found = _DURATION.fullmatch(text)
     if not text or found is None:
         raise ValueError('a duration is written in hours, minutes and seconds, for example "1h30m"')
-    hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    return ((hours * 60 + minutes) * 60 + seconds) * 1000
+    return sum(int(part[:-1]) * _UNITS[part[-1]] for part in found.groups() if part)

@@ -27,8 +27,10 @@ def cel(rule: str, message: str) -> dict[str, Any]:
     return {"rule": rule, "message": message}
 
 
+#: Hours, minutes and seconds, each of them optional; of nothing, nothing.
+DURATION = "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,9}s)?$"
 DURATION_RULE = cel(
-    "self != '' && self.matches('^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,9}s)?$')",
+    f"self != '' && self.matches('{DURATION}')",
     'write a duration in hours, minutes and seconds, for example "20s" or "1m30s"',
 )
 

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from agenttype_api.schema import Conditions, Metadata, Model, Name, Text, cel
+from agenttype_api.schema import DURATION, Conditions, Metadata, Model, Name, Text, cel
 
 
 class Resource(StrEnum):
@@ -44,7 +44,6 @@ class Scope(StrEnum):
 #: What fits into 64 bits, wherever it is counted.
 _WHOLE = "'^(0|[1-9][0-9]{0,17})$'"
 _MONEY = "'^(0|[1-9][0-9]{0,8})([.][0-9]{1,9})?$'"
-_TIME = "'^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,9}s)?$'"
 _RULES: Final[list[JsonValue]] = [
     cel(
         f"!(self.resource in ['Tokens', 'InputTokens', 'OutputTokens', 'Requests', 'ToolCalls']) || "
@@ -57,7 +56,7 @@ _RULES: Final[list[JsonValue]] = [
         'max of Cost must be dollars, 0 or more with at most nine decimals, as a string, for example "25.00"',
     ),
     cel(
-        f"!(self.resource in ['ToolTime', 'WallClock']) || (self.max != '' && self.max.matches({_TIME}))",
+        f"!(self.resource in ['ToolTime', 'WallClock']) || (self.max != '' && self.max.matches('{DURATION}'))",
         'max of ToolTime and WallClock must be a duration, for example "45s" or "1h30m"',
     ),
     cel(
