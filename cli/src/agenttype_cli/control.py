@@ -1,28 +1,17 @@
 """Reads the sidecar's control port."""
 
 import json
-import re
-import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from agenttype_api import keys
 from agenttype_api.sidecar_report import PolicyReport
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
-_SAMPLE: Final = re.compile(r"(?P<name>[a-z_]+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
-_LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 #: How long the sidecar may keep a question open until something changes, and how long we wait for it.
 _WATCH_SECONDS: Final = 60
 _ANSWER_SECONDS: Final = 5.0
-
-
-class Sample(NamedTuple):
-    """One sample of /metrics."""
-
-    name: str
-    labels: dict[str, str]
-    value: float
 
 
 class Control:
@@ -38,7 +27,7 @@ class Control:
 
     def samples(self) -> list[Sample]:
         """Return every sample of the metrics."""
-        return list(_samples(self._get("/metrics").decode()))
+        return samples(self._get("/metrics").decode())
 
     def report(self, after: int | None = None) -> PolicyReport:
         """Return the sidecar's report; with `after`, once its sequence has passed that or some time has."""
@@ -52,8 +41,6 @@ class Control:
             return found
 
 
-def _samples(text: str) -> Iterator[Sample]:
-    for line in text.splitlines():
-        found = _SAMPLE.fullmatch(line)
-        if found:
-            yield Sample(found["name"], dict(_LABEL.findall(found["labels"] or "")), float(found["value"]))
+def samples(text: str) -> list[Sample]:
+    """Return the samples of a scrape."""
+    return [sample for family in text_string_to_metric_families(text) for sample in family.samples]

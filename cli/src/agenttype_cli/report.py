@@ -6,8 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from agenttype_api.v1alpha1 import Resource
-
-from agenttype_cli.control import Sample
+from prometheus_client.samples import Sample
 
 _NANO: Final = 1_000_000_000
 

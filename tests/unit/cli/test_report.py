@@ -17,7 +17,7 @@ process_open_fds 9.0
 
 
 def usage():
-    return report.usage(control._samples(METRICS))
+    return report.usage(control.samples(METRICS))
 
 
 def test_calls_are_added_up_over_models():
