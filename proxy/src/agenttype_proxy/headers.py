@@ -33,6 +33,11 @@ def every(headers: Headers, name: bytes) -> list[bytes]:
     return [value for key, value in headers if key == name]
 
 
+def is_encoded(headers: Headers) -> bool:
+    """Return whether a body is compressed or otherwise not what it says; an honest field must not hide another."""
+    return bool([value for name, value in headers if name == b"content-encoding" and value != b"identity"])
+
+
 def without(headers: Headers, *names: bytes) -> Headers:
     """Return the fields that have none of ``names`` (lower case)."""
     return [field for field in headers if field[0] not in names]

@@ -47,6 +47,8 @@ class Refusal(Exception):  # noqa: N818 — it is an answer, not a fault
     """Label of the metric and value of the header x-agenttype-reason."""
     kinds: tuple[str, str]
     """OpenAI's and Anthropic's `type`."""
+    outcome: ClassVar[str] = "refused"
+    """How the call is counted: refused, or upstream_error where the backend is to blame."""
     anthropic_status: ClassVar[int | None] = None
     """Where Anthropic's differs."""
     retry_after: int | None = None
@@ -245,6 +247,7 @@ class RateLimited(Refusal):
 class UpstreamFailed(Refusal):
     """The backend broke before it answered."""
 
+    outcome = "upstream_error"
     status = 502
     reason = "upstream_failed"
     kinds = ("server_error", "api_error")
@@ -262,6 +265,7 @@ class CertificateRefused(Refusal):
 class UpstreamTimedOut(Refusal):
     """The backend did not answer in time."""
 
+    outcome = "upstream_error"
     status = 504
     reason = "upstream_timeout"
     kinds = ("server_error", "timeout_error")

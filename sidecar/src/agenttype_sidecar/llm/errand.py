@@ -12,7 +12,7 @@ from agenttype_proxy.messages import Headers, Request
 from agenttype_proxy.response import Response
 
 from agenttype_sidecar.backends.upstream import passing
-from agenttype_sidecar.errors import Refusal, UnknownResponse, UpstreamFailed, UpstreamTimedOut
+from agenttype_sidecar.errors import Refusal, UnknownResponse, UpstreamFailed
 from agenttype_sidecar.llm import answers
 from agenttype_sidecar.llm.parts import Parts
 from agenttype_sidecar.llm.paths import Endpoint
@@ -43,7 +43,7 @@ class Errand:
             async with asgi.attended(self._receive):
                 outcome, status = await self._forward(endpoint)
         except Refusal as refusal:
-            outcome = "upstream_error" if isinstance(refusal, UpstreamFailed | UpstreamTimedOut) else "refused"
+            outcome = refusal.outcome
             status, headers, body = answers.refusal(refusal, endpoint.protocol)
             if outcome == "refused":
                 parts.metrics.refused(refusal.reason)

@@ -69,7 +69,7 @@ def _check_background(call: Call, active: Active) -> None:
             "background responses tell what they took only later, and this agent's tokens are limited; ask without "
             "background"
         )
-    if any(RuleOn.LLM_RESPONSE in rule.on for rule in active.policy.rules):
+    if active.rulebook.looks_at(RuleOn.LLM_RESPONSE):
         raise Unmetered("a rule of this agent looks at every answer; ask without background")
 
 

@@ -106,7 +106,7 @@ class Visit:
             raise BodyTooLarge(f"the body is larger than {MAX_BODY} bytes") from error
         except errors.BodyTimeout as error:
             raise BodyTimedOut("the body did not arrive in time") from error
-        if _is_encoded(self._scope["headers"]):
+        if fields.is_encoded(self._scope["headers"]):
             raise MalformedBody("the body must not be compressed")
         call = self._at_home(calls.read(endpoint, Body(raw), self._active.routes))
         self._lane = Lane(call.target.model, call.target.adapter, endpoint.protocol)
@@ -156,7 +156,7 @@ class Visit:
 
     async def _pass_on(self, delivery: Delivery, response: Response) -> None:
         async with response:
-            if _is_encoded(response.headers):
+            if fields.is_encoded(response.headers):
                 raise UpstreamFailed("the model's backend answered in an encoding that nobody asked for")
             kind = (fields.get(response.headers, b"content-type") or b"").lower()
             if _is_good(response) and kind.startswith(_EVENTS):
@@ -238,9 +238,8 @@ class Visit:
             return
         status, headers, body = answers.refusal(refusal, endpoint.protocol)
         headers += self._parts.rates.headers(endpoint.protocol)
-        outcome = "upstream_error" if isinstance(refusal, UpstreamFailed | UpstreamTimedOut) else "refused"
-        self._ended(outcome, status, refusal.reason)
-        if outcome == "refused":
+        self._ended(refusal.outcome, status, refusal.reason)
+        if refusal.outcome == "refused":
             self._parts.metrics.refused(refusal.reason)
         await asgi.respond(self._send, status, headers, body)
 
@@ -292,11 +291,6 @@ class Visit:
 def _tightest(lines: Lines) -> Line | None:
     """Return the line of the budget that has the smallest share left."""
     return min(lines, key=lambda line: line.remaining / line.limit.max if line.limit.max else 0, default=None)
-
-
-def _is_encoded(headers: Headers) -> bool:
-    """Return whether a body is compressed; an honest field must not hide another."""
-    return bool([value for name, value in headers if name == b"content-encoding" and value != b"identity"])
 
 
 def _is_good(response: Response) -> bool:

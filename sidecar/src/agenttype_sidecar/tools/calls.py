@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from agenttype_proxy import errors
+from agenttype_proxy import asgi, errors
 from agenttype_proxy.client import Client
 from agenttype_proxy.messages import Deadlines
 
@@ -21,6 +21,7 @@ from agenttype_sidecar.errors import LedgerUnavailable, Refusal
 from agenttype_sidecar.policies import Policies
 from agenttype_sidecar.reports.activity import Activity
 from agenttype_sidecar.reports.metrics import Metrics
+from agenttype_sidecar.tools import refusals
 from agenttype_sidecar.tools.judgement import Judge, Judgement
 from agenttype_sidecar.tools.metrics import OTHER, ToolMetrics
 from agenttype_sidecar.tools.refusals import Cancelled, ToolTimedOut
@@ -46,6 +47,11 @@ class ToolParts:
     judge: Judge
     charges: ToolCharges
     running: cuts.Running
+
+    async def refuse(self, refusal: Refusal, send: asgi.Send) -> None:
+        """Count a refusal, and answer with it in the words of plain HTTP."""
+        self.metrics.refused(refusal.reason)
+        await asgi.respond(send, *refusals.http_answer(refusal))
 
 
 @dataclass(frozen=True, slots=True)

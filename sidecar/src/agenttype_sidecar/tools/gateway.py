@@ -58,9 +58,9 @@ class McpGateway:
             self._parts.metrics.refused(refusal.reason)
             await asgi.respond(send, 400, [refusals.JSON], refusal.body())
         except (BodyTooLarge, BodyTimeout) as error:
-            await self._refuse(refusals.of_wire(error, BODY_LIMIT), send)
+            await self._parts.refuse(refusals.of_wire(error, BODY_LIMIT), send)
         except Refusal as refusal:
-            await self._refuse(refusal, send)
+            await self._parts.refuse(refusal, send)
         except CallerGone:
             pass  # nobody is left to answer
         else:
@@ -78,7 +78,7 @@ class McpGateway:
                 if sending.begun:
                     asgi.abort(scope)
                 else:
-                    await self._refuse(refusal, send)
+                    await self._parts.refuse(refusal, send)
                 return
             self._parts.metrics.refused(refusal.reason)
             answer = envelopes.refused(refusal, call, server.policy.on_refusal)
@@ -89,10 +89,6 @@ class McpGateway:
                 await asgi.respond(send, 200, envelopes.headers(refusal), answer)
         except (CallerGone, UpstreamError):
             pass  # nobody is left to answer, or what was begun is cut
-
-    async def _refuse(self, refusal: Refusal, send: asgi.Send) -> None:
-        self._parts.metrics.refused(refusal.reason)
-        await asgi.respond(send, *refusals.http_answer(refusal))
 
     async def _serve(self, server: ToolServer, call: Call, body: bytes, scope: asgi.Scope, sending: Sending) -> None:
         if call.tool is not None and server.allowed.fullmatch(call.tool) is None:
@@ -122,8 +118,7 @@ def _admitted(scope: asgi.Scope, body: bytes) -> Call:
         return _NO_CALL
     incoming = scope["headers"]
     named, methods = headers.every(incoming, NAME), headers.every(incoming, METHOD)
-    encoded = any(coding != b"identity" for coding in headers.every(incoming, b"content-encoding"))
-    if len(named) > 1 or len(methods) > 1 or encoded:
+    if len(named) > 1 or len(methods) > 1 or headers.is_encoded(incoming):
         message = "the message must be plain, with at most one mcp-name and one mcp-method"
         raise McpRefusal(INVALID_REQUEST, "invalid_request", message)
     call = messages.read(body, named[0] if named else None)
@@ -159,7 +154,7 @@ class _Exchange:
         async with response:
             if response.status in _REDIRECTS:
                 raise ToolUnavailable("the tool server answers from another place, where policy does not lead")
-            if headers.get(response.headers, b"content-encoding") not in (None, b"identity"):
+            if headers.is_encoded(response.headers):
                 # Asked for plain text: what cannot be read cannot be filtered.
                 raise ToolUnavailable("the tool server answers in an encoding nobody asked for")
             if envelopes.is_stream(response.headers):

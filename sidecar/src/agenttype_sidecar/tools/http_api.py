@@ -52,11 +52,11 @@ class HttpTools:
         try:
             await self._serve(scope, receive, sending)
         except Refusal as refusal:
-            self._parts.metrics.refused(refusal.reason)
             if sending.begun:
+                self._parts.metrics.refused(refusal.reason)
                 asgi.abort(scope)
             else:
-                await asgi.respond(send, *refusals.http_answer(refusal))
+                await self._parts.refuse(refusal, send)
         except (CallerGone, UpstreamError):
             pass  # nobody is left to answer, or what was begun is cut
 
@@ -96,7 +96,7 @@ class HttpTools:
             if response.status >= _FAILED:
                 running.outcome = "tool_error"
             judged = running.judgement.looks_at_results
-            if judged and fields.get(response.headers, b"content-encoding") not in (None, b"identity"):
+            if judged and fields.is_encoded(response.headers):
                 raise ToolUnavailable("the tool server answers in an encoding nobody asked for")
             head = server.answer_headers(response.headers)
             if judged and envelopes.is_stream(response.headers):

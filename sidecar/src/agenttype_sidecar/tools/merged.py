@@ -66,19 +66,15 @@ class MergedEndpoint:
             self._parts.metrics.refused(refusal.reason)
             await asgi.respond(send, request.status(refusal.code, modern=True), [refusals.JSON], refusal.body())
         except (BodyTooLarge, BodyTimeout) as error:
-            await self._refuse(refusals.of_wire(error, BODY_LIMIT), send)
+            await self._parts.refuse(refusals.of_wire(error, BODY_LIMIT), send)
         except Refusal as refusal:
-            await self._refuse(refusal, send)
+            await self._parts.refuse(refusal, send)
         except CallerGone:
             pass  # nobody is left to answer
 
-    async def _refuse(self, refusal: Refusal, send: asgi.Send) -> None:
-        self._parts.metrics.refused(refusal.reason)
-        await asgi.respond(send, *refusals.http_answer(refusal))
-
     async def _take(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         incoming: Headers = scope["headers"]
-        if any(coding != b"identity" for coding in fields.every(incoming, b"content-encoding")):
+        if fields.is_encoded(incoming):
             raise McpRefusal(INVALID_REQUEST, "invalid_request", "the message must be plain")
         body = await asgi.read_body(receive, limit=BODY_LIMIT, timeout=BODY_SECONDS)
         message = messages.parsed(body)

@@ -206,7 +206,7 @@ class Peer:
     ) -> dict[str, Any]:
         if response.status in _REDIRECTS:
             raise ToolUnavailable("the tool server answers from another place, where policy does not lead")
-        if fields.get(response.headers, b"content-encoding") not in (None, b"identity"):
+        if fields.is_encoded(response.headers):
             raise ToolUnavailable("the tool server answers in an encoding nobody asked for")
         if not envelopes.is_stream(response.headers):
             message = envelopes.loaded(await response.read(ask.limit))
