@@ -1,23 +1,3 @@
-import asyncio
+import pydantic_ai_agent
 
-import driven
-from pydantic_ai import Agent
-
-AGENT, LOOP = Agent("openai-responses:gpt-4o"), asyncio.new_event_loop()
-
-
-async def _plain():
-    return (await AGENT.run("[[say=one two three]]")).output
-
-
-async def _stream():
-    async with AGENT.run_stream("[[say=one two three]]") as result:
-        return "".join([part async for part in result.stream_text(delta=True)])
-
-
-driven.run(
-    {
-        "plain": lambda: LOOP.run_until_complete(_plain()),
-        "stream": lambda: LOOP.run_until_complete(_stream()),
-    }
-)
+pydantic_ai_agent.run("openai-responses:gpt-4o")
