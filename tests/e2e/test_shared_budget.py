@@ -1,8 +1,7 @@
 """Budgets that pods share, rules and stops on real pods: the chart's store counts, a stand-in answers for models."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import clusters
@@ -10,8 +9,9 @@ import install
 import kinds
 import places
 import pytest
-from kubectl import CommandError, Kubectl
+from kubectl import Kubectl
 from simulators import Simulator, simulator
+from waiting import until
 
 # The first story waits for images and the chart.
 pytestmark = pytest.mark.timeout(1500)
@@ -97,20 +97,6 @@ def calls(kubectl: Kubectl, pod: str, number: int, text: str = "hello") -> list[
         kubectl("exec", pod, "--container=agent", "--", "python3", "-c", CALLS, str(number), text)
     )
     return found
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = SECONDS) -> Any:
-    """Wait until a condition holds and return what it returned."""
-    due = time.monotonic() + seconds
-    while time.monotonic() < due:
-        try:
-            found = condition()
-        except (CommandError, KeyError, IndexError):
-            found = None
-        if found:
-            return found
-        time.sleep(0.5)
-    raise AssertionError(f"not within {seconds} s: {what}")
 
 
 def condition_of(kubectl: Kubectl, name: str, kind: str = "BudgetAvailable") -> dict[str, Any]:

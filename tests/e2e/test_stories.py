@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ import books
 import install
 import pytest
 import story
-from kubectl import CommandError, Kubectl
+from kubectl import Kubectl
+from waiting import until
 
 # The first story waits for images, an engine and two agents.
 pytestmark = pytest.mark.timeout(1800)
@@ -47,20 +47,6 @@ print(json.dumps({
     "token files": readable,
 }))
 """
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = SECONDS) -> Any:
-    """Wait until a condition holds and return what it returned."""
-    due = time.monotonic() + seconds
-    while time.monotonic() < due:
-        try:
-            found = condition()
-        except (CommandError, KeyError, IndexError):
-            found = None
-        if found:
-            return found
-        time.sleep(0.5)
-    raise AssertionError(f"not within {seconds} s: {what}")
 
 
 def budget(kubectl: Kubectl, agent: str) -> dict[str, Any]:
