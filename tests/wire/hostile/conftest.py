@@ -13,6 +13,12 @@ from recording_upstream import recording
 from sidecars import a_policy, sidecar
 
 
+@pytest.fixture(scope="module")
+def upstream():
+    with recording() as running:
+        yield running
+
+
 class SlowCallers:
     """The conversations that are going on, by the name of their case; and what the sidecar and its upstream show."""
 

@@ -8,7 +8,6 @@ from hostile import streams
 from hostile.cases import MARK, post
 from hostile.policies import a_full_policy
 from raw_caller import converse
-from recording_upstream import recording
 from scripted_upstream import Say
 from sidecars import a_chat, a_limit, a_policy, eventually, sidecar
 
@@ -16,12 +15,6 @@ QUICK = {"first_byte": 0.6, "idle": 0.6, "warm_up": 0.2}
 STREAM = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
 #: Within which every broken upstream is given up.
 DEADLINE = 4
-
-
-@pytest.fixture(scope="module")
-def upstream():
-    with recording() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

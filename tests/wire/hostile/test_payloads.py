@@ -8,17 +8,10 @@ from agenttype_api import policy as api
 from hostile import payloads
 from hostile.cases import MARK
 from hostile.policies import a_full_policy
-from recording_upstream import recording
 from sidecars import a_policy, a_route, call, sidecar
 
 CHAT, COMPLETIONS, MESSAGES = "/v1/chat/completions", "/v1/completions", "/v1/messages"
 PLENTY = 10**12
-
-
-@pytest.fixture(scope="module")
-def upstream():
-    with recording() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

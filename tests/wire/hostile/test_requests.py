@@ -12,7 +12,6 @@ from hostile import framing, heads
 from hostile.cases import BODY, MARK
 from hostile.policies import a_full_policy
 from raw_caller import converse
-from recording_upstream import recording
 from sidecars import eventually, sidecar
 
 CORPUS = [
@@ -24,12 +23,6 @@ NEVER = {
     b"connection", b"keep-alive", b"te", b"trailer", b"upgrade", b"http2-settings", b"proxy-authorization", b"cookie",
     b"expect", b"x-api-key", b"x-drop", b"content-encoding",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def upstream():
-    with recording() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

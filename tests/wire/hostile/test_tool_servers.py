@@ -7,18 +7,12 @@ from hostile.cases import MARK, post
 from hostile.payloads import message
 from hostile.policies import a_full_policy
 from raw_caller import converse
-from recording_upstream import chunked, recording, whole
+from recording_upstream import chunked, whole
 from scripted_upstream import Close, Reset, Say, Wait
 from sidecars import sidecar
 
 QUICK = {"first_byte": 0.6, "idle": 0.6}
 HIDDEN = b"delete_norm"
-
-
-@pytest.fixture(scope="module")
-def upstream():
-    with recording() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
