@@ -6,6 +6,7 @@ Both give the path of an administrator's kubeconfig; the audit log of every requ
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -61,7 +62,12 @@ def audit_log(kubeconfig: Path) -> Path:
 
 def tool(name: str) -> Path:
     """A program of the cluster's cache, such as kubectl or helm."""
-    return Path(run("build", "--check").strip()) / name
+    return _programs() / name
+
+
+@functools.cache  # asked before each of thousands of kubectl commands, and an answer takes longer than most of them
+def _programs() -> Path:
+    return Path(run("build", "--check").strip())
 
 
 def kubectl(kubeconfig: Path, *arguments: str, given: str | None = None) -> str:
