@@ -39,6 +39,6 @@ MATRIX: Final = (
     Row("openai (JavaScript)", CHAT, "node", "openai_chat.mjs"),
     Row("openai (JavaScript)", RESPONSES, "node", "openai_responses.mjs"),
     Row("@anthropic-ai/sdk", MESSAGES, "node", "anthropic_messages.mjs"),
-    Row("ai + @ai-sdk/openai", RESPONSES, "node", "ai_openai.mjs"),
+    Row("ai + @ai-sdk/openai", RESPONSES, "node", "ai_openai.mjs", requests=(1, 1, 3)),
     Row("ai + @ai-sdk/anthropic", MESSAGES, "node", "ai_anthropic.mjs"),
 )

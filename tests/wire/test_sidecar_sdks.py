@@ -16,25 +16,25 @@ def vllm():
         yield engine
 
 
-def spent(url, status):
-    """A policy whose budget is used up; its refusals say `status`."""
-    budget = api.Budget(limits=(a_limit(0, "Requests"),), refusal_status=status)
-    return a_policy(url).model_copy(update={"budget": budget})
+def for_calls(url, calls, status=402):
+    """A policy with a budget of so many calls; once it is used up, refusals say `status`."""
+    limits = (a_limit(100_000), a_limit(calls, "Requests", "calls"))
+    return a_policy(url).model_copy(update={"budget": api.Budget(limits=limits, refusal_status=status)})
 
 
 def refused(car, program, policy):
     """Have a program call under a policy that refuses it; return how it ended and how many requests it made."""
     car.set_policy(policy)
     eventually(lambda: car.control("/agenttype/v1/policy").json["policyHash"] == policy.hash())
-    before = car.total("agenttype_llm_requests_total", 'outcome="refused"')
+    before = car.total("agenttype_refusals_total", 'reason="insufficient_quota"')
     seen = program.ask("plain")
-    return seen, int(car.total("agenttype_llm_requests_total", 'outcome="refused"') - before)
+    return seen, int(car.total("agenttype_refusals_total", 'reason="insufficient_quota"') - before)
 
 
 @pytest.mark.parametrize("row", MATRIX, ids=[row.program for row in MATRIX])
 def test_an_sdk_is_answered_and_metered_and_ended_by_a_refusal(vllm, row):
     vllm.forget()
-    with sidecar(policy=a_policy(vllm.url, budget=100_000)) as car, driven(row.sdk, row.program, car) as running:
+    with sidecar(policy=for_calls(vllm.url, 2)) as car, driven(row.sdk, row.program, car) as running:
         for call in ("plain", "stream"):
             before = car.spent()
             assert "one two three" in running.ask(call).get("text", "")
@@ -42,7 +42,7 @@ def test_an_sdk_is_answered_and_metered_and_ended_by_a_refusal(vllm, row):
         assert [arrival["path"] for arrival in vllm.arrived()] == [row.route, row.route]
         vllm.forget()
 
-        ends = [refused(car, running, spent(vllm.url, status)) for status in STATUSES]
+        ends = [refused(car, running, for_calls(vllm.url, 2, status)) for status in STATUSES]
 
         assert tuple(requests for _, requests in ends) == row.requests
         assert all("error" in seen for seen, _ in ends)
@@ -65,7 +65,7 @@ def test_what_an_sdk_has_besides_is_answered(vllm, sdk, program, call, expected)
 
 def test_an_sdk_counts_tokens_of_a_budget_that_is_used_up(vllm):
     with (
-        sidecar(policy=spent(vllm.url, 402)) as car,
+        sidecar(policy=for_calls(vllm.url, 0)) as car,
         driven("anthropic", "anthropic_messages.py", car) as running,
     ):
         assert int(running.ask("count")["text"]) > 0
