@@ -3,7 +3,9 @@
 import contextlib
 import json
 import signal
+import subprocess
 import time
+from collections.abc import Iterator
 
 import kinds
 import pytest
@@ -105,6 +107,14 @@ def _observed(control: Control, namespace: str) -> bool:
     )
 
 
+def await_the_end(control: Control, namespace: str, process: subprocess.Popen) -> None:
+    """Wait until an operator that was told to die has died, or has done all that there was to do."""
+    until(
+        lambda: process.poll() is not None or (_observed(control, namespace) and _idle(control)),
+        lambda: f"neither dead nor done: {dump(control, namespace)}",
+    )
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_dying_at_any_write_leads_to_the_same_end(control, undisturbed, moment):
@@ -114,7 +124,7 @@ def test_dying_at_any_write_leads_to_the_same_end(control, undisturbed, moment):
         namespace = control.namespace()
         with operator(control, "mortal", crash=f"{moment}:{number}") as process:
             story(control, namespace)
-            until(lambda: process.poll() is not None or _idle(control), lambda: "neither dead nor done")
+            await_the_end(control, namespace, process)
             died += process.poll() == 137
             survived = process.poll() is None
         let_a_successor_finish(control, namespace)
@@ -161,11 +171,24 @@ def test_a_restart_writes_nothing_where_nothing_has_changed(control):
         assert control.writes(began) == []
 
 
+@contextlib.contextmanager
+def standby(control: Control, name: str) -> Iterator[None]:
+    """Run an operator that has asked for a Lease that another one holds, and was told so."""
+    began = control.now()
+    with operator(control, name):
+        until(lambda: _asked_for_the_lease(control, name, began) > 1, lambda: f"{name} does not stand by")
+        yield
+
+
+def _asked_for_the_lease(control: Control, name: str, since: int) -> int:
+    asked = [event for event in control.requests(since) if event["userAgent"].endswith(f"/{name}")]
+    return sum(event["verb"] == "get" and event["objectRef"]["resource"] == "leases" for event in asked)
+
+
 def test_a_standby_takes_over_at_once_when_the_leader_leaves(control):
     with operator(control, "first") as leader:
         until(lambda: _holder(control) == "first", lambda: _holder(control))
-        with operator(control, "second"):
-            time.sleep(3)
+        with standby(control, "second"):
             assert _holder(control) == "first"
             leader.send_signal(signal.SIGTERM)
             began = time.monotonic()
@@ -178,8 +201,8 @@ def test_a_leader_that_was_frozen_writes_nothing_after_its_time(control):
     namespace = control.namespace()
     with operator(control, "frozen") as leader:
         until(lambda: _holder(control) == "frozen", lambda: _holder(control))
-        leader.send_signal(signal.SIGSTOP)
-        with operator(control, "successor"):
+        with standby(control, "successor"):
+            leader.send_signal(signal.SIGSTOP)
             until(lambda: _holder(control) == "successor", lambda: _holder(control), seconds=25)
             story(control, namespace)
             settle(control, namespace)
