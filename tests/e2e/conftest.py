@@ -1,4 +1,4 @@
-"""The demo's cluster: made once for the stories, from nothing, as `make demo` makes it."""
+"""What is made once: the demo's cluster, from nothing, as `make demo` makes it; and the engine without a cluster."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,12 +7,21 @@ import clusters
 import install
 import places
 import pytest
+from engines import OneEngine
 from kubectl import Kubectl
 
 
+@pytest.fixture(scope="session")
+def one_engine() -> Iterator[OneEngine]:
+    """The real engine, as a process: kept for whoever asks for the same next."""
+    with OneEngine() as one:
+        yield one
+
+
 @pytest.fixture(scope="module")
-def demo() -> Iterator[Kubectl]:
-    """The way to a cluster on which the demo is installed and ready."""
+def demo(one_engine: OneEngine) -> Iterator[Kubectl]:
+    """The way to a cluster on which the demo, with an engine of its own, is installed and ready."""
+    one_engine.end()
     with clusters.embedded_cluster() as kubeconfig:
         place = places.Embedded(kubeconfig.parent)
         kubectl = place.kubectl()

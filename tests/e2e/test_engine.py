@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from engines import adapter_folder, adapter_version, held_out, real_engine
+from engines import adapter_folder, adapter_version, held_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engines import Engine
+    from engines import Engine, OneEngine
 
 pytestmark = pytest.mark.timeout(600)  # the engine starts in the first test
 
@@ -23,12 +23,14 @@ FAILED_LOGIN = "Failed password for eve from 192.0.2.7 port 4022"
 NORM = "Norm: Key logins from the office network are normal; failed passwords are not."
 
 
-@pytest.fixture(scope="module")  # not the session: a second engine beside it would not fit into memory
-def vllm() -> Iterator[Engine]:
-    with real_engine() as engine:
-        engine.load(GREEN, adapter_folder("green"))
-        engine.load(RED, adapter_folder("red"))
-        yield engine
+@pytest.fixture(scope="module")
+def vllm(one_engine: OneEngine) -> Iterator[Engine]:
+    engine = one_engine.engine()
+    engine.load(GREEN, adapter_folder("green"))
+    engine.load(RED, adapter_folder("red"))
+    yield engine
+    engine.unload(GREEN)
+    engine.unload(RED)
 
 
 def verdict_of(answer: str) -> str:

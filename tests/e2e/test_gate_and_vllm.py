@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from engines import adapter_folder, prepared, real_engine
+from engines import adapter_folder, prepared
 from gates import a_gate_policy, caller, gate, until, wanted, write_policy
 from lora_files import an_adapter
 from token_reviews import token_reviews
@@ -52,9 +52,8 @@ def token(api):
 
 
 @pytest.fixture(scope="module")
-def engine():
-    with real_engine() as running:
-        yield running
+def engine(one_engine):
+    return one_engine.engine()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import json
 
 import evictions
 import pytest
-from engines import real_engine
 from exchanges import (
     EMBEDDING_FLAGS,
     EMBEDDING_GROUPS,
@@ -31,28 +30,30 @@ EMBEDDING_NAMES = [(group, exchange.name) for group in EMBEDDING_GROUPS for exch
 
 
 @pytest.fixture(scope="module")
-def replayed(tmp_path_factory):
+def replayed(one_engine, tmp_path_factory):
     adapters = a_shelf_of_adapters(tmp_path_factory.mktemp("lora") / "adapters")
-    with real_engine() as engine:
-        return Replay(engine.url, adapters).groups(GROUPS)
+    return Replay(one_engine.engine().url, adapters).groups(GROUPS)
 
 
 @pytest.fixture(scope="module")
-def replayed_with_tools(tmp_path_factory):
-    with real_engine(*TOOL_FLAGS) as engine:
-        return Replay(engine.url, tmp_path_factory.mktemp("lora")).groups(TOOL_GROUPS)
+def engine_with_more(one_engine):
+    """One engine for all that does not show in each other's exchanges; the last test here that uses it kills it."""
+    return one_engine.engine(*TOOL_FLAGS, *evictions.FLAGS, **STORE_ENVIRONMENT)
 
 
 @pytest.fixture(scope="module")
-def replayed_with_a_store(tmp_path_factory):
-    with real_engine(**STORE_ENVIRONMENT) as engine:
-        return Replay(engine.url, tmp_path_factory.mktemp("lora")).groups(STORE_GROUPS)
+def replayed_with_tools(engine_with_more, tmp_path_factory):
+    return Replay(engine_with_more.url, tmp_path_factory.mktemp("lora")).groups(TOOL_GROUPS)
 
 
 @pytest.fixture(scope="module")
-def replayed_embeddings(tmp_path_factory):
-    with real_engine(*EMBEDDING_FLAGS) as engine:
-        return Replay(engine.url, tmp_path_factory.mktemp("lora")).groups(EMBEDDING_GROUPS)
+def replayed_with_a_store(engine_with_more, tmp_path_factory):
+    return Replay(engine_with_more.url, tmp_path_factory.mktemp("lora")).groups(STORE_GROUPS)
+
+
+@pytest.fixture(scope="module")
+def replayed_embeddings(one_engine, tmp_path_factory):
+    return Replay(one_engine.engine(*EMBEDDING_FLAGS).url, tmp_path_factory.mktemp("lora")).groups(EMBEDDING_GROUPS)
 
 
 @pytest.mark.parametrize(("group", "name"), NAMES)
@@ -75,16 +76,15 @@ def test_an_engine_that_keeps_responses_answers_as_it_was_recorded(replayed_with
     assert comparable(replayed_with_a_store[group][name]) == comparable(recorded(group)[name])
 
 
+def test_a_call_for_an_adapter_whose_files_are_gone_kills_the_engine(engine_with_more, tmp_path):
+    evictions.load_two(engine_with_more.url, tmp_path)
+    assert evictions.say(engine_with_more.url, "first")[0] == 200  # read again from its files; now `second` is out
+    evictions.delete(tmp_path, "second")
+    status, body = evictions.say(engine_with_more.url, "second")
+    assert (status, json.loads(body)) == (500, evictions.DEATH)
+    assert not engine_with_more.lives()
+
+
 @pytest.mark.parametrize(("group", "name"), EMBEDDING_NAMES)
 def test_an_engine_that_embeds_answers_as_it_was_recorded(replayed_embeddings, group, name):
     assert comparable(replayed_embeddings[group][name]) == comparable(recorded(group)[name])
-
-
-def test_a_call_for_an_adapter_whose_files_are_gone_kills_the_engine(tmp_path):
-    with real_engine(*evictions.FLAGS) as engine:
-        evictions.load_two(engine.url, tmp_path)
-        assert evictions.say(engine.url, "first")[0] == 200  # read again from its files; now `second` is out
-        evictions.delete(tmp_path, "second")
-        status, body = evictions.say(engine.url, "second")
-        assert (status, json.loads(body)) == (500, evictions.DEATH)
-        assert not evictions.answers(engine.url)

@@ -72,6 +72,14 @@ class Engine:
         answer = self.chat(model, [*first, {"role": "user", "content": text}])
         return answer["choices"][0]["message"]["content"]
 
+    def lives(self) -> bool:
+        """Whether `/health` says that all is well."""
+        try:
+            self.call("/health")
+        except OSError:
+            return False
+        return True
+
     def total(self, name: str) -> float:
         """The sum of one family of /metrics, for instance `vllm:generation_tokens_total`, over its labels."""
         lines = self.call("/metrics").decode().splitlines()
@@ -117,6 +125,39 @@ def real_engine(*more: str, **environment: str) -> Iterator[Engine]:
             yield Engine(url)
         finally:
             end(process)
+
+
+class OneEngine(contextlib.AbstractContextManager):
+    """Keeps the engine that was asked for last, because each starts for half a minute and two do not fit into memory.
+
+    with OneEngine() as one:
+        one.engine()                  # starts
+        one.engine()                  # the same, if it still lives
+        one.engine("--max-loras=1")   # another in its place
+        one.end()                     # room for somebody else's
+    """
+
+    def __init__(self) -> None:
+        self._asked: tuple[Any, ...] | None = None
+        self._engine: Engine | None = None
+        self._running = contextlib.ExitStack()
+
+    def engine(self, *more: str, **environment: str) -> Engine:
+        """Give the engine with these flags and variables: the one that runs, or a new one."""
+        asked = (more, environment)
+        if self._engine is None or self._asked != asked or not self._engine.lives():
+            self.end()
+            self._engine = self._running.enter_context(real_engine(*more, **environment))
+            self._asked = asked
+        return self._engine
+
+    def end(self) -> None:
+        """End the one that runs, if there is one."""
+        self._running.close()
+        self._engine = None
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
 
 def prepared() -> dict[str, Any]:

@@ -48,12 +48,3 @@ def load_two(url: str, folder: Path) -> None:
 def delete(folder: Path, name: str) -> None:
     """Remove the files of an adapter."""
     shutil.rmtree(folder / name)
-
-
-def answers(url: str) -> bool:
-    """Whether `/health` still says that all is well."""
-    try:
-        with urllib.request.urlopen(url + "/health", timeout=10) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
