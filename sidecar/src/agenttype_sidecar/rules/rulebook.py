@@ -5,7 +5,7 @@ A rule applies when everything that it says holds. All rules that apply are note
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 import re2  # type: ignore[import-untyped]  # it comes without types
 from agenttype_api.policy import Rule
@@ -15,9 +15,11 @@ from agenttype_proxy.sse import Event
 from agenttype_sidecar import globs
 from agenttype_sidecar.errors import PolicyError
 from agenttype_sidecar.rules import texts, windows
-from agenttype_sidecar.rules.windows import Stretch, Windows
+from agenttype_sidecar.rules.windows import Windows
 
 _MINUTE: Final = 60.0
+_ANYWHERE: Final = re2._Anchor.UNANCHORED  # noqa: SLF001 — see `_Pattern`
+_NOWHERE: Final = (-1, -1)
 _STRICTNESS: Final = {RuleAction.WARN: 0, RuleAction.DENY: 1, RuleAction.STOP_AGENT: 2}
 
 
@@ -100,8 +102,9 @@ class Rulebook:
         if missing:
             any_of_them = self._any[message.on]
             for text in message.texts():
-                for stretch in windows.whole(text):
-                    missing = _still_missing(missing, stretch, any_of_them)
+                for content in windows.whole(text):
+                    if any_of_them is None or any_of_them.is_in(content):
+                        missing = _still_missing(missing, content)
                 if not missing:
                     break
             asked = [entry for entry in asked if entry not in missing]
@@ -149,11 +152,27 @@ class Watcher:
     def _search(self, data: bytes) -> None:
         for piece in texts.of_event(data):
             for stretch in self._windows.stretches(piece):
-                self._missing = _still_missing(self._missing, stretch, self._any)
+                if self._any is None or self._any.is_in(*stretch):
+                    self._missing = _still_missing(self._missing, *stretch)
 
 
-class _Pattern(Protocol):
-    def search(self, text: bytes, pos: int) -> object | None: ...
+class _Pattern:
+    """An expression of RE2.
+
+    Asks the compiled half of its package directly, whose other half makes a generator and a match for every search.
+    """
+
+    __slots__ = ("_match",)
+
+    def __init__(self, expression: str) -> None:
+        options = re2.Options()
+        options.log_errors = False  # they would quote the pattern, and the text with it
+        options.never_capture = True  # where it is found is nobody's concern
+        self._match: Any = re2.compile(expression, options)._regexp.Match  # noqa: SLF001 — see above
+
+    def is_in(self, content: bytes, start: int = 0) -> bool:
+        found: list[tuple[int, int]] = self._match(_ANYWHERE, content, start, len(content))
+        return found[0] != _NOWHERE
 
 
 class _Entry:
@@ -177,8 +196,8 @@ class _Entry:
         """Return whether a message is as large as the rule asks."""
         return self.rule.more_than_bytes is None or size > self.rule.more_than_bytes
 
-    def finds(self, stretch: Stretch) -> bool:
-        return self.pattern is not None and self.pattern.search(*stretch) is not None
+    def finds(self, content: bytes, start: int) -> bool:
+        return self.pattern is not None and self.pattern.is_in(content, start)
 
 
 class _Rate:
@@ -204,20 +223,21 @@ def _verdict(entries: Iterable[_Entry], now: float) -> Verdict:
     return Verdict(tuple(entry.rule for entry in entries if entry.rate is None or entry.rate.is_passed(now)))
 
 
-def _still_missing(entries: list[_Entry], stretch: Stretch, any_of_them: _Pattern | None) -> list[_Entry]:
-    """Return the entries whose pattern is not in a stretch; mostly none is, which one search tells for all."""
-    if any_of_them is not None and any_of_them.search(*stretch) is None:
-        return entries
-    return [entry for entry in entries if not entry.finds(stretch)]
+def _still_missing(entries: list[_Entry], content: bytes, start: int = 0) -> list[_Entry]:
+    """Return the entries whose pattern is not there."""
+    return [entry for entry in entries if not entry.finds(content, start)]
 
 
 def _any(entries: Iterable[_Entry]) -> _Pattern | None:
-    """Return a pattern that finds what any of the entries finds, None where one cannot be written."""
+    """Return a pattern that finds what any of the entries finds, None where one cannot be written.
+
+    Mostly none is found, which one search tells for all.
+    """
     patterns = [entry.rule.matches for entry in entries if entry.rule.matches is not None]
-    if len(patterns) < 2 or any(r"\Q" in pattern for pattern in patterns):  # noqa: PLR2004 — "any" of one is that one
+    if any(r"\Q" in pattern for pattern in patterns):
         return None  # a quotation that is not closed would swallow the patterns after it
     try:
-        return _compiled("|".join(f"(?:{pattern})" for pattern in patterns))
+        return _Pattern("|".join(f"(?:{pattern})" for pattern in patterns))
     except re2.error:  # together they are too large
         return None
 
@@ -226,13 +246,6 @@ def _pattern(rule: Rule) -> _Pattern | None:
     if rule.matches is None:
         return None
     try:
-        return _compiled(rule.matches)
+        return _Pattern(rule.matches)
     except re2.error as error:
         raise PolicyError(f"the rule {rule.name!r} cannot be used: RE2 cannot read its expression") from error
-
-
-def _compiled(expression: str) -> _Pattern:
-    options = re2.Options()
-    options.log_errors = False  # they would quote the pattern, and the text with it
-    pattern: _Pattern = re2.compile(expression, options)
-    return pattern

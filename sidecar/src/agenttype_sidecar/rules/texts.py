@@ -8,7 +8,7 @@ with its escapes undone, down to `ESCAPES` levels.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -45,26 +45,32 @@ def of_body(raw: bytes) -> Iterator[str]:
         yield raw.decode(errors="replace")
 
 
-def of_value(value: Any, *, open_names: bool = False) -> Iterator[str]:
-    """Yield the texts of parsed JSON.
+def of_value(value: Any, *, open_names: bool = False) -> list[str]:
+    """Return the texts of parsed JSON, in no order.
 
     Args:
         value: what a JSON parser returned, nested no deeper than a parser allows.
         open_names: whether the sender chose the names of the members.
     """
-    waiting = [(value, open_names)]
+    found: list[str] = []
+    waiting: list[tuple[Iterable[Any], bool]] = [((value,), open_names)]
     while waiting:
-        node, is_open = waiting.pop()
-        if isinstance(node, str):
-            yield node
-        elif isinstance(node, list):
-            waiting += [(child, is_open) for child in reversed(node)]
-        elif isinstance(node, dict):
-            if is_open:
-                yield from node
-            waiting += [(child, is_open or (name in _OPEN and isinstance(child, dict))) for name, child in node.items()]
-        elif is_open and isinstance(node, int | float) and not isinstance(node, bool):
-            yield repr(node)
+        nodes, is_open = waiting.pop()
+        for node in nodes:
+            if isinstance(node, str):
+                found.append(node)
+            elif isinstance(node, dict):
+                if is_open:
+                    found += node
+                elif not _OPEN.isdisjoint(node):
+                    waiting += [((child,), name in _OPEN and isinstance(child, dict)) for name, child in node.items()]
+                    continue
+                waiting.append((node.values(), is_open))
+            elif isinstance(node, list):
+                waiting.append((node, is_open))
+            elif is_open and isinstance(node, int | float) and not isinstance(node, bool):
+                found.append(repr(node))
+    return found
 
 
 def of_event(data: bytes) -> Iterator[Piece]:

@@ -31,7 +31,8 @@ class Windows:
     def stretches(self, piece: Piece) -> Iterator[Stretch]:
         """Yield what to search now that a piece has come: its text with what came before it in its channel."""
         if piece.channel is None:
-            yield from whole(piece.text)
+            for content in whole(piece.text):
+                yield Stretch(content, 0)
             return
         window = self._channels.get(piece.channel)
         if window is None:
@@ -40,14 +41,12 @@ class Windows:
         yield from window.fed(piece.text)
 
 
-def whole(text: str) -> list[Stretch]:
+def whole(text: str) -> list[bytes]:
     """Return what to search of a text that is all there: itself, and itself with its escapes undone."""
-    found = [Stretch(encoded(text), 0)]
-    for _ in range(texts.ESCAPES):
-        if "\\" not in text:
-            break
+    found = [encoded(text)]
+    while "\\" in text and len(found) <= texts.ESCAPES:
         text = texts.unescaped(text)
-        found.append(Stretch(encoded(text), 0))
+        found.append(encoded(text))
     return found
 
 
