@@ -7,9 +7,10 @@ from one of ours only in case (some servers ignore case), numbers that are no JS
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from json.scanner import make_scanner
 from math import isinf
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from agenttype_sidecar.errors import MalformedBody
 
@@ -22,20 +23,14 @@ GOVERNED: Final = frozenset({
     "previous_input_messages", "include_reasoning",
 })  # fmt: skip
 
+_NAME: Final = r'[ \t\n\r]*("(?:[^"\\\x00-\x1f]|\\.)*+")[ \t\n\r]*:[ \t\n\r]*'
 _BLANKS: Final = re.compile(r"[ \t\n\r]*")
-_OPENING: Final = re.compile(r"[ \t\n\r]*(\{)[ \t\n\r]*")
-_KEY: Final = re.compile(r'[ \t\n\r]*("(?:[^"\\\x00-\x1f]|\\.)*+")[ \t\n\r]*:[ \t\n\r]*')
-_SIGN: Final = re.compile(r"[ \t\n\r]*([,}])")
+#: The opening brace, and the name of the first member if there is one.
+_FIRST: Final = re.compile(rf"[ \t\n\r]*(?:\{{{_NAME}|\{{[ \t\n\r]*\}})")
+#: What may stand behind a member: another one's name, or the closing brace.
+_NEXT: Final = re.compile(rf"[ \t\n\r]*(?:,{_NAME}|\}})")
 _TWICE: Final = "the body has the same member twice; which one counts would be a guess"
-_Members = dict[str, "Member"]
-
-
-class Member(NamedTuple):
-    """One member of the top-level object: its value, and where the value's text starts and ends."""
-
-    value: Any
-    start: int
-    end: int
+_Place = tuple[int, int]
 
 
 def _not_json(name: str) -> Any:
@@ -56,15 +51,26 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-_scan: Final = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_not_json, parse_float=_finite).raw_decode
+_scan: Final = make_scanner(
+    json.JSONDecoder(object_pairs_hook=_object, parse_constant=_not_json, parse_float=_finite)  # type: ignore[arg-type]  # typeshed wants a scanner
+)
 #: Writes whatever the scanner reads, huge numbers and lone surrogates too; in ASCII.
 written: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Body:
-    """A parsed body. `members` maps the top-level names to their values and places."""
+    """A parsed body.
 
-    __slots__ = ("_first", "_text", "members", "size")
+    Attributes:
+        size: Its bytes.
+        members: The values of the top-level object, by their names, in their order.
+        places: Where the text of each value starts and ends.
+        get: Returns the value of a member by its name, None where there is none.
+    """
+
+    __slots__ = ("_text", "get", "members", "places", "size")
+
+    get: Callable[[str], Any]
 
     def __init__(self, raw: bytes) -> None:
         """Parse `raw`.
@@ -75,18 +81,14 @@ class Body:
         self.size = len(raw)
         try:
             self._text = raw.decode()
-            self._first, self.members = _members(self._text)
-        except ValueError as error:
+            self.members, self.places = _read(self._text)
+        except (ValueError, StopIteration) as error:  # the latter is the scanner's: there is no value
             raise MalformedBody("the body is not valid JSON") from error
         except RecursionError as error:
             raise MalformedBody(f"the body is nested deeper than {MAX_DEPTH} levels") from error
         if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
             _check_depth(self.members)
-
-    def get(self, name: str) -> Any:
-        """Return the value of a top-level member, None where there is none."""
-        member = self.members.get(name)
-        return None if member is None else member.value
+        self.get = self.members.get
 
     def spliced(self, changes: Mapping[str, Any]) -> bytes:
         """Return the body with the members of `changes` set; every byte of other members stays as it came."""
@@ -94,60 +96,52 @@ class Body:
         if not changes:
             return text.encode()
         parts: list[str] = []
-        done = self._first
-        added = [name for name in changes if name not in self.members]
-        for name in sorted(
-            (name for name in changes if name in self.members), key=lambda name: self.members[name].start
-        ):
-            member = self.members[name]
-            parts += (text[done : member.start], written(changes[name]))
-            done = member.end
+        done = first = text.index("{") + 1
+        added = [name for name in changes if name not in self.places]
+        for (start, end), name in sorted((self.places[name], name) for name in changes if name in self.places):
+            parts += (text[done:start], written(changes[name]))
+            done = end
         parts.append(text[done:])
         inserted = ",".join(f"{written(name)}:{written(changes[name])}" for name in added)
         comma = "," if added and self.members else ""
-        return "".join((text[: self._first], inserted, comma, *parts)).encode()
+        return "".join((text[:first], inserted, comma, *parts)).encode()
 
 
-def _members(text: str) -> tuple[int, _Members]:
-    """Return the place after the opening brace, and the members in their order."""
-    opening = _OPENING.match(text)
-    if opening is None:
-        raise MalformedBody("the body must be a JSON object")
-    found: _Members = {}
-    at = opening.end()
-    closed = text[at : at + 1] == "}"
-    at += closed
-    while not closed:
-        key = _KEY.match(text, at)
-        if key is None:
-            raise MalformedBody("the body is not valid JSON")
-        quoted = key[1]
+def _read(text: str) -> tuple[dict[str, Any], dict[str, _Place]]:
+    """Return the members of a JSON object and the places of their values."""
+    members: dict[str, Any] = {}
+    places: dict[str, _Place] = {}
+    found = _FIRST.match(text)
+    if found is None:
+        is_one = text.lstrip(" \t\n\r").startswith("{")
+        raise MalformedBody("the body is not valid JSON" if is_one else "the body must be a JSON object")
+    while quoted := found[1]:
         name = json.loads(quoted) if "\\" in quoted else quoted[1:-1]
-        start = key.end()
-        value, end = _scan(text, start)
-        if name in found or name not in GOVERNED:
-            _check_name(name, found)
-        found[name] = Member(value, start, end)
-        sign = _SIGN.match(text, end)
-        if sign is None:
+        if name in places or name not in GOVERNED:
+            _check_name(name, places)
+        start = found.end()
+        members[name], end = _scan(text, start)
+        places[name] = start, end
+        found = _NEXT.match(text, end)
+        if found is None:
             raise MalformedBody("the body is not valid JSON")
-        at, closed = sign.end(), sign[1] == "}"
-    if not _BLANKS.fullmatch(text, at):
+    end = found.end()
+    if end != len(text) and not _BLANKS.fullmatch(text, end):
         raise MalformedBody("the body must be one JSON object")
-    return opening.end(1), found
+    return members, places
 
 
-def _check_name(name: str, found: _Members) -> None:
+def _check_name(name: str, known: Mapping[str, _Place]) -> None:
     """Refuse a name that is there twice, and one that is not ours but might be read as if it were."""
-    if name in found:
+    if name in known:
         raise MalformedBody(_TWICE)
     if name.casefold() in GOVERNED:
         raise MalformedBody(f"write the member {name.casefold()} in lower case; other spellings are ambiguous")
 
 
-def _check_depth(members: _Members) -> None:
+def _check_depth(members: Mapping[str, Any]) -> None:
     """Refuse deep nesting: not every reader that comes after us is as careful with its stack."""
-    level = [member.value for member in members.values() if isinstance(member.value, dict | list)]
+    level = [value for value in members.values() if isinstance(value, dict | list)]
     for _ in range(MAX_DEPTH - 1):
         if not level:
             return

@@ -21,8 +21,8 @@ def check_request(call: Call, active: Active, violations: Violations) -> None:
     """
     if not active.rulebook.looks_at(RuleOn.LLM_REQUEST):
         return
-    values = {name: member.value for name, member in call.body.members.items()}
-    message = Message(RuleOn.LLM_REQUEST, (call.asked,), call.body.size, lambda: texts.of_value(values))
+    body = call.body
+    message = Message(RuleOn.LLM_REQUEST, (call.asked,), body.size, lambda: texts.of_value(body.members))
     verdict = active.rulebook.judge(message, time.monotonic())
     _enforce(verdict, RuleOn.LLM_REQUEST, call, violations)
 
