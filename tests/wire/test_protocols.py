@@ -324,9 +324,24 @@ def test_a_websocket_is_declined_at_once(inside):
     headers = {"upgrade": "websocket", "connection": "Upgrade", "sec-websocket-version": "13"}
     headers |= {"sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="}
     answer = inside.get("/v1/responses", **headers)
-    assert (answer.status, answer.json["error"]["code"]) == (405, "method_not_allowed")
+    assert (answer.status, answer.json["error"]["code"]) == (426, "websocket_not_spoken")
 
 
 @pytest.mark.parametrize("path", ["/api/hello", "/anthropic/api/hello"])
 def test_a_greeting_is_answered_at_once(inside, path):
     assert inside.get(path, method="HEAD").status == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/v1", "/openai/v1", "/openai/v1/", "/anthropic"])
+def test_a_look_at_the_base_url_is_no_refused_call(inside, path):
+    before = inside.total("agenttype_refusals_total")
+    assert (inside.get(path, method="HEAD").status, inside.get(path).status) == (200, 200)
+    assert "/v1/messages" in inside.get(path).json["paths"]
+    assert inside.total("agenttype_refusals_total") == before
+
+
+@pytest.mark.parametrize("path", ["/api/chat", "/v1beta/models/gemini:generateContent", "/v1/audio/speech"])
+def test_who_speaks_another_protocol_is_told_what_is_spoken(inside, path):
+    answer = inside.post(path, {})
+    assert (answer.status, answer.json["error"]["code"]) == (404, "unknown_path")
+    assert "/v1/chat/completions" in answer.json["error"]["message"]

@@ -2,12 +2,13 @@
 
 from typing import Final, Protocol
 
+import orjson
 from agenttype_api import keys
 from agenttype_api.policy import WireProtocol
 from agenttype_proxy import asgi
 from agenttype_proxy import headers as fields
 
-from agenttype_sidecar.errors import Refusal, UnknownModel, UnknownPath, WrongMethod
+from agenttype_sidecar.errors import NoWebSocket, Refusal, UnknownModel, UnknownPath, WrongMethod
 from agenttype_sidecar.llm import answers, models, paths
 from agenttype_sidecar.llm.errand import Errand
 from agenttype_sidecar.llm.parts import Parts
@@ -17,6 +18,8 @@ from agenttype_sidecar.reports.metrics import Lane
 
 _JSON: Final = [(b"content-type", b"application/json")]
 _TOOLS: Final = (keys.MCP_PATH + "/", keys.TOOLS_PATH + "/")
+_BASE: Final = orjson.dumps({"service": "agenttype sidecar", "paths": paths.SERVED})
+_ASTRAY: Final = f"there is nothing at this path; models answer at {', '.join(paths.SERVED)}"
 
 
 class ToolGateway(Protocol):
@@ -40,7 +43,9 @@ class DataPort:
         endpoint = paths.endpoint(path)
         if endpoint is not None:
             if scope["method"] not in endpoint.methods:
-                await self._refuse(WrongMethod(f"use {' or '.join(endpoint.methods)}"), endpoint.protocol, send)
+                await self._refuse(_wrong_method(endpoint, scope), endpoint.protocol, send)
+            elif endpoint.operation is Operation.BASE:
+                await asgi.respond(send, 200, list(_JSON), _BASE)
             elif endpoint.operation in (Operation.MODELS, Operation.MODEL):
                 await self._show(endpoint, path, scope, send)
             elif endpoint.operation is Operation.STORED:
@@ -50,7 +55,7 @@ class DataPort:
         elif path == keys.MCP_PATH or path.startswith(_TOOLS):
             await self._tools(scope, receive, send)
         else:
-            await self._refuse(UnknownPath("there is nothing at this path"), _protocol(path, scope), send)
+            await self._refuse(UnknownPath(_ASTRAY), _protocol(path, scope), send)
 
     async def _show(self, endpoint: Endpoint, path: str, scope: asgi.Scope, send: asgi.Send) -> None:
         routes, protocol = self._parts.policies.active.routes, _protocol(path, scope)
@@ -66,6 +71,13 @@ class DataPort:
         self._parts.metrics.answered(Lane(protocol=protocol), "refused", status)
         self._parts.metrics.refused(refusal.reason)
         await asgi.respond(send, status, headers, body)
+
+
+def _wrong_method(endpoint: Endpoint, scope: asgi.Scope) -> Refusal:
+    methods = " or ".join(endpoint.methods)
+    if fields.get(scope["headers"], b"upgrade") is not None:
+        return NoWebSocket(f"WebSockets are not spoken here; use {methods}")
+    return WrongMethod(f"use {methods}")
 
 
 def _protocol(path: str, scope: asgi.Scope) -> WireProtocol:

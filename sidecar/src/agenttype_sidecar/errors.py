@@ -17,6 +17,7 @@
     ├── WrongMethod              405
     ├── BodyTimedOut             408
     ├── BodyTooLarge             413
+    ├── NoWebSocket              426
     ├── BudgetSpent              402  or what the policy says; does not fit into what is left
     ├── BudgetHeld               429  would fit, had running calls given back what they hold
     ├── RateLimited              429  more calls, tokens or calls at once than the policy allows
@@ -162,6 +163,14 @@ class BodyTooLarge(Refusal):
     status = 413
     reason = "body_too_large"
     kinds = ("invalid_request_error", "request_too_large")
+
+
+class NoWebSocket(Refusal):
+    """The caller asks for a WebSocket; told so by this status, agents that also speak HTTP turn to it at once."""
+
+    status = 426
+    reason = "websocket_not_spoken"
+    kinds = ("invalid_request_error", "invalid_request_error")
 
 
 class UnpricedModel(_Invalid):

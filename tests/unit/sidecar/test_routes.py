@@ -68,7 +68,7 @@ def test_the_list_shows_names_that_work():
 
 SPELLINGS = (
     "/chat/completions", "/completions", "/responses", "/embeddings", "/messages", "/messages/count_tokens",
-    "/responses/resp_1", "/models", "/models/gpt-4o",
+    "/responses/resp_1", "/models", "/models/gpt-4o", "/",
 )  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def test_every_spelling_that_sdks_send_is_known(base):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v1/", "/v1/models/", "/V1/models", "/v1//models", "/v1/load_lora_adapter", "/metrics",
+    "path", ["", "/v2", "//", "/v1/models/", "/V1/models", "/v1//models", "/v1/load_lora_adapter", "/metrics",
              "/tokenize", "/v1/../metrics", "/v1/responses/", "/v1/responses/compact", "/v1/responses/input_tokens",
              "/v1/responses/resp_1/nothing", "/v1/responses/../models", "/v1/responses/resp%2f1", "/v1/models?x",
              "/v1/v1/responses/resp_1", "/v1/conversations", "/v1/messages/batches"],

@@ -21,6 +21,8 @@ class Operation(StrEnum):
     """Something about a response that the backend keeps; costs nothing."""
     MODELS = "models"
     MODEL = "model"
+    BASE = "base"
+    """The base URL itself, which some agents look at before their first call."""
 
 
 class Endpoint(NamedTuple):
@@ -52,7 +54,12 @@ _PATHS: Final = {
 }
 #: One base URL serves all: some SDKs append /v1 to it, some expect it there, some leave it out.
 _BASES: Final = ("", "/v1", "/openai", "/openai/v1", "/anthropic", "/anthropic/v1")
-_ENDPOINTS: Final = {base + path: endpoint for base in _BASES for path, endpoint in _PATHS.items()}
+_BASE_ITSELF: Final = Endpoint(Operation.BASE, _OPENAI, ("GET", "HEAD"), b"/")
+_ENDPOINTS: Final = {base + path: endpoint for base in _BASES for path, endpoint in _PATHS.items()} | {
+    path: _BASE_ITSELF for base in _BASES for path in (base, base + "/") if path
+}
+#: What there is, for people who look, and for those who have gone astray.
+SERVED: Final = tuple(endpoint.path.decode() for endpoint in _PATHS.values())
 
 _BASE: Final = r"(?:/openai|/anthropic)?(?:/v1)?"
 _MODEL: Final = re.compile(_BASE + r"/models/([^/?#][^?#]{0,511})")
