@@ -23,12 +23,13 @@ def test_a_sidecar_may_what_it_does(window, account):
     )
     found = shares.account(limit, 7)
     counter, entry = store._counter(found), store._entry(found, shares.RETURNS)
+    entries = store_names.entry_stream(window, "team-a")
 
     assert granted(counter)
     assert granted(entry)
     assert granted(f"$JS.API.DIRECT.GET.{store_names.counter_stream(window)}.{counter}")
-    assert granted(f"$JS.API.DIRECT.GET.{store_names.entry_stream(window)}.{entry}")
-    assert granted(f"$JS.API.DIRECT.GET.{store_names.entry_stream(window)}")
+    assert granted(f"$JS.API.DIRECT.GET.{entries}.{entry}")
+    assert granted(f"$JS.API.DIRECT.GET.{entries}")
 
 
 def test_the_store_s_token_is_for_the_store_alone():

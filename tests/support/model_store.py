@@ -60,10 +60,8 @@ class ModelStore:
     async def sums(self, _: Any) -> Sums:
         return await _asked(self._sums)
 
-    async def look(self, _: Any) -> Look:
-        return await _asked(
-            lambda: Look(self._sums(), {name: at for name, at in self.entries.items() if name != "returns"})
-        )
+    async def look(self, _: Any, since: int) -> Look:
+        return await _asked(lambda: self._look(since))
 
     async def get(self, _: Any, name: str) -> Entry:
         return await _asked(lambda: self.entries.get(name, Entry()))
@@ -79,6 +77,11 @@ class ModelStore:
 
     def _sums(self) -> Sums:
         return Sums(self.counter, self.entries.get("returns", Entry()))
+
+    def _look(self, since: int) -> Look:
+        new = {name: at for name, at in self.entries.items() if at.revision > since}
+        records = {name: at for name, at in new.items() if name != "returns"}
+        return Look(self._sums(), records, max([since, *(at.revision for at in new.values())]))
 
     def _put(self, name: str, text: bytes, revision: int) -> int:
         if self.entries.get(name, Entry()).revision != revision:

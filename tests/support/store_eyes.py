@@ -52,7 +52,7 @@ async def _ended(url: str, limit: Limit, holders: set[str], within: float) -> No
 
 async def _sight(store: NatsStore, limit: Limit, index: int) -> Sight:
     account = shares.account(limit, index)
-    seen = await store.look(account)
+    seen = await store.look(account, 0)
     out = seen.sums.counter - Returns.from_json(seen.sums.returns.text).total
     return Sight(out, {name: Record.from_json(entry.text) for name, entry in seen.records.items()})
 

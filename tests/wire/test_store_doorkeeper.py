@@ -25,7 +25,7 @@ OTHERS = [
 
 @pytest.fixture(scope="module")
 def reviews():
-    with stores.token_reviews(green="team-a:green", red="team-a:red", dotted="team-a:x.y") as found:
+    with stores.token_reviews(green="team-a:green", red="team-a:red", blue="team-b:blue", dotted="team-a:x.y") as found:
         yield found
 
 
@@ -87,7 +87,7 @@ async def test_a_sidecar_counts_in_its_agent_s_accounts_and_its_namespace_s_budg
 async def test_a_sidecar_writes_and_reads_entries_of_its_accounts(green):
     subject = "at.lease.day.team-a.budget.team.cost.cost.day.20000.pod-1"
     written = json.loads((await green.request(subject, b"[1]", timeout=2)).data)
-    stream = store_names.entry_stream(Window.DAY)
+    stream = store_names.entry_stream(Window.DAY, "team-a")
 
     found = await green.request(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"", timeout=2)
 
@@ -100,6 +100,18 @@ async def test_nobody_counts_or_writes_in_the_accounts_of_others(green, subject)
         await green.request(subject, b"", timeout=0.3, headers={"Nats-Incr": "+1"})
 
 
+@pytest.mark.parametrize("stream", ["AT_LEASE_DAY_team-b", "AT_LEASE_DAY_team-a-b", "AT_BUDGET_DAY"])
+async def test_nobody_reads_the_entries_of_another_namespace(green, url, stream):
+    other = await nats.connect(url, token="blue", inbox_prefix=store_names.inbox("team-b", "blue"))
+    written = await other.request("at.lease.day.team-b.budget.team.cost.cost.day.20000.pod-1", b"[1]", timeout=2)
+    await other.close()
+    assert json.loads(written.data)["stream"] == "AT_LEASE_DAY_team-b"
+
+    everything = json.dumps({"seq": 1, "batch": 10, "next_by_subj": ">"}).encode()
+    with pytest.raises(TimeoutError):
+        await green.request(f"$JS.API.DIRECT.GET.{stream}", everything, timeout=0.3)
+
+
 @pytest.mark.parametrize(
     "subject",
     [
@@ -109,7 +121,8 @@ async def test_nobody_counts_or_writes_in_the_accounts_of_others(green, subject)
         "$JS.API.STREAM.CREATE.MINE",
         "$JS.API.STREAM.MSG.DELETE.AT_BUDGET_DAY",
         "$JS.API.STREAM.NAMES",
-        "$JS.API.CONSUMER.CREATE.AT_LEASE_DAY",
+        "$JS.API.CONSUMER.CREATE.AT_LEASE_DAY_team-a",
+        "$JS.API.STREAM.MSG.GET.AT_LEASE_DAY_team-a",
         "$SYS.REQ.USER.AUTH",
         "$SYS.REQ.SERVER.PING",
     ],
@@ -169,7 +182,7 @@ async def test_the_sidecar_s_own_client_may_all_that_it_does(url, tmp_path):
             await asyncio.sleep(0.02)
         first = await client.add(account, Take("one", 30))
         revision = await client.put(account, "pod-1", b"[1]", 0)
-        looked, sums = await client.look(account), await client.sums(account)
+        looked, sums = await client.look(account, 0), await client.sums(account)
     await client.close()
 
     assert (first, sums.counter, looked.sums.counter) == (30, 30, 30)

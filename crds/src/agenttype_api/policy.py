@@ -201,7 +201,7 @@ class Store(Document):
     """Where limits are counted that several pods share."""
 
     url: str
-    """nats://host:port or tls://host:port."""
+    """nats://host:port or tls://host:port; of a cluster all its servers: nats://host:port,host:port."""
 
 
 class Timeouts(Document):

@@ -1,10 +1,12 @@
 """Where shared limits lie in NATS, and which part of it is whose.
 
 An account (`policy.Limit.account`, then what is counted) is a row of subject tokens that begins with its namespace,
-then `agent.<agent>` or `budget.<budget>`: what a sidecar may write is a prefix. Every window has two streams::
+then `agent.<agent>` or `budget.<budget>`: what a sidecar may write is a prefix. Every window has a stream of counters,
+and one of entries for each namespace: whoever looks at entries names them in a message's body, which NATS cannot judge,
+as it can the name of the stream::
 
-    AT_BUDGET_DAY   at.bud.day.<account>.<index>            counters
-    AT_LEASE_DAY    at.lease.day.<account>.<index>.<name>   entries
+    AT_BUDGET_DAY             at.bud.day.<account>.<index>            counters
+    AT_LEASE_DAY_<namespace>  at.lease.day.<account>.<index>.<name>   entries
 """
 
 from collections.abc import Mapping
@@ -37,14 +39,32 @@ def counter_stream(window: Window) -> str:
     return f"AT_BUDGET_{window.upper()}"
 
 
-def entry_stream(window: Window) -> str:
-    """Name of the stream of a window's entries."""
-    return f"AT_LEASE_{window.upper()}"
+def entry_stream(window: Window, namespace: str) -> str:
+    """Name of the stream of a namespace's entries in a window."""
+    return f"AT_LEASE_{window.upper()}_{namespace}"
 
 
-def streams(window: Window) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the settings of a window's streams, as JetStream's API takes them."""
-    common = {
+def counters(window: Window) -> dict[str, Any]:
+    """Return the settings of a window's stream of counters, as JetStream's API takes them."""
+    return _stream(window) | {
+        "name": counter_stream(window),
+        "subjects": [f"{COUNTERS}.{window.lower()}.>"],
+        "allow_msg_counter": True,
+        "duplicate_window": REMEMBERED * _SECOND,
+    }
+
+
+def entries(window: Window, namespace: str) -> dict[str, Any]:
+    """Return the settings of a namespace's stream of entries."""
+    return _stream(window) | {
+        "name": entry_stream(window, namespace),
+        "subjects": [f"{ENTRIES}.{window.lower()}.{namespace}.>"],
+        "allow_msg_ttl": True,
+    }
+
+
+def _stream(window: Window) -> dict[str, Any]:
+    return {
         "storage": "file",
         "retention": "limits",
         "discard": "old",
@@ -52,14 +72,6 @@ def streams(window: Window) -> tuple[dict[str, Any], dict[str, Any]]:
         "allow_direct": True,
         "max_age": _KEPT.get(window, 0) * _SECOND,
     }
-    counters = {
-        "name": counter_stream(window),
-        "subjects": [f"{COUNTERS}.{window.lower()}.>"],
-        "allow_msg_counter": True,
-        "duplicate_window": REMEMBERED * _SECOND,
-    }
-    entries = {"name": entry_stream(window), "subjects": [f"{ENTRIES}.{window.lower()}.>"], "allow_msg_ttl": True}
-    return common | counters, common | entries
 
 
 def inbox(namespace: str, agent: str) -> str:

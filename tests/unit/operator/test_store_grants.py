@@ -43,12 +43,12 @@ def test_nobody_else_gets_in(review):
         grants.caller(review)
 
 
-def test_no_right_reaches_beyond_the_agent_and_its_namespace_but_looking():
+def test_no_right_reaches_beyond_the_agent_and_its_namespace_s_budgets_but_looking_within_the_namespace():
     granted = grants.grant(Caller("team-a", "green"))
-    looks = [subject for subject in granted.publish if "team-a" not in subject]
+    looks = [subject for subject in granted.publish if subject.endswith("_team-a")]
 
     assert granted.subscribe == ("_INBOX_team-a_green.>",)
-    assert {subject.rpartition("_")[0] for subject in looks} == {"$JS.API.DIRECT.GET.AT_LEASE"}
+    assert {subject.rsplit("_", 2)[0] for subject in looks} == {"$JS.API.DIRECT.GET.AT_LEASE"}
     assert all(
         ".team-a.agent.green.>" in subject or ".team-a.budget.>" in subject
         for subject in granted.publish

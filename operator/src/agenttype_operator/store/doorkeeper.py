@@ -1,4 +1,4 @@
-"""Answers the NATS server's question who a connection is, and makes what connections use."""
+"""Answers the NATS server's question who a connection is, and makes the streams that connections use."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ Review = Callable[[str], Awaitable[Raw]]
 
 
 class NotMade(Exception):  # noqa: N818 — it is tried again
-    """The server refuses the stream or the bucket; the message is its own."""
+    """The server does not make a stream; the message is its own."""
 
 
 class Doorkeeper:
@@ -52,6 +52,7 @@ class Doorkeeper:
         self._again = asyncio.Event()
         self._client: Client | None = None
         self._made = False
+        self._namespaces: dict[str, asyncio.Task[None]] = {}
 
     @property
     def ready(self) -> bool:
@@ -82,18 +83,39 @@ class Doorkeeper:
         self._again.set()
 
     async def _make(self, client: Client) -> None:
-        """Make the stream and the bucket, or bring them to their settings; wait while the server cannot."""
+        """Make the streams of counters, or bring them to their settings; wait while the server cannot."""
         self._made = False
+        self._namespaces.clear()  # the server may be another one now
         while True:
             try:
-                for settings in (stream for window in store_names.SHARED for stream in store_names.streams(window)):
-                    await _make_stream(client, settings)
+                for window in store_names.SHARED:
+                    await _make_stream(client, store_names.counters(window))
             except (NotMade, nats.errors.Error, TimeoutError) as error:
                 log.warning("streams not made yet", extra={"error": str(error) or type(error).__name__})
                 await asyncio.sleep(1.0)
                 continue
             self._made = True
             return
+
+    async def _make_room(self, namespace: str) -> None:
+        """Make a namespace's streams of entries once, however many of its sidecars come at once.
+
+        Raises:
+            NotMade: the server refuses.
+        """
+        making = self._namespaces.get(namespace)
+        if making is None or (making.done() and (making.cancelled() or making.exception())):
+            making = self._namespaces[namespace] = asyncio.create_task(self._make_entries(namespace))
+        await asyncio.shield(making)
+
+    async def _make_entries(self, namespace: str) -> None:
+        if self._client is None:
+            raise NotMade("not connected")
+        try:
+            for window in store_names.SHARED:
+                await _make_stream(self._client, store_names.entries(window, namespace))
+        except (nats.errors.Error, TimeoutError) as error:
+            raise NotMade(str(error) or type(error).__name__) from error
 
     async def _asked(self, message: Msg) -> None:
         task = asyncio.create_task(self._answer(message))
@@ -114,9 +136,13 @@ class Doorkeeper:
         try:
             # A TokenReview of no token is an error of its own kind; who gives none is refused like all others.
             who = grants.caller(await self._review(asked.token) if asked.token else {})
+            await self._make_room(who.namespace)
         except (grants.Denied, errors.OperatorError) as error:
             log.warning("connection refused", extra={"host": asked.host, "error": str(error)})
             return {"error": "the token was not accepted"}
+        except NotMade as error:
+            log.warning("streams not made yet", extra={"host": asked.host, "error": str(error)})
+            return {"error": "the store is not ready"}
         log.debug("connection accepted", extra={"host": asked.host, "agent": f"{who.namespace}/{who.agent}"})
         return {"jwt": tokens.user(asked, grants.grant(who), self._issuer, int(time.time()))}
 

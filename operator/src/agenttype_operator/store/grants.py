@@ -56,28 +56,30 @@ def grant(who: Caller) -> Grant:
     """Return what a sidecar may use: its agent's accounts, its namespace's budgets, and an inbox of its agent's own.
 
     One right is wider: who looks at all entries of an account names them in a message's body, which NATS cannot judge;
-    so entries of other namespaces, which are names and numbers, can be read, but not written.
+    so the entries of other agents of the namespace, which are names and numbers, can be read, but not written.
     """
     prefixes = store_names.accounts(who.namespace, who.agent)
     return Grant(
         publish=tuple(
-            subject for window in store_names.SHARED for subject in (*_subjects(window, prefixes), _look(window))
+            subject
+            for window in store_names.SHARED
+            for subject in (*_subjects(window, who.namespace, prefixes), _look(window, who.namespace))
         ),
         subscribe=(f"{store_names.inbox(who.namespace, who.agent)}.>",),
     )
 
 
-def _subjects(window: Window, prefixes: tuple[str, ...]) -> Iterator[str]:
+def _subjects(window: Window, namespace: str, prefixes: tuple[str, ...]) -> Iterator[str]:
     """Add to counters and read them, write and read entries."""
     for prefix in prefixes:
         counters = f"{store_names.COUNTERS}.{window.lower()}.{prefix}.>"
         entries = f"{store_names.ENTRIES}.{window.lower()}.{prefix}.>"
         yield from (counters, f"{_GET}.{store_names.counter_stream(window)}.{counters}")
-        yield from (entries, f"{_GET}.{store_names.entry_stream(window)}.{entries}")
+        yield from (entries, f"{_GET}.{store_names.entry_stream(window, namespace)}.{entries}")
 
 
-def _look(window: Window) -> str:
-    return f"{_GET}.{store_names.entry_stream(window)}"
+def _look(window: Window, namespace: str) -> str:
+    return f"{_GET}.{store_names.entry_stream(window, namespace)}"
 
 
 def _plain(name: str) -> bool:

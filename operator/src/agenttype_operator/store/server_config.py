@@ -8,6 +8,7 @@ def server_config(issuer: str, doorkeeper: str, data: str, port: int = 4222, mon
 
     Every connection but the doorkeeper's is asked about. Writes are on disk before they are acknowledged: the server's
     own default syncs every two minutes, and a counter that went back in a power cut would be money spent twice.
+    One entry of an account names all that gave something back, 22 bytes each: a message has room for tens of thousands.
 
     Args:
         issuer: public key with which answers about connections are signed.
@@ -21,7 +22,7 @@ def server_config(issuer: str, doorkeeper: str, data: str, port: int = 4222, mon
 server_name: store
 listen: 0.0.0.0:{port}
 http: 127.0.0.1:{monitor}
-max_payload: 65536
+max_payload: 1048576
 jetstream {{ store_dir: "{data}", sync_interval: always }}
 accounts {{
   {account} {{ jetstream: enabled, users: [ {{ nkey: {doorkeeper} }} ] }}

@@ -6,10 +6,11 @@ the same thing at once ask for it together. A store that is away changes nothing
 
 import asyncio
 import math
-import uuid
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from agenttype_sidecar.errors import LedgerUnavailable
 from agenttype_sidecar.leases import lease
@@ -18,6 +19,14 @@ from agenttype_sidecar.leases.lease import Lease
 from agenttype_sidecar.leases.plan import Demand, Draw, Give, Standing
 from agenttype_sidecar.leases.shares import Account, Conflict, Look, Record, Returns, Store, StoreUnavailable, Take
 from agenttype_sidecar.leases.terms import Outcome, Times, View, Want
+
+
+class _Seen(NamedTuple):
+    """Another holder's record, its revision, and when we first saw it so."""
+
+    record: Record
+    revision: int
+    since: float
 
 
 @dataclass(slots=True, eq=False)
@@ -29,6 +38,8 @@ class _Desk:
         gone: What others had used when we last looked; all that was leased since may come back.
         low: Room below this is too little for what comes.
         is_over: Whether a later window has begun.
+        others: All other holders whose records are not over; a look brings what changed of them.
+        revision: Up to here their records are known.
     """
 
     lease: Lease
@@ -48,7 +59,8 @@ class _Desk:
     seen: float = -math.inf
     looked: float = -math.inf
     wrote: float = -math.inf
-    records: dict[str, tuple[int, float]] = field(default_factory=dict)
+    others: dict[str, _Seen] = field(default_factory=dict)
+    revision: int = 0
     holders: int = 1
     gone: int = 0
 
@@ -212,7 +224,7 @@ class Leases:
                 return await self._move(desk)
             elif self._should_attach(desk, self._used(own.account)):
                 lost = own.fenced
-                await own.attach(uuid.uuid4().hex)
+                await own.attach(secrets.token_urlsafe(12))
                 self.returned["fenced"] += own.fenced - lost
                 desk.seen = desk.wrote = self._clock()
             else:
@@ -241,7 +253,7 @@ class Leases:
             back = await own.give(step.drawn, step.leased, used)
             self.returned["idle"] += back > 0
         else:
-            await own.take(Take(uuid.uuid4().hex, step.amount), step.to, used)
+            await own.take(Take(secrets.token_urlsafe(12), step.amount), step.to, used)
             desk.seen = now
         desk.wrote = now
         return True
@@ -290,38 +302,38 @@ class Leases:
     async def _look(self, desk: _Desk) -> None:
         """Look at all holders; end those that are silent."""
         own = desk.lease
-        look = await self._store.look(own.account)
+        look = await self._store.look(own.account, desk.revision)
         now = desk.looked = desk.seen = self._clock()
         own.saw(look.sums)
+        self._meet(desk, look, now)
         returns = Returns.from_json(look.sums.returns.text)
-        found = {name: Record.from_json(entry.text) for name, entry in look.records.items() if name != self._holder}
-        others = {name: record.given(returns) for name, record in found.items() if not record.over}
-        alive = self._alive(desk, look, others, now)
+        # Who has written lately, by our own clock: no two clocks are compared.
+        alive = [seen.record for seen in desk.others.values() if now - seen.since < self._times.silence]
         desk.holders = 1 + len(alive)
         # What the silent ones had drawn is as good as spent.
-        unused = sum(others[name].unused for name in alive)
+        unused = sum(record.given(returns).unused for record in alive)
         desk.gone = own.out - own.leased - unused
-        for name, record in others.items():
-            since = desk.records[name][1]
-            if now - since < (self._times.leftover if record.idle else self._times.silence):
+        for name, seen in [*desk.others.items()]:
+            is_idle = seen.record.given(returns).idle
+            if now - seen.since < (self._times.leftover if is_idle else self._times.silence):
                 continue
             try:
-                back = await lease.dissolve(self._store, own.account, name, look.records[name].revision)
+                back = await lease.dissolve(self._store, own.account, name, seen.revision)
             except Conflict:
                 continue
             self.returned["silent"] += back > 0
             desk.seen = -math.inf
 
-    def _alive(self, desk: _Desk, look: Look, others: Mapping[str, Record], now: float) -> list[str]:
-        """Return who has written lately, by our own clock: no two clocks are compared."""
-        known = desk.records
-        desk.records = {
-            name: known[name]
-            if name in known and known[name][0] == look.records[name].revision
-            else (look.records[name].revision, now)
-            for name in others
-        }
-        return [name for name in others if now - desk.records[name][1] < self._times.silence]
+    def _meet(self, desk: _Desk, look: Look, now: float) -> None:
+        """Take note of the records that changed; those at rest when we come, perhaps thousands, are no company."""
+        at_rest = now - self._times.silence if desk.revision == 0 else now
+        desk.revision = look.revision
+        for name, entry in look.records.items():
+            record = Record.from_json(entry.text)
+            if name == self._holder or record.over:
+                desk.others.pop(name, None)
+            else:
+                desk.others[name] = _Seen(record, entry.revision, at_rest if record.idle else now)
 
     # those who wait
 
@@ -389,7 +401,7 @@ class Leases:
         used = own.drawn if desk.is_over else self._used(own.account)
         for _ in range(_STEPS):
             try:
-                await own.attach(uuid.uuid4().hex)
+                await own.attach(secrets.token_urlsafe(12))
                 self.returned["shutdown"] += await own.end(used) > 0
             except Conflict:
                 continue

@@ -119,9 +119,9 @@ class Record:
 
     def to_json(self) -> bytes:
         """Return what the store keeps."""
-        return json.dumps(
+        return _json(
             [self.life, self.leased, self.drawn, self.used, self.take, self.gifts, self.number, int(self.ended)]
-        ).encode()
+        )
 
     @staticmethod
     def from_json(text: bytes) -> "Record":
@@ -169,7 +169,7 @@ class Returns:
 
     def to_json(self) -> bytes:
         """Return what the store keeps."""
-        return json.dumps([self.total, dict(self.counted)]).encode()
+        return _json([self.total, dict(self.counted)])
 
     @staticmethod
     def from_json(text: bytes) -> "Returns":
@@ -192,10 +192,17 @@ class Sums(NamedTuple):
 
 
 class Look(NamedTuple):
-    """All of an account: its sums, and the entries of all holders."""
+    """An account: its sums, and the entries of holders that were written since the last look.
+
+    Attributes:
+        sums: What its counter and returns say.
+        records: Entries by holder.
+        revision: Up to here all is seen; where the next look begins.
+    """
 
     sums: Sums
     records: Mapping[str, Entry]
+    revision: int
 
 
 class Store(Protocol):
@@ -217,8 +224,8 @@ class Store(Protocol):
     async def sums(self, account: Account) -> Sums:
         """Read the account's sums."""
 
-    async def look(self, account: Account) -> Look:
-        """Read all of the account."""
+    async def look(self, account: Account, since: int) -> Look:
+        """Read the sums, and all entries of holders that were written after revision `since`; 0: all of them."""
 
     async def get(self, account: Account, name: str) -> Entry:
         """Read one entry."""
@@ -239,6 +246,10 @@ class StoreUnavailable(Exception):  # noqa: N818 — as the state of the store i
 
 class Conflict(Exception):  # noqa: N818 — an answer
     """Somebody else has written the entry: read it again."""
+
+
+def _json(value: list[object]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def fits(maximum: int, returned: int, counter: int, added: int) -> int:

@@ -1,8 +1,11 @@
 """The store of shared budgets on NATS JetStream (server 2.12 or newer); the only module that speaks to it.
 
-Every window has two streams (`store_names`), made here where nobody has made them: of counters, where each message adds
+Every window has streams (`store_names`), made here where nobody has made them: of counters, where each message adds
 (Nats-Incr) and its answer says the sum, and of entries, where each message names the revision that it replaces. Windows
 that end are forgotten long after, so that a clock that is set back cannot spend one again.
+
+Reads may be answered by any server of a cluster, and be old; writes are answered once most of its servers have them. So
+whether the store works is known from writes: a server that is cut off from the others goes on answering reads.
 """
 
 import asyncio
@@ -11,13 +14,12 @@ import json
 import logging
 import ssl
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from agenttype_api import store_names
 from agenttype_api.policy import Identity
-from agenttype_api.v1alpha1 import Window
 
 from agenttype_sidecar.leases.shares import (
     RETURNS,
@@ -38,12 +40,19 @@ if TYPE_CHECKING:  # imported when a limit is shared: others must not pay for it
 OPERATIONS: Final = ("connect", "create", "add", "get", "put", "look")
 #: Seconds after which a request counts as lost.
 TIMEOUT: Final = 1.0
+#: What succeeds only where the store can keep what it is told.
+_WRITES: Final = ("add", "put", "create")
+#: Entries that are asked for at once; a server answers a question with so many in one go.
+_PAGE: Final = 500
 #: Seconds after which an entry that fades is gone.
 _MARKED: Final = 3600
 #: The answers to an entry whose revision is another.
 _WRONG_REVISION: Final = (10071, 10164)
 _EXISTS: Final = 10058
-_NO_REPLICAS: Final = (10005, 10074)
+#: The answer of a server that is no part of a cluster. One of a cluster that lacks peers just now says something else:
+#: a single copy made then would stay single.
+_NO_CLUSTER: Final = 10074
+T = TypeVar("T")
 _log = logging.getLogger("agenttype.store")
 
 
@@ -62,23 +71,25 @@ class NatsStore:
         """Prepare to connect.
 
         Args:
-            url: nats://host:port or tls://host:port.
+            url: nats://host:port or tls://host:port; of a cluster all its servers: nats://host:port,host:port.
             token: a file that is read at every connect; None where the server wants none.
             identity: whose sidecar this is: the server lets it listen for answers to its own kind only.
         """
         self.failures: Counter[str] = Counter()
-        self._url = url
+        scheme, _, hosts = url.partition("://")
+        self._servers = [f"{scheme}://{host}" for host in hosts.split(",")]
+        self._tls = scheme == "tls"
         self._token = token
         self._inbox = store_names.inbox(identity.namespace, identity.name)
         self._client: Client | None = None
         self._connected = asyncio.Event()
-        self._lost = 0
+        self._failing: set[str] = set()
         self._task: asyncio.Task[None] | None = None
 
     @property
     def reachable(self) -> bool:
-        """Whether it is connected and answered last time."""
-        return self._connected.is_set() and not self._lost
+        """Whether it is connected, and what failed has succeeded since."""
+        return self._connected.is_set() and not self._failing
 
     def open(self) -> None:
         """Begin to connect, and go on until `close`."""
@@ -95,7 +106,7 @@ class NatsStore:
     async def add(self, account: Account, take: Take) -> int:
         """See `shares.Store`."""
         headers = {"Nats-Incr": f"+{take.amount}", "Nats-Msg-Id": take.operation}
-        answer = await self._publish("add", account.window, _counter(account), b"", headers)
+        answer = await self._publish("add", account, (_counter(account), b""), headers)
         if "val" in answer:
             return int(answer["val"])
         if not answer.get("duplicate"):
@@ -109,67 +120,77 @@ class NatsStore:
     async def sums(self, account: Account) -> Sums:
         """See `shares.Store`."""
         counter, returns = await asyncio.gather(
-            self._get(account.window, store_names.counter_stream(account.window), _counter(account)),
+            self._get(account, store_names.counter_stream(account.window), _counter(account)),
             self.get(account, RETURNS),
         )
         return Sums(_value(counter), returns)
 
-    async def look(self, account: Account) -> Look:
+    async def look(self, account: Account, since: int) -> Look:
         """See `shares.Store`."""
-        counter = await self._get(account.window, store_names.counter_stream(account.window), _counter(account))
-        entries = await self._read_all(store_names.entry_stream(account.window), _entry(account, "*"))
-        returns = entries.pop(RETURNS, Entry())
-        return Look(Sums(_value(counter), returns), entries)
+        sums = await self.sums(account)
+        found: dict[str, Entry] = {}
+        while page := await self._page(_entries(account), _entry(account, "*"), since):
+            found |= page
+            since = max(entry.revision for entry in page.values())
+        found.pop(RETURNS, None)
+        return Look(sums, found, since)
 
     async def get(self, account: Account, name: str) -> Entry:
         """See `shares.Store`."""
-        return await self._get(account.window, store_names.entry_stream(account.window), _entry(account, name))
+        return await self._get(account, _entries(account), _entry(account, name))
 
     async def put(self, account: Account, name: str, text: bytes, revision: int, *, fades: bool = False) -> int:
         """See `shares.Store`."""
         headers = {"Nats-Expected-Last-Subject-Sequence": str(revision)}
         if fades:
             headers["Nats-TTL"] = str(_MARKED)
-        answer = await self._publish("put", account.window, _entry(account, name), text, headers)
+        answer = await self._publish("put", account, (_entry(account, name), text), headers)
         return int(answer["seq"])
 
     async def _publish(
-        self, operation: str, window: Window, subject: str, payload: bytes, headers: dict[str, str]
+        self, operation: str, account: Account, message: tuple[str, bytes], headers: dict[str, str]
     ) -> dict[str, Any]:
-        try:
-            message = await self._request(operation, subject, payload, headers)
-        except _NoStream:
-            await self._create(window)
-            message = await self._request(operation, subject, payload, headers)
-        answer: dict[str, Any] = json.loads(message.data)
+        reply = await self._in_stream(account, operation, lambda: self._request(operation, *message, headers))
+        answer: dict[str, Any] = json.loads(reply.data)
         error = answer.get("error")
-        if error is None:
-            return answer
-        if error.get("err_code") in _WRONG_REVISION:
+        if error is not None and error.get("err_code") not in _WRONG_REVISION:
+            raise self._unavailable(operation, str(error.get("description", "refused")))
+        self._failing.clear()
+        if error is not None:
             raise Conflict
-        raise self._unavailable(operation, str(error.get("description", "refused")))
+        return answer
 
-    async def _get(self, window: Window, stream: str, subject: str) -> Entry:
+    async def _get(self, account: Account, stream: str, subject: str) -> Entry:
+        return await self._in_stream(account, "get", lambda: self._read("get", stream, subject))
+
+    async def _in_stream(self, account: Account, operation: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Ask; where no stream answers, make it and ask once more."""
+        with contextlib.suppress(_NoStream):
+            return await ask()
         try:
-            return await self._read("get", stream, subject)
-        except _NoStream:
-            await self._create(window)
-            return await self._read("get", stream, subject)
+            await self._create(account)
+            return await ask()
+        except _NoStream as error:
+            raise self._unavailable(operation, "no server keeps the stream") from error
 
     async def _read(self, operation: str, stream: str, subject: str) -> Entry:
         message = await self._request(operation, f"$JS.API.DIRECT.GET.{stream}.{subject}", b"")
         headers = message.headers or {}
         status = headers.get("Status")
-        if status == "404":
-            return Entry()
-        if status is not None:
+        if status not in (None, "404"):
             raise self._unavailable(operation, f"status {status}")
+        self._failing.intersection_update(_WRITES)
+        if status is not None:
+            return Entry()
         return Entry(message.data, int(headers["Nats-Sequence"]))
 
-    async def _read_all(self, stream: str, subjects: str) -> dict[str, Entry]:
-        """Return the entries under a wildcard by the last part of their subjects."""
+    async def _page(self, stream: str, subjects: str, since: int) -> dict[str, Entry]:
+        """Return the next entries under a wildcard, in the order in which they were written, by the end of their names.
+
+        Whoever goes on after the last of them misses none: an entry that is written again moves to the end.
+        """
         client = await self._client_now("look")
-        question = json.dumps({"multi_last": [subjects]}).encode()
+        question = json.dumps({"seq": since + 1, "batch": _PAGE, "next_by_subj": subjects}).encode()
         found: dict[str, Entry] = {}
         with self._counting("look"):
             inbox = client.new_inbox()
@@ -180,7 +201,9 @@ class NatsStore:
                     message = await answers.next_msg(timeout=TIMEOUT)
                     headers = message.headers or {}
                     if "Status" in headers:
-                        # 204 ends the row, 404: there is none; 413: too many to tell, so nobody is found silent.
+                        if headers["Status"] not in ("204", "404"):  # the end of the page; nothing on it
+                            raise self._unavailable("look", f"status {headers['Status']}")
+                        self._failing.intersection_update(_WRITES)
                         return found
                     name = headers["Nats-Subject"].rpartition(".")[2]
                     found[name] = Entry(message.data, int(headers["Nats-Sequence"]))
@@ -214,35 +237,34 @@ class NatsStore:
 
     @contextlib.contextmanager
     def _counting(self, operation: str) -> Iterator[None]:
-        """Turn what the client raises into ours; know whether the server answers."""
+        """Turn what the client raises into ours."""
         from nats.errors import Error  # noqa: PLC0415 — see the top
 
         try:
             yield
         except (Error, OSError, TimeoutError) as error:
-            self._lost += 1
             raise self._unavailable(operation, str(error) or type(error).__name__) from error
-        self._lost = 0
 
     def _unavailable(self, operation: str, why: str) -> StoreUnavailable:
         self.failures[operation] += 1
+        self._failing.add(operation)
         _log.warning("store failed", extra={"fields": {"operation": operation, "error": why}})
         return StoreUnavailable(why)
 
-    async def _create(self, window: Window) -> None:
-        """Make the window's streams where they are absent; how they are, where somebody else made them, is theirs."""
-        for config in store_names.streams(window):
-            await self._create_stream(config)
+    async def _create(self, account: Account) -> None:
+        """Make the account's streams where they are absent; how they are, where somebody else made them, is theirs."""
+        await self._create_stream(store_names.counters(account.window))
+        await self._create_stream(store_names.entries(account.window, _namespace(account)))
 
     async def _create_stream(self, config: dict[str, Any]) -> None:
-        # Three copies where there are three servers, else one.
+        # Three copies in a cluster, else one.
         for replicas in (3, 1):
             question = json.dumps(config | {"num_replicas": replicas}).encode()
             message = await self._request("create", f"$JS.API.STREAM.CREATE.{config['name']}", question)
             error = json.loads(message.data).get("error")
             if error is None or error.get("err_code") == _EXISTS:
                 return
-            if error.get("err_code") not in _NO_REPLICAS:
+            if error.get("err_code") != _NO_CLUSTER:
                 break
         raise self._unavailable("create", str(error.get("description", "refused")))
 
@@ -254,7 +276,7 @@ class NatsStore:
             client = self._client = Client()
             closed = asyncio.Event()
             try:
-                await client.connect(self._url, **self._options(closed))
+                await client.connect(self._servers, **self._options(closed))
                 self._up()
                 await closed.wait()
             except (Error, OSError, TimeoutError) as error:
@@ -293,11 +315,11 @@ class NatsStore:
             "max_outstanding_pings": 2,
             "pending_size": 0,  # what cannot be sent now must fail now, not be sent later
             "token": self._read_token if self._token else None,
-            "tls": ssl.create_default_context() if self._url.startswith("tls://") else None,
+            "tls": ssl.create_default_context() if self._tls else None,
         }
 
     def _up(self) -> None:
-        self._lost = 0
+        self._failing.clear()
         self._connected.set()
 
     def _noted(self, error: Exception) -> None:
@@ -306,6 +328,14 @@ class NatsStore:
 
     def _read_token(self) -> str:
         return self._token.read_text().strip() if self._token else ""
+
+
+def _namespace(account: Account) -> str:
+    return account.key.partition(".")[0]
+
+
+def _entries(account: Account) -> str:
+    return store_names.entry_stream(account.window, _namespace(account))
 
 
 def _counter(account: Account) -> str:
