@@ -23,9 +23,10 @@ class Target:
         route: The route; that of a fallback is the route it belongs to, with the fallback's backend and model.
         backend: Where it leads.
         fallback: What may answer in its place, in order; a fallback itself has none.
+        name: What answers, for headers: the backend and its adapter, if any.
     """
 
-    __slots__ = ("adapter", "backend", "fallback", "model", "route")
+    __slots__ = ("adapter", "backend", "fallback", "model", "name", "route")
 
     def __init__(self, route: Route, backend: Backend, fallback: "tuple[Link, ...]" = ()) -> None:
         self.route = route
@@ -34,11 +35,7 @@ class Target:
         #: Labels of metrics: from the policy, so there are only as many as it has.
         self.model = route.model or backend.name
         self.adapter = route.adapter or ""
-
-    @property
-    def name(self) -> str:
-        """What answers, for headers: the backend and its adapter, if any."""
-        return f"{self.backend.name}/{self.adapter}" if self.adapter else self.backend.name
+        self.name = (f"{backend.name}/{self.adapter}" if self.adapter else backend.name).encode()
 
 
 class Link(NamedTuple):

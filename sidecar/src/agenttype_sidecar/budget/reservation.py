@@ -7,7 +7,7 @@ The bound of a prompt is its bytes, or what the engine counts. What former promp
 next one may be written differently: it is used nowhere here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from agenttype_api.policy import Limit
@@ -37,6 +37,10 @@ TEMPLATE_TOKENS: Final = 64
 TOOL_TOKENS: Final = 256
 
 
+#: What a named tuple's own constructor ends with: half its cost is to find out that all arguments are there.
+_new: Final[Callable[[type["Amounts"], tuple[int, ...]], "Amounts"]] = tuple.__new__
+
+
 class Amounts(NamedTuple):
     """Amounts of everything that adds up: tokens, calls, nano-dollars, and milliseconds of tools."""
 
@@ -51,13 +55,13 @@ class Amounts(NamedTuple):
         """Return the sum."""
         a, b, c, d, e, f = self
         u, v, w, x, y, z = other
-        return Amounts(a + u, b + v, c + w, d + x, e + y, f + z)
+        return _new(Amounts, (a + u, b + v, c + w, d + x, e + y, f + z))
 
     def minus(self, other: "Amounts") -> "Amounts":
         """Return the difference."""
         a, b, c, d, e, f = self
         u, v, w, x, y, z = other
-        return Amounts(a - u, b - v, c - w, d - x, e - y, f - z)
+        return _new(Amounts, (a - u, b - v, c - w, d - x, e - y, f - z))
 
     def of(self, resource: Resource) -> int:
         """Return the amount of one resource; WallClock, which no call adds to, is none of them."""

@@ -196,14 +196,16 @@ class Visit:
 
     def _headers(self, delivery: Delivery, response: Response) -> Headers:
         rates = self._parts.rates.headers(delivery.call.endpoint.protocol)
-        withheld = _WITHHELD.union([name for name, _ in rates])
+        said = [name for name, _ in rates]
         # What we say of rates, budget and route, a backend must not say for us; a gate gives its reasons.
         kept = [
             field
             for field in fields.forwardable(response.headers)
-            if field[0] not in withheld and (not field[0].startswith(_OURS) or field[0] == _REASON)
+            if field[0] not in _WITHHELD
+            and field[0] not in said
+            and (not field[0].startswith(_OURS) or field[0] == _REASON)
         ]
-        kept += ((_ROUTE, delivery.call.target.name.encode()), *rates)
+        kept += ((_ROUTE, delivery.call.target.name), *rates)
         tightest = _tightest(self._parts.table.lines(self._active.limits))
         if tightest is not None:
             kept += ((_LIMIT, tightest.limit.name.encode()), (_REMAINING, b"%d" % tightest.remaining))
@@ -290,6 +292,8 @@ class Visit:
 
 def _tightest(lines: Lines) -> Line | None:
     """Return the line of the budget that has the smallest share left."""
+    if len(lines) == 1:
+        return lines[0]
     return min(lines, key=lambda line: line.remaining / line.limit.max if line.limit.max else 0, default=None)
 
 

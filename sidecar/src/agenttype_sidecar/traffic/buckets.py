@@ -45,7 +45,6 @@ class Bucket:
 
     def resize(self, size: int, now: float) -> None:
         """Take another size; what was taken stays taken, in proportion."""
-        if size != self.size:
-            share = self.level(now) / self.size if self.size else 1.0
-            self.size = size
-            self._level = size * share
+        share = self.level(now) / self.size if self.size else 1.0
+        self.size = size
+        self._level = size * share

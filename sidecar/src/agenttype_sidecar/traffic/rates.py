@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from math import floor
 from typing import Final, NamedTuple
 
 from agenttype_api.policy import RateLimits, WireProtocol
@@ -110,7 +109,9 @@ class Rates:
             raise self._refused("tokens", "tokens", tokens.size, wait)
         # Taken before the wait for a place, so that those who wait cannot all find the same share.
         self._take(1, estimate, now)
-        placed = False
+        placed = self._running.enter_now()
+        if placed:
+            return Turn(self, estimate)
         try:
             placed = await self._running.enter(self._patience)
         finally:
@@ -145,9 +146,10 @@ class Rates:
         written = _moment if protocol is WireProtocol.ANTHROPIC else _duration
         for (size, left, reset), bucket in zip(_NAMES[protocol], (self._requests, self._tokens), strict=True):
             if bucket is not None:
+                level = bucket.level(now)
                 found += (
                     (size, b"%d" % bucket.size),
-                    (left, b"%d" % max(0, floor(bucket.level(now)))),
+                    (left, b"%d" % level if level > 0 else b"0"),
                     (reset, written(bucket.full_after(now))),
                 )
         return found
@@ -171,7 +173,8 @@ def _sized(bucket: Bucket | None, size: int | None, now: float) -> Bucket | None
         return None
     if bucket is None:
         return Bucket(size, now)
-    bucket.resize(size, now)
+    if size != bucket.size:
+        bucket.resize(size, now)
     return bucket
 
 

@@ -22,10 +22,16 @@ class Turnstile:
             self._limit = limit
             self._admit()
 
+    def enter_now(self) -> bool:
+        """Take a place if there is one and nobody waits; return whether it was given. Who got one must `leave`."""
+        if self._waiting or not self._has_room:
+            return False
+        self.inside += 1
+        return True
+
     async def enter(self, seconds: float) -> bool:
         """Wait for a place at most so long; return whether it was given. Who got one must `leave`."""
-        if not self._waiting and self._has_room:
-            self.inside += 1
+        if self.enter_now():
             return True
         if len(self._waiting) >= QUEUE:
             return False
