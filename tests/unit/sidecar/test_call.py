@@ -84,7 +84,7 @@ def test_a_prompt_is_bounded_by_its_bytes_and_by_the_context():
 
 def test_tools_leave_room_for_what_templates_say_about_them():
     call = read(a_chat(max_tokens=5, tools=[{"type": "function"}]))
-    assert calls.ask(call).prompt == call.body.size + 64 + 256
+    assert call.body.size + 64 + 256 <= calls.ask(call).prompt <= call.body.size + 64 + 256 + 32
 
 
 @pytest.mark.parametrize("body", [{"messages": IMAGE}, {"chat_template": "{% for i in range(9) %}x{% endfor %}"}])

@@ -5,6 +5,7 @@ import pytest
 from agenttype_api.policy import WireProtocol
 from agenttype_proxy.sse import Event, EventReader
 from agenttype_sidecar.budget.reservation import Amounts
+from agenttype_sidecar.errors import BudgetSpent
 from agenttype_sidecar.llm import usage
 from agenttype_sidecar.llm.usage import Cost, Meter, Source, Usage
 from hypothesis import given
@@ -24,6 +25,10 @@ def named(name, **content):
 
 def piece(text, **more):
     return data(id="1", choices=[{"index": 0, "delta": {"content": text}}], **more)
+
+
+def response(name, **content):
+    return named(name, response={"id": "resp_1", "output": [{"id": "msg_1"}, {"id": 7}]} | content)
 
 
 def counted(prompt, completion):
@@ -77,6 +82,100 @@ def test_usage_on_the_last_chunk_with_text_passes_and_counts():
     assert (meter.usage, meter.final) == (Usage(7, 2), True)
 
 
+def test_a_running_count_stays_where_it_was_asked_for_and_counts_all_the_same():
+    stream = piece("a", **counted(7, 1)) + piece("b", **counted(7, 2))
+    meter = Meter(OPENAI, keep_usage=True, running=True, keep_count=True)
+    assert passed(stream, meter) == stream
+    assert (meter.usage, meter.final, meter.counts) == (Usage(7, 2), False, True)
+
+
+ENDING = data(id="1", choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}], **counted(7, 2))
+
+
+@pytest.mark.parametrize(
+    ("stream", "is_final"),
+    [
+        (piece("a") + ENDING + DONE, True),
+        (piece("a") + ENDING, False),  # of several answers only the first has ended
+        (piece("a", **counted(7, 1)) + piece("b", **counted(7, 2)) + DONE, True),
+        (piece("a", **counted(7, 1)) + piece("b", **counted(7, 2)), False),
+        (piece("a", **counted(7, 1)) + piece("b") + DONE, False),
+        (FINAL + piece("a") + DONE, False),
+        (FINAL + piece("a") + FINAL + DONE, True),
+        (piece("a") + FINAL, True),
+        (piece("a", **counted(7, 1)) + data(id="1", choices=[{"index": 0, "delta": {}}]) + DONE, True),
+        (piece("a") + data(choices=[], usage=None) + DONE, False),
+    ],
+)
+def test_a_number_is_a_total_only_where_no_text_comes_after_it_and_nothing_is_missing(stream, is_final):
+    meter = Meter(OPENAI, keep_usage=True, running=False)
+    passed(stream, meter)
+    assert meter.final is is_final
+
+
+def test_a_stream_that_ends_without_a_last_word_is_whole_where_its_reader_says_so():
+    meter = Meter(OPENAI, keep_usage=True, running=False)
+    passed(piece("a") + ENDING, meter)
+    meter.complete()
+    assert (meter.usage, meter.final) == (Usage(7, 2), True)
+
+
+def test_a_message_that_goes_on_after_its_total_has_none():
+    stream = named("message_delta", usage={"input_tokens": 5, "output_tokens": 1})
+    stream += named("content_block_delta", delta={"text": "a"})
+    meter = Meter(ANTHROPIC, keep_usage=False, running=False)
+    passed(stream, meter)
+    assert (meter.usage, meter.final) == (Usage(5, 1), False)
+
+
+class Allowed:
+    """Lets ten tokens of output pass."""
+
+    def beyond(self, reported):
+        return SPENT if (reported.output or 0) > 10 else None
+
+
+SPENT = BudgetSpent("it is spent", "run", 0)
+START = named("message_start", message={"usage": {"input_tokens": 5, "output_tokens": 1}})
+
+
+def refused(protocol, stream, *, output=10, running=False):
+    meter = Meter(protocol, keep_usage=False, running=running)
+    meter.limit(Allowed(), output)
+    passed(stream, meter)
+    return meter.refused
+
+
+@pytest.mark.parametrize(
+    ("protocol", "stream"),
+    [
+        (OPENAI, piece("a", **counted(7, 11))),
+        (ANTHROPIC, START + named("message_delta", delta={}, usage={"output_tokens": 11})),
+        (OPENAI, response("response.in_progress", usage={"input_tokens": 1, "output_tokens": 11})),
+        (OPENAI, piece("a" * 256 * 11) * 2),
+        (ANTHROPIC, START + named("content_block_delta", delta={"text": "a" * 256 * 11}) * 2),
+    ],
+)
+def test_a_stream_that_tells_or_shows_more_than_is_held_is_refused(protocol, stream):
+    assert refused(protocol, stream) is SPENT
+
+
+@pytest.mark.parametrize(
+    ("protocol", "stream"),
+    [
+        (OPENAI, piece("a", **counted(7, 10))),
+        (OPENAI, piece("a") + data(choices=[], **counted(7, 11)) + DONE),
+        (OPENAI, data(choices=[{"index": 0, "delta": {"content": "a"}, "finish_reason": "length"}], **counted(7, 11))),
+        (ANTHROPIC, START + named("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 11})),
+        (OPENAI, response("response.completed", usage={"input_tokens": 1, "output_tokens": 11})),
+        (OPENAI, piece("a") * 99),
+        (OPENAI, piece("a" * 200, logprobs="x" * 999) * 9),
+    ],
+)
+def test_a_stream_is_not_refused_at_its_end_nor_for_what_is_no_text(protocol, stream):
+    assert refused(protocol, stream) is None
+
+
 @given(st.lists(st.integers(0, 800), max_size=6))
 def test_an_anthropic_stream_passes_unchanged_and_its_largest_counts_hold(cuts):
     stream = (
@@ -89,10 +188,6 @@ def test_an_anthropic_stream_passes_unchanged_and_its_largest_counts_hold(cuts):
     meter = Meter(ANTHROPIC, keep_usage=False, running=False)
     assert passed(stream, meter, [cut % len(stream) for cut in cuts]) == stream
     assert (meter.usage, meter.final, meter.pieces) == (Usage(7, 9, 2), True, 1)
-
-
-def response(name, **content):
-    return named(name, response={"id": "resp_1", "output": [{"id": "msg_1"}, {"id": 7}]} | content)
 
 
 RESPONSE_USAGE = {"input_tokens": 7, "output_tokens": 3, "input_tokens_details": {"cached_tokens": 5}}
@@ -196,6 +291,8 @@ def test_events_are_taken_as_they_are_given():
             Usage(3, 1, 3),
         ),
         (b'{"usage":{"prompt_tokens":3,"completion_tokens":9000000000000000}}', OPENAI, Usage(3)),
+        (b'{"usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":9}}', OPENAI, Usage(3, 6)),
+        (b'{"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":5}}', OPENAI, Usage(3, 4)),
         (b'{"usage":{"prompt_tokens":-3,"completion_tokens":true}}', OPENAI, Usage()),
         (b'{"usage":null}', OPENAI, Usage()),
         (b"{}", ANTHROPIC, Usage()),
@@ -219,7 +316,19 @@ def test_a_whole_answer_tells_its_usage(body, protocol, expected):
     ],
 )
 def test_under_a_token_limit_what_is_not_known_is_charged_as_it_was_held(reported, final, expected):
-    assert usage.cost(reported, HELD, final=final) == expected
+    assert usage.cost(reported, HELD, final=final, counts=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("reported", "expected"),
+    [
+        (Usage(7, 3), Cost(Amounts(7, 50, 1), Source.RESERVED)),
+        (Usage(7, 80), Cost(Amounts(7, 80, 1), Source.RESERVED)),
+        (Usage(None, 80), Cost(Amounts(100, 80, 1), Source.RESERVED)),
+    ],
+)
+def test_a_number_in_the_middle_that_is_no_running_count_can_only_make_a_cut_answer_dearer(reported, expected):
+    assert usage.cost(reported, HELD, final=False) == expected
 
 
 @pytest.mark.parametrize(
@@ -232,7 +341,7 @@ def test_under_a_token_limit_what_is_not_known_is_charged_as_it_was_held(reporte
     ],
 )
 def test_a_cut_answer_is_charged_no_more_than_its_text_can_have_taken(reported, most, expected):
-    assert usage.cost(reported, HELD, final=False, most=most) == expected
+    assert usage.cost(reported, HELD, final=False, counts=True, most=most) == expected
 
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=9))

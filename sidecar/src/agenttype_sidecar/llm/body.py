@@ -20,7 +20,9 @@ GOVERNED: Final = frozenset({
     "model", "max_tokens", "max_completion_tokens", "max_output_tokens", "n", "best_of", "stream", "stream_options",
     "prompt", "messages", "input", "tools", "system", "instructions", "chat_template", "web_search_options",
     "mcp_servers", "background", "store", "previous_response_id", "conversation", "request_id",
-    "previous_input_messages", "include_reasoning",
+    "previous_input_messages", "include_reasoning", "prompt_embeds", "padding", "chat_template_kwargs", "container",
+    "kv_transfer_params", "ec_transfer_params", "vllm_xargs", "priority", "service_tier", "speed", "inference_geo",
+    "modalities", "audio", "context_management",
 })  # fmt: skip
 
 _NAME: Final = r'[ \t\n\r]*("(?:[^"\\\x00-\x1f]|\\.)*+")[ \t\n\r]*:[ \t\n\r]*'

@@ -8,38 +8,27 @@ from agenttype_sidecar.backends.routes import Routes, Target
 from agenttype_sidecar.budget import reservation
 from agenttype_sidecar.budget.reservation import Ask, Grant
 from agenttype_sidecar.errors import MalformedBody
-from agenttype_sidecar.llm.body import Body, written
+from agenttype_sidecar.llm import prompts
+from agenttype_sidecar.llm.body import Body
 from agenttype_sidecar.llm.paths import Endpoint, Operation
 
 #: What `/v1/completions` makes where nobody says how much, in every implementation.
 _COMPLETION_TOKENS: Final = 16
-_TEXT_PARTS: Final = frozenset({
-    "text", "refusal", "thinking", "redacted_thinking", "tool_use", "tool_result",
-    "input_text", "output_text", "reasoning_text", "summary_text",
-})  # fmt: skip
-#: Items of a Responses input that are what they say, not names of what lies elsewhere.
-_TEXT_ITEMS: Final = frozenset({
-    "message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output", "reasoning",
-})  # fmt: skip
-#: What makes a prompt longer than its body: text that the backend keeps, or a template of the caller's own.
-_ELSEWHERE: Final = frozenset({"chat_template", "previous_response_id", "conversation", "previous_input_messages"})
 _BOUNDS: Final = {
     Operation.CHAT: ("max_tokens", "max_completion_tokens"),
     Operation.RESPONSES: ("max_output_tokens",),
     Operation.EMBEDDINGS: (),
 }
-#: Members under which an engine writes tokens that its stream does not show, or not yet.
-_HIDING: Final = ("tools", "ignore_eos", "min_tokens", "stop_token_ids")
+#: Members under which an engine sends all the text of its answer as it is written: what is not here may make it write
+#: tokens that have none (`logit_bias`, `ignore_eos`), or hold some back (`tools`, stop words as long as an answer).
+_SHOWING: Final = frozenset({
+    "model", "messages", "system", "input", "instructions", "max_tokens", "max_output_tokens", "stream", "temperature",
+    "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty", "seed", "metadata", "user", "store",
+    "truncation", "thinking", "reasoning", "include_reasoning", "previous_response_id", "prompt_cache_key",
+    "service_tier", "safety_identifier", "parallel_tool_calls", "tool_choice", "cache_salt",
+})  # fmt: skip
 #: What answers with a usage chunk where it is asked to.
 _CHUNKED: Final = (Operation.CHAT, Operation.COMPLETIONS)
-#: Members that shape a chat's prompt; `/tokenize` understands the same ones.
-_PROMPT_MEMBERS: Final = (
-    "messages",
-    "tools",
-    "add_generation_prompt",
-    "continue_final_message",
-    "chat_template_kwargs",
-)
 
 
 class Call(NamedTuple):
@@ -89,7 +78,7 @@ class Call(NamedTuple):
         """
         if not self.is_ours or self.endpoint.operation in _CHUNKED or self.body.get("include_reasoning") is False:
             return False
-        return not any(self.body.get(name) for name in _HIDING)
+        return all(name in _SHOWING or not self.body.get(name) for name in self.body.members)
 
 
 def read(endpoint: Endpoint, body: Body, routes: Routes) -> Call:
@@ -109,16 +98,16 @@ def read(endpoint: Endpoint, body: Body, routes: Routes) -> Call:
         options = {}
     elif not isinstance(options, dict):
         raise MalformedBody("stream_options must be an object")
-    prompts = _prompts(body, endpoint)
+    amount = _prompts(body, endpoint)
     return Call(
         endpoint=endpoint,
         body=body,
         target=target,
         stream=_flag(body, "stream"),
-        answers=_answers(body, endpoint) * prompts,
-        prompts=prompts,
+        answers=_answers(body, endpoint) * amount,
+        prompts=amount,
         output=_output(body, endpoint),
-        bounded=target.backend.counts_bytes and _says_it_all(body, endpoint),
+        bounded=target.backend.counts_bytes and prompts.says_it_all(body, endpoint),
         keeps_usage=options.get("include_usage") is True,
         keeps_count=options.get("continuous_usage_stats") is True,
     )
@@ -128,7 +117,7 @@ def aimed(call: Call, target: Target) -> Call:
     """Return the same call for another target."""
     if target is call.target:
         return call
-    bounded = target.backend.counts_bytes and _says_it_all(call.body, call.endpoint)
+    bounded = target.backend.counts_bytes and prompts.says_it_all(call.body, call.endpoint)
     return call._replace(target=target, bounded=bounded)
 
 
@@ -140,10 +129,14 @@ def ask(call: Call, exact: int | None = None) -> Ask | None:
         exact: tokens of the prompt, where they were counted.
     """
     context = call.target.backend.max_model_len
+    surplus = prompts.surplus(call.body) if call.bounded and exact is None else None
     if exact is not None:
-        prompt = exact
-    elif call.bounded:
-        prompt = reservation.prompt_bound(call.body.size, context, call.prompts, tools=bool(call.body.get("tools")))
+        prompt = exact + prompts.untold(call.body)
+    elif surplus is not None:
+        # Embeddings of a text beyond the context are made in parts.
+        most = None if call.endpoint.operation is Operation.EMBEDDINGS else context
+        size = call.body.size + surplus
+        prompt = reservation.prompt_bound(size, most, call.prompts, tools=bool(call.body.get("tools")))
     elif context is not None:
         prompt = context * call.prompts
     else:
@@ -183,47 +176,8 @@ def counts_running(call: Call, grant: Grant) -> bool:
 
 def tokenize_body(call: Call) -> bytes | None:
     """Return the body for the engine's `/tokenize`, None where it cannot render what the call would."""
-    get = call.body.get
-    content: dict[str, Any]
-    if call.endpoint.operation is Operation.CHAT:
-        content = {name: get(name) for name in _PROMPT_MEMBERS if get(name) is not None}
-    elif call.endpoint.operation in (Operation.COMPLETIONS, Operation.EMBEDDINGS):
-        prompt = get("prompt" if call.endpoint.operation is Operation.COMPLETIONS else "input")
-        if not isinstance(prompt, str):
-            return None
-        content = {"prompt": prompt}
-    else:
-        responses = call.endpoint.operation is Operation.RESPONSES
-        messages = _input_as_chat(call.body) if responses else _as_chat(call.body)
-        if messages is None:
-            return None
-        content = {"messages": messages}
-    return written({"model": call.target.route.model or get("model"), **content}).encode()
-
-
-def _as_chat(body: Body) -> list[Any] | None:
-    """Return a Messages conversation as chat messages, None where it has more than plain text."""
-    system, messages = body.get("system"), body.get("messages")
-    if body.get("tools") or not isinstance(messages, list) or not (system is None or isinstance(system, str)):
-        return None
-    if not all(isinstance(message, dict) and isinstance(message.get("content"), str) for message in messages):
-        return None
-    return [{"role": "system", "content": system}, *messages] if system else messages
-
-
-def _input_as_chat(body: Body) -> list[Any] | None:
-    """Return a Responses input as chat messages, None where it has more than plain text."""
-    instructions, asked = body.get("instructions"), body.get("input")
-    if body.get("tools") or not _ELSEWHERE.isdisjoint(body.members):
-        return None
-    turns = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
-    if not isinstance(turns, list) or not all(_is_plain_turn(turn) for turn in turns):
-        return None
-    return [{"role": "system", "content": instructions}, *turns] if isinstance(instructions, str) else turns
-
-
-def _is_plain_turn(turn: Any) -> bool:
-    return isinstance(turn, dict) and turn.keys() == {"role", "content"} and isinstance(turn["content"], str)
+    model = call.target.route.model or call.asked
+    return prompts.tokenize_body(call.body, call.endpoint, model)
 
 
 def _bound(call: Call, output: int, changes: dict[str, Any]) -> None:
@@ -262,7 +216,8 @@ def _answers(body: Body, endpoint: Endpoint) -> int:
 def _prompts(body: Body, endpoint: Endpoint) -> int:
     match endpoint.operation:
         case Operation.COMPLETIONS:
-            return _many(body.get("prompt"))
+            embeds = body.get("prompt_embeds")  # beside the prompts, or in their place
+            return _many(body.get("prompt")) + (0 if embeds is None else _many(embeds))
         case Operation.EMBEDDINGS:
             return max(_many(body.get("input")), _many(body.get("messages")))
         case _:
@@ -290,60 +245,3 @@ def _flag(body: Body, name: str) -> bool:
     if not isinstance(value, bool):
         raise MalformedBody(f"{name} must be true or false")
     return value
-
-
-def _says_it_all(body: Body, endpoint: Endpoint) -> bool:
-    """Return whether the whole prompt stands in the body, as text; whatever is not known to be counts as more."""
-    if not _ELSEWHERE.isdisjoint(body.members):
-        return False
-    match endpoint.operation:
-        case Operation.RESPONSES:
-            return "prompt" not in body.members and _is_text_input(body.get("input"))
-        case Operation.EMBEDDINGS:
-            return "messages" not in body.members and _is_embeddable(body.get("input"))
-        case _:
-            return _is_text(body.get("messages"))
-
-
-def _is_text_input(asked: Any) -> bool:
-    if not isinstance(asked, list):
-        return True
-    return all(
-        isinstance(item, dict)
-        and _is_one_of(item.get("type", "message" if "role" in item else ""), _TEXT_ITEMS)
-        and _is_text([item])
-        and _is_text([{"content": item.get("output")}])
-        for item in asked
-    )
-
-
-def _is_embeddable(asked: Any) -> bool:
-    return not isinstance(asked, list) or not any(isinstance(each, dict) or _holds_more(each) for each in asked)
-
-
-def _holds_more(each: Any) -> bool:
-    return isinstance(each, list) and any(isinstance(part, dict | list) for part in each)
-
-
-def _is_text(messages: Any) -> bool:
-    """Return whether all of a conversation is text; whatever is not known to be counts as more."""
-    if not isinstance(messages, list):
-        return True
-    for message in messages:
-        content = message.get("content") if isinstance(message, dict) else None
-        if isinstance(content, list) and not all(_is_text_part(part) for part in content):
-            return False
-    return True
-
-
-def _is_text_part(part: Any) -> bool:
-    if isinstance(part, str):
-        return True
-    if not isinstance(part, dict) or not _is_one_of(part.get("type", "text"), _TEXT_PARTS):
-        return False
-    inner = part.get("content")
-    return not isinstance(inner, list) or all(_is_text_part(each) for each in inner)
-
-
-def _is_one_of(kind: Any, known: frozenset[str]) -> bool:
-    return isinstance(kind, str) and kind in known  # a list or an object has no place in a set

@@ -17,6 +17,10 @@ from agenttype_sidecar.llm.usage import Meter
 
 MAX_ANSWER: Final = 64 * 1024 * 1024
 MAX_EVENT: Final = 8 * 1024 * 1024
+#: A caller that lets us wait so long in all reads more slowly than its backend writes.
+LAG_SECONDS: Final = 0.1
+#: A write that takes no longer waits for nobody.
+_PROMPT_SECONDS: Final = 0.002
 
 
 class Inspector(Protocol):
@@ -45,6 +49,7 @@ class Relay:
         self._head: tuple[int, Headers] | None = None
         self._send = send
         self._began = began
+        self._behind = 0.0
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """Pass a whole answer."""
@@ -74,6 +79,16 @@ class Relay:
             await asgi.write(self._send, ending)
         await asgi.finish(self._send)
 
+    async def _write(self, out: bytes, meter: Meter) -> None:
+        began = time.monotonic()
+        try:
+            await asgi.write(self._send, out)
+        finally:
+            waited = time.monotonic() - began
+            if waited > _PROMPT_SECONDS:
+                self._behind += waited
+                meter.lagging = meter.lagging or self._behind > LAG_SECONDS
+
     async def _start(self) -> None:
         if self._head is not None and not self.started:
             self.started = True
@@ -94,10 +109,11 @@ class Relay:
                     break
                 parts.append(part)
             out = b"".join(parts)
+        refused = refused or meter.refused
         if out:
             if self.first_byte is None:
                 self.first_byte = time.monotonic() - self._began
                 await self._start()
-            await asgi.write(self._send, out)
+            await self._write(out, meter)
         if refused is not None:
             raise refused

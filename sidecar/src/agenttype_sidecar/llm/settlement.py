@@ -14,6 +14,7 @@ from agenttype_sidecar.budget.ledger import Ledger
 from agenttype_sidecar.budget.prices import Tokens
 from agenttype_sidecar.budget.reservation import Amounts
 from agenttype_sidecar.budget.table import Table
+from agenttype_sidecar.errors import Refusal
 from agenttype_sidecar.llm import usage
 from agenttype_sidecar.llm.call import Call
 from agenttype_sidecar.llm.usage import Cost, Meter, Source, Usage
@@ -58,6 +59,17 @@ class Settlement:
         """Take what a whole answer reports."""
         self._know(usage.of_body(body, protocol), final=True)
 
+    def beyond(self, reported: Usage) -> Refusal | None:
+        """Return what ends a stream of which so much is reported, None while it keeps to what is held for it."""
+        held = self.hold.amounts
+        if (reported.output or 0) <= held.output and (reported.input or 0) <= held.input:
+            return None
+        cost = self._priced(Amounts(reported.input or 0, reported.output or 0, 1), reported)
+        for line in self._books.table.lines(self._active.limits):
+            if cost.of(line.limit.resource) > held.of(line.limit.resource):
+                return self._books.admission.spent(line.limit, self._active, line.remaining)
+        return None
+
     def failed(self, response: Response) -> None:
         """Charge the prompt where the engine broke while it worked; nothing where the call was turned down."""
         status = response.status
@@ -90,12 +102,17 @@ class Settlement:
         meter = self.meter
         if meter is None:
             return self._know(Usage(), final=False)
-        most = meter.most if self.call.shows_all else None
-        return self._know(meter.usage, final=meter.final, pieces=meter.pieces, most=most)
+        # What a slow caller has not read yet, its backend may have written long ago.
+        known = not meter.lagging
+        most = meter.most if known and self.call.shows_all else None
+        counts = known and meter.counts
+        return self._know(meter.usage, final=meter.final, pieces=meter.pieces, counts=counts, most=most)
 
-    def _know(self, reported: Usage, *, final: bool, pieces: int = 0, most: int | None = None) -> Cost:
+    def _know(
+        self, reported: Usage, *, final: bool, pieces: int = 0, counts: bool = False, most: int | None = None
+    ) -> Cost:
         if self._active.counts_tokens:
-            cost = usage.cost(reported, self.hold.amounts, final=final, most=most)
+            cost = usage.cost(reported, self.hold.amounts, final=final, counts=counts, most=most)
         else:
             cost = usage.estimate(reported, self.call.body.size, pieces, final=final)
         self._known = Cost(self._priced(cost.amounts, reported), cost.source)

@@ -6,13 +6,15 @@ not ask for is taken out; every other byte passes as it came.
 
 import re
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
 from agenttype_api.policy import WireProtocol
 from agenttype_proxy.sse import Event
 
 from agenttype_sidecar.budget.reservation import Amounts
+from agenttype_sidecar.errors import Refusal
+from agenttype_sidecar.rules import texts
 
 #: Bytes of English or code that make one token, roughly; only for what is neither reported nor held.
 _BYTES_PER_TOKEN: Final = 4
@@ -24,6 +26,8 @@ _MOST_IDS: Final = 256
 _FRAME: Final = 48
 #: Tokens that an engine may have written and not sent when it was cut off.
 _UNSEEN: Final = 16
+#: Bytes of the longest token of any tokenizer that we know, and twice that: runs of 128 blanks, or of one sign.
+LONGEST_TOKEN: Final = 256
 #: Events that end a Responses stream.
 _ENDS: Final = ("response.completed", "response.incomplete", "response.failed", "error")
 #: The last chunk of a choice, or an error in its place.
@@ -77,40 +81,68 @@ def ids_of_body(body: bytes) -> tuple[str, ...]:
     return _ids(_object(body))
 
 
+class Allowed(Protocol):
+    """What a stream may come to."""
+
+    def beyond(self, reported: Usage) -> Refusal | None:
+        """Return what ends a stream of which so much is reported, None while it keeps to what is held for it."""
+
+
 class Meter:
     """Watches one stream.
 
     Attributes:
         usage: The numbers so far.
-        final: Whether they are the backend's last word.
+        counts: Whether every event tells how far the call is, so that the numbers of a cut stream are its own.
+        lagging: Whether the caller reads so slowly that the backend may be well ahead of what was seen of it.
         pieces: Events that carried something; about as many as tokens.
         written: An upper bound of the bytes of text that the events carried.
         ended: Whether the answer came to its end, as its protocol marks it: what ends without was cut.
+        refused: What the stream is to be ended with, None while it keeps to what is held for it.
         ids: The names under which the backend keeps the response, once it is whole.
     """
 
-    def __init__(self, protocol: WireProtocol, *, keep_usage: bool, running: bool) -> None:
+    def __init__(self, protocol: WireProtocol, *, keep_usage: bool, running: bool, keep_count: bool = False) -> None:
         """Watch a stream of `protocol`.
 
         Args:
             protocol: the caller's.
             keep_usage: whether the caller asked for the usage chunk.
-            running: whether we asked for a running count in every chunk, which the caller must not see.
+            running: whether we asked for a running count in every chunk.
+            keep_count: whether the caller asked for that too; else it must not see it.
         """
         self.usage = Usage()
-        self.final = False
+        self.counts = running
+        self.lagging = False
         self.pieces = 0
         self.written = 0
         self.ended = False
+        self.refused: Refusal | None = None
         self.ids: tuple[str, ...] = ()
-        self._running = running
+        self._total = self._whole = self._stale = False
+        self._allowed: Allowed | None = None
+        self._text, self._longest = 0, _MOST
+        self._strips = running and not keep_count
         self._keep_usage = keep_usage
         self._passed = self._openai if protocol is WireProtocol.OPENAI else self._anthropic
+
+    @property
+    def final(self) -> bool:
+        """Whether the numbers are the backend's last word: its total, or what it said last of a whole answer."""
+        return self._total or (self._whole and not self._stale and not self.counts and self.usage.output is not None)
 
     @property
     def most(self) -> int:
         """More tokens than what was seen of the answer can have taken, be a token ever so short."""
         return self.written + _UNSEEN
+
+    def limit(self, allowed: Allowed, output: int) -> None:
+        """Refuse what goes beyond `allowed`: by its reports, else by text that `output` tokens cannot be."""
+        self._allowed, self._longest = allowed, output * LONGEST_TOKEN
+
+    def complete(self) -> None:
+        """Take note that nothing is missing of the stream, whether or not its protocol says a last word."""
+        self._whole = True
 
     def passed(self, event: Event) -> bytes:
         """Take note of an event and return the bytes that the caller gets for it, perhaps none."""
@@ -120,12 +152,20 @@ class Meter:
         data = event.data
         if event.name:  # only Responses names its events
             return self._responses(event)
-        if data == b"[DONE]" or _FINISHED.search(data):
+        if data == b"[DONE]":
+            self.ended = self._whole = True
+            return event.raw
+        if _FINISHED.search(data):
             self.ended = True
         # Quotes inside JSON strings are escaped, so this finds members only, never text of the answer.
-        if b'"usage"' not in data:
-            self._carried(data)
-            return event.raw
+        if b'"usage"' in data:
+            return self._chunk(event)
+        self._carried(data)
+        return event.raw
+
+    def _chunk(self, event: Event) -> bytes:
+        """Take note of an event that may tell what the call took."""
+        data = event.data
         chunk = _object(data)
         if isinstance(chunk.get("response"), dict):
             return self._responses(event)
@@ -133,12 +173,11 @@ class Meter:
         if usage == Usage():
             self._carried(data)
             return event.raw
-        self.usage = self.usage.or_more(usage)
         if chunk.get("choices"):
             self._carried(data)
-            self.final = self.final or not self._running
-            return _USAGE.sub(b"", event.raw, count=1) if self._running else event.raw
-        self.final = True
+            self._reports(usage, total=False, last=self.ended)
+            return _USAGE.sub(b"", event.raw, count=1) if self._strips else event.raw
+        self._reports(usage, total=True, last=True)
         return event.raw if self._keep_usage else b""
 
     def _responses(self, event: Event) -> bytes:
@@ -152,9 +191,8 @@ class Meter:
         self.ended = self.ended or ends
         if isinstance(response, dict):
             usage = _reported(response.get("usage"), WireProtocol.OPENAI)
-            self.usage = self.usage.or_more(usage)
+            self._reports(usage, total=ends and usage.output is not None, last=ends)
             if ends:
-                self.final = self.final or usage.output is not None
                 self.ids = _ids(response)
         return event.raw
 
@@ -170,33 +208,55 @@ class Meter:
             usage = _reported(holder.get("usage") if isinstance(holder, dict) else None, WireProtocol.ANTHROPIC)
             if name == b"message_start":  # its output count is of the beginning only, and says nothing of a cut stream
                 usage = usage._replace(output=None)
-            self.usage = self.usage.or_more(usage)
-            self.final = self.final or usage.output is not None
+            delta = content.get("delta")
+            last = isinstance(delta, dict) and delta.get("stop_reason") is not None
+            self._reports(usage, total=usage.output is not None, last=last)
         return event.raw
+
+    def _reports(self, usage: Usage, *, total: bool, last: bool) -> None:
+        self.usage = self.usage.or_more(usage)
+        self._total = self._total or total
+        self._stale = False
+        # What has come to its end is not cut for what it took.
+        if self._allowed is not None and not last and self.refused is None:
+            self.refused = self._allowed.beyond(self.usage)
 
     def _carried(self, data: bytes) -> None:
         self.pieces += 1
         self.written += max(1, len(data) - _FRAME)
+        if self.usage.output is not None and not self.counts and _text(data):
+            # A total with text after it was none.
+            self._stale, self._total = True, False
+        if self.written > self._longest:
+            self._weigh(data)
+
+    def _weigh(self, data: bytes) -> None:
+        """Add up the text itself, now that there are so many bytes that there may be too much of it."""
+        self._text += _text(data)
+        if self._text > self._longest and self._allowed is not None and self.refused is None:
+            self.refused = self._allowed.beyond(Usage(self.usage.input, self._text // LONGEST_TOKEN))
 
 
-def cost(usage: Usage, held: Amounts, *, final: bool, most: int | None = None) -> Cost:
+def cost(usage: Usage, held: Amounts, *, final: bool, counts: bool = False, most: int | None = None) -> Cost:
     """Return what to charge for a dispatched call under a token limit: what is known, else what was held.
 
     Args:
         usage: what was reported.
         held: what was held.
         final: whether the report is the last word.
+        counts: whether a report that is not the last word is how far the call was when it was cut.
         most: tokens that a cut answer can have taken at most, where its text tells.
     """
     input_tokens = held.input if usage.input is None else usage.input
     if final and usage.output is not None:
         source = Source.PROVIDER if usage.input is not None else Source.RESERVED
         return Cost(Amounts(input_tokens, usage.output, 1), source)
-    if usage.output is not None and usage.input is not None:
+    if counts and usage.output is not None and usage.input is not None:
         return Cost(Amounts(input_tokens, usage.output, 1), Source.COUNTED)
-    if usage.output is None and most is not None and most < held.output:
+    least = usage.output or 0  # so much it took before it was cut, whatever was held
+    if most is not None and least <= most < held.output:
         return Cost(Amounts(input_tokens, most, 1), Source.ESTIMATED)
-    return Cost(Amounts(input_tokens, held.output, 1), Source.RESERVED)
+    return Cost(Amounts(input_tokens, max(least, held.output), 1), Source.RESERVED)
 
 
 def estimate(usage: Usage, size: int, pieces: int, *, final: bool) -> Cost:
@@ -227,14 +287,20 @@ def _reported(usage: Any, protocol: WireProtocol) -> Usage:
     output = _first(usage, "completion_tokens", "output_tokens")
     total = _count(usage, "total_tokens")
     unsaid = "completion_tokens" not in usage and "output_tokens" not in usage
-    if unsaid and whole is not None and total is not None:
-        output = max(0, total - whole)  # embeddings put nothing out, and do not say so
+    if whole is not None and total is not None and (unsaid or output is not None):
+        # Embeddings put nothing out, and do not say so; some providers leave what was thought to the total alone.
+        output = max(output or 0, total - whole)
     details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
     if not isinstance(details, dict):
         return Usage(whole, output)
     read = _at_most(whole, _count(details, "cached_tokens"))
     written = _at_most(whole, _first(details, "cache_write_tokens", "created_cache_tokens"))
     return Usage(whole, output, read, written)
+
+
+def _text(data: bytes) -> int:
+    """Return the bytes of text that an event of an answer carries."""
+    return sum(len(piece.text.encode(errors="replace")) for piece in texts.of_event(data) if piece.channel)
 
 
 def _object(data: bytes) -> dict[str, Any]:

@@ -185,10 +185,17 @@ class Visit:
 
     async def _stream(self, delivery: Delivery, response: Response) -> None:
         call = delivery.call
-        running = calls.counts_running(call, delivery.granted) and not call.keeps_count
-        meter = delivery.settled.meter = Meter(call.endpoint.protocol, keep_usage=call.keeps_usage, running=running)
+        meter = delivery.settled.meter = Meter(
+            call.endpoint.protocol,
+            keep_usage=call.keeps_usage,
+            running=calls.counts_running(call, delivery.granted),
+            keep_count=call.keeps_count,
+        )
+        if self._active.counts_tokens:
+            meter.limit(delivery.settled, delivery.settled.hold.amounts.output)
         inspector = inspection.inspector(call, self._active, self._parts.violations)
         await self._relay.stream(response, self._headers(delivery, response), meter, inspector)
+        meter.complete()
         self._parts.stored.remember(call, meter.ids)
         self._settle()
         self._ended("ok", _OK, "")
