@@ -111,6 +111,17 @@ def test_many_rules_find_what_each_finds_alone(patterns, text):
     assert applied(rules, a_message(text)) == alone
 
 
+@given(
+    st.sampled_from(
+        ["a", "^a", "a$", r"\Aa\z", r"\[?^a", r"[^b]a", r"\ba", r"\Bb", r"a\\", "(?m)^a", "^", "a.*b", r"\x00"]
+    ),
+    st.lists(st.text("ab[^\\ \n", max_size=4), max_size=4),
+)
+def test_a_text_is_searched_among_others_as_it_is_alone(pattern, several):
+    rules = [a_rule(matches=pattern)]
+    assert bool(applied(rules, a_message(*several))) == any(applied(rules, a_message(text)) for text in several)
+
+
 def test_a_warning_denies_nothing():
     verdict = Rulebook([a_rule(action="Warn", matches="a")]).judge(a_message("a"), 0)
     assert (bool(verdict.rules), verdict.denies, verdict.stops) == (True, False, False)

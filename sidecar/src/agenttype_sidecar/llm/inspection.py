@@ -24,7 +24,8 @@ def check_request(call: Call, active: Active, violations: Violations) -> None:
     body = call.body
     message = Message(RuleOn.LLM_REQUEST, (call.asked,), body.size, lambda: texts.of_value(body.members))
     verdict = active.rulebook.judge(message, time.monotonic())
-    _enforce(verdict, RuleOn.LLM_REQUEST, call, violations)
+    if verdict.rules:
+        _enforce(verdict, RuleOn.LLM_REQUEST, call, violations)
 
 
 def check_answer(body: bytes, call: Call, active: Active, violations: Violations) -> None:
@@ -37,7 +38,8 @@ def check_answer(body: bytes, call: Call, active: Active, violations: Violations
         return
     message = Message(RuleOn.LLM_RESPONSE, (call.asked,), len(body), lambda: texts.of_body(body))
     verdict = active.rulebook.judge(message, time.monotonic())
-    _enforce(verdict, RuleOn.LLM_RESPONSE, call, violations)
+    if verdict.rules:
+        _enforce(verdict, RuleOn.LLM_RESPONSE, call, violations)
 
 
 def inspector(call: Call, active: Active, violations: Violations) -> "Inspection | None":

@@ -3,6 +3,7 @@
 A rule applies when everything that it says holds. All rules that apply are noted; the strictest action decides.
 """
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
@@ -20,6 +21,8 @@ from agenttype_sidecar.rules.windows import Windows
 _MINUTE: Final = 60.0
 _ANYWHERE: Final = re2._Anchor.UNANCHORED  # noqa: SLF001 — see `_Pattern`
 _NOWHERE: Final = (-1, -1)
+#: What asks where a text begins or ends. The mark of a class of other characters only looks like it.
+_EDGES: Final = re.compile(r"(?<!\\)\[\^|([$^]|\\[Az])")
 _STRICTNESS: Final = {RuleAction.WARN: 0, RuleAction.DENY: 1, RuleAction.STOP_AGENT: 2}
 
 
@@ -101,14 +104,14 @@ class Rulebook:
         missing = [entry for entry in asked if entry.pattern is not None]
         if missing:
             any_of_them = self._any[message.on]
-            for text in message.texts():
+            for text in _suspect(message.texts(), any_of_them):
                 for content in windows.whole(text):
                     if any_of_them is None or any_of_them.is_in(content):
                         missing = _still_missing(missing, content)
                 if not missing:
                     break
             asked = [entry for entry in asked if entry not in missing]
-        return _verdict(asked, now)
+        return _verdict(asked, now) if asked else PASS
 
     def watch(self, message: Message, now: float) -> "Watcher | None":
         """Return what watches a streamed answer, None where no rule concerns it.
@@ -162,9 +165,10 @@ class _Pattern:
     Asks the compiled half of its package directly, whose other half makes a generator and a match for every search.
     """
 
-    __slots__ = ("_match",)
+    __slots__ = ("_match", "has_edges")
 
     def __init__(self, expression: str) -> None:
+        self.has_edges = any(_EDGES.findall(expression))
         options = re2.Options()
         options.log_errors = False  # they would quote the pattern, and the text with it
         options.never_capture = True  # where it is found is nobody's concern
@@ -221,6 +225,17 @@ class _Rate:
 def _verdict(entries: Iterable[_Entry], now: float) -> Verdict:
     """Return what is left once the rates are asked: they count what is otherwise as the rule says."""
     return Verdict(tuple(entry.rule for entry in entries if entry.rate is None or entry.rate.is_passed(now)))
+
+
+def _suspect(found: Iterable[str], any_of_them: _Pattern | None) -> Iterable[str]:
+    """Return the texts in which something may be found: mostly few, which one search in all of them together tells."""
+    if any_of_them is None or any_of_them.has_edges:
+        return found
+    plain: list[str] = []
+    escaped: list[str] = []
+    for text in found:
+        (escaped if "\\" in text else plain).append(text)
+    return plain + escaped if any_of_them.is_in(windows.encoded("\0".join(plain))) else escaped
 
 
 def _still_missing(entries: list[_Entry], content: bytes, start: int = 0) -> list[_Entry]:
