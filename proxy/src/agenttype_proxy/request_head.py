@@ -9,20 +9,25 @@ import re
 from agenttype_proxy.messages import Headers
 
 _TARGET = re.compile(rb"/[!-\"$-~]*")  # origin-form: a path and a query in visible ASCII; no '#', no authority
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")  # RFC 3986; no user, no path
+_TUNNELS = (b"CONNECT", b"SOURCE")  # the second speaks ICE
 
 
 def acceptable(method: bytes, target: bytes, version: str, headers: Headers) -> bool:
     """Return whether everybody reads this head the same way.
 
     Refused: CONNECT, absolute-form, authority-form and asterisk-form targets, fragments, versions other than
-    1.0 and 1.1, no or several ``Host`` (1.1), an encoding other than ``chunked``, any encoding in 1.0.
+    1.0 and 1.1, no or several ``Host`` (1.1) or one that names no host, an encoding other than ``chunked``, any
+    encoding in 1.0.
     """
-    if method == b"CONNECT" or not _TARGET.fullmatch(target):
+    if method in _TUNNELS or not _TARGET.fullmatch(target):
         return False
     hosts = codings = 0
     for name, value in headers:
         if name == b"host":
             hosts += 1
+            if not _HOST.fullmatch(value):
+                return False
         elif name == b"transfer-encoding":
             codings += 1
             if value.strip().lower() != b"chunked":

@@ -1,5 +1,6 @@
 """Requests, read from bytes that anybody may have sent."""
 
+import re
 from typing import NamedTuple, NoReturn, Protocol
 
 import httptools
@@ -50,12 +51,14 @@ class RequestReader:
 
     Fields with an underscore in their name are dropped.
 
+    The parser takes RTSP for HTTP and does not tell, so the request line itself is looked at.
+
     An offer to upgrade is read as the ordinary request that it also is.
     """
 
     __slots__ = (
-        "_count", "_fields", "_head_bytes", "_limits", "_parser", "_replaying", "_silent", "_sink", "_target",
-        "_upgrade", "_verdict", "in_head",
+        "_count", "_fields", "_head_bytes", "_limits", "_line", "_parser", "_replaying", "_seen", "_silent", "_sink",
+        "_target", "_upgrade", "_verdict", "in_head",
     )  # fmt: skip
 
     _target: bytes
@@ -69,6 +72,8 @@ class RequestReader:
         self._head_bytes = 0  # of the head or the trailers being read
         self._silent = 0  # bytes since the parser last had anything to tell
         self._verdict = 0
+        self._line = b""  # what came before of a head that is not whole yet, its request line at the least
+        self._seen = b""  # where the request line of a head that ends now is to be found
         self._upgrade = False
         self._replaying = False
         self.in_head = False
@@ -79,19 +84,26 @@ class RequestReader:
         Raises:
             Refused: This connection's bytes are not to be read any further.
         """
-        while data:
-            self._silent += len(data)
-            try:
-                self._parser.feed_data(data)
-            except httptools.HttpParserUpgrade as upgrade:
-                self._stay_with_http()
-                data = data[upgrade.args[0] :]
-            except httptools.HttpParserError as error:
-                raise Refused(self._verdict or 400) from error
-            else:
-                break
+        self._seen = self._line + data if self._line else data
+        lined = self._count > 0
+        try:
+            while data:
+                self._silent += len(data)
+                try:
+                    self._parser.feed_data(data)
+                    break
+                except httptools.HttpParserUpgrade as upgrade:
+                    self._stay_with_http()
+                    data = data[upgrade.args[0] :]
+        except httptools.HttpParserError as error:
+            raise Refused(self._verdict or 400) from error
         if self._silent > self._limits.head_bytes:
             raise Refused(431)
+        if not self.in_head:
+            self._line = b""
+        elif not (self._line and lined):  # a field tells that the line before it is whole
+            self._line = self._seen
+        self._seen = b""
 
     # What the parser tells.
 
@@ -100,7 +112,7 @@ class RequestReader:
         if self._replaying:
             return
         self.in_head = True
-        self._target = b""
+        self._line = self._target = b""
         self._fields = []
         self._count = self._head_bytes = 0
         self._sink.head_begun()
@@ -136,7 +148,7 @@ class RequestReader:
         self._head_bytes = 0
         self._upgrade = parser.should_upgrade()
         method, version = parser.get_method(), parser.get_http_version()
-        if not acceptable(method, self._target, version, self._fields):
+        if not acceptable(method, self._target, version, self._fields) or self._is_foreign(method):
             self._stop(400)
         keep_alive = version == "1.1" and parser.should_keep_alive()
         refusal = self._sink.head_read(Head(method, self._target, version, self._fields, keep_alive))
@@ -153,6 +165,13 @@ class RequestReader:
         self._silent = 0
         if not self._upgrade:
             self._sink.request_read()
+
+    def _is_foreign(self, method: bytes) -> bool:
+        seen = self._seen
+        if b" RTSP/" not in seen:
+            return False
+        # A body that was read along may speak of RTSP too, but no JSON has a line end in a text.
+        return re.search(rb"%b +%b +RTSP/[0-9.]+\r\n" % (method, re.escape(self._target)), seen) is not None
 
     def _weigh(self, size: int) -> None:
         self._silent = 0

@@ -162,6 +162,9 @@ class Connection(asyncio.Protocol):
         if response is None:
             self._transport.abort()
             return
+        if not self.heard and not data.startswith(b"H"):  # the parser would take RTSP and ICE as well
+            self._fail(InvalidResponse("the upstream's bytes are no HTTP/1.1 response"))
+            return
         self.heard = True
         self._silent += len(data)
         try:
@@ -220,8 +223,8 @@ class Connection(asyncio.Protocol):
         """Skip interim responses; decide how the body of the final one ends."""
         parser = self._parser
         status = parser.get_status_code()
-        if parser.get_http_version() not in ("1.1", "1.0"):
-            self._stop(InvalidResponse("the response is of another version of HTTP"))
+        if parser.get_http_version() not in ("1.1", "1.0") or status < 100:  # noqa: PLR2004 — the lowest there is
+            self._stop(InvalidResponse("the response is of another version of HTTP, or of no status that it knows"))
         if status < 200:  # noqa: PLR2004 — the class of interim responses
             self._skip_interim(status)
             return

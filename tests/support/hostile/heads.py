@@ -1,10 +1,11 @@
 """Requests that are odd in their line or their fields: targets, methods, versions, names, hosts, sizes."""
 
-from hostile.cases import BODY, BYE, CHAT, MARK, Case, get, post, request
+from hostile.cases import BODY, BYE, CHAT, CHUNKED, MARK, Case, chunks, get, post, request
+from scripted_upstream import Say
 
 _SIZE = b"content-length: %d" % len(BODY)
 _INSIDE = (
-    b"/", b"//", b"/v1", b"/v1/", b"//v1/chat/completions", b"/v1//chat/completions", b"/v1/chat//completions",
+    b"//", b"/v1//", b"/v1/.", b"//v1/chat/completions", b"/v1//chat/completions", b"/v1/chat//completions",
     b"/v1/chat/completions/", b"/v1/chat/completions//", b"/v1/./chat/completions", b"/./v1/chat/completions",
     b"/v1/../v1/chat/completions", b"/v1/chat/../chat/completions", b"/v1/chat/completions/.",
     b"/v1/chat/completions/..", b"/v1/chat/completions/../../update_weights", b"/v1/../pause", b"/v1/..%2fpause",
@@ -61,6 +62,12 @@ FORMS = [
         ("in http/1.1", b"POST " + CHAT + b" http/1.1"),
         ("without a version", b"POST " + CHAT),
         ("in another protocol", b"POST " + CHAT + b" FTP/1.1"),
+        ("in RTSP/1.0", b"POST " + CHAT + b" RTSP/1.0"),
+        ("in RTSP/1.1", b"POST " + CHAT + b" RTSP/1.1"),
+        ("in RTSP/1.1 behind two blanks", b"POST  " + CHAT + b"  RTSP/1.1"),
+        ("in RTSP/1.1 with a method of its own", b"DESCRIBE " + CHAT + b" RTSP/1.1"),
+        ("in ICE/1.1", b"SOURCE " + CHAT + b" ICE/1.1"),
+        ("in ICE's method alone", b"SOURCE " + CHAT + b" HTTP/1.1"),
     ]
 ]
 METHODS = [
@@ -77,6 +84,7 @@ METHODS = [
     Case("method that is long", get(CHAT, method=b"P" * 100_000), (400,)),
     Case("method in a field", get(CHAT, b"x-http-method-override: POST"), (405,)),
     Case("method POST on the list of models", post(b"connection: close", line=b"POST /v1/models HTTP/1.1"), (405,)),
+    Case("method POST on the base URL", post(b"connection: close", line=b"POST /v1 HTTP/1.1"), (405,)),
     Case("method PUT on a tool server", get(b"/mcp/crm", method=b"PUT"), (405,)),
 ]
 HOSTS = [
@@ -87,6 +95,24 @@ HOSTS = [
     Case("host missing in an old version", b"GET /" + MARK + b" HTTP/1.0\r\n\r\n", (404,)),
     Case("host empty", post(b"connection: close", host=b""), (200,), 1),
     Case("host of another server", post(b"connection: close", host=b"169.254.169.254"), (200,), 1),
+    Case("host with a port", post(b"connection: close", host=b"x:15001"), (200,), 1),
+    Case("host in IPv6", post(b"connection: close", host=b"[::1]:15001"), (200,), 1),
+    *[
+        Case(f"host {name}", post(b"connection: close", host=host), (400,))
+        for name, host in [
+            ("with a user", b"me@x"),
+            ("with a path", b"x/y"),
+            ("with a query", b"x?y"),
+            ("with a fragment", b"x#y"),
+            ("with a blank", b"x y"),
+            ("with two names", b"x, y:80 z"),
+            ("with a port that is none", b"x:eighty"),
+            ("with two ports", b"x:80:80"),
+            ("in half an IPv6", b"[::1"),
+            ("in letters beyond ASCII", "\u00fc".encode()),
+            ("that is a URL", b"http://x"),
+        ]
+    ],
     Case("host forwarded", post(b"connection: close", b"x-forwarded-host: evil", b"forwarded: host=evil"), (200,), 1),
 ]
 _LAST = b"connection: close"
@@ -151,13 +177,18 @@ UPGRADES = [
         (200, 404),
         1,
     ),
-    Case("upgrade of a GET to a web socket", get(CHAT, b"upgrade: websocket", b"sec-websocket-version: 13"), (405,)),
+    Case("upgrade of a GET to a web socket", get(CHAT, b"upgrade: websocket", b"sec-websocket-version: 13"), (426,)),
     Case("upgrade to TLS", post(b"upgrade: TLS/1.3", b"connection: upgrade") + BYE, (200, 404), 1),
     Case(
         "upgrade to h2c with a hidden preface",
         post(b"upgrade: h2c", b"connection: upgrade") + b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         (200, 400),
         1,
+    ),
+    Case(
+        "upgrade with an encoding that ends in a tab",
+        request(CHUNKED + b"\t", b"upgrade: h2c", b"connection: upgrade", body=chunks(BODY) + BYE),
+        (400,),
     ),
     Case("expect with the body at once", post(b"expect: 100-continue", _LAST), (200,), 1),
     Case("expect something else", post(b"expect: a-" + MARK, _LAST), (200,), 1),
@@ -190,7 +221,10 @@ CODINGS = [
     Case("coding of a form", post(b"content-type: application/x-www-form-urlencoded", _LAST), (200,), 1),
     Case("coding of several parts", post(b"content-type: multipart/form-data; boundary=" + MARK, _LAST), (200,), 1),
 ]
+_IN_RTSP = get(CHAT).replace(b" HTTP/", b" RTSP/")
 PIPELINES = [
+    Case("pipelined RTSP behind a call", post() + _IN_RTSP, (200, 400), 1),
+    Case("pipelined RTSP in pieces", (Say(post()), *[Say(b"%c" % byte) for byte in _IN_RTSP]), (200, 400), 1),
     Case("pipelined calls", post() * 3 + BYE, (200, 200, 200, 404), 3),
     Case("pipelined refusals", get(b"/" + MARK).replace(b"connection: close\r\n", b"") * 10 + BYE, (404,) * 11),
     Case("pipelined garbage behind a call", post() + MARK + b"\r\n\r\n" + post(), (200, 400), 1),
