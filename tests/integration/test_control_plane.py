@@ -48,8 +48,7 @@ def test_a_control_plane_leaves_no_process():
 
 
 def test_a_validation_rule_of_a_custom_kind_holds(kubeconfig):
-    clusters.kubectl(kubeconfig, "apply", "--server-side", "-f", "-", given=CRD)
-    clusters.kubectl(kubeconfig, "wait", "--for=condition=Established", "crd/things.test.agenttype.dev")
+    clusters.install_kinds(kubeconfig, CRD)
     with pytest.raises(AssertionError, match="too large for a test"):
         clusters.kubectl(kubeconfig, "apply", "-f", "-", given=THING)
 

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,27 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = (sys.executable, str(ROOT / "cluster"))
 REUSE = "AGENTTYPE_E2E_DIR"
+_WEB = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+      - name: web
+        image: localhost/agenttype-base:1
+        command: [python3, -m, http.server, "8080"]
+        readinessProbe: {httpGet: {port: 8080, path: /}, periodSeconds: 1}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+"""
 
 
 @contextlib.contextmanager
@@ -78,6 +99,30 @@ def kubectl(kubeconfig: Path, *arguments: str, given: str | None = None) -> str:
     return done.stdout
 
 
+def install_kinds(kubeconfig: Path, definition: str | None = None) -> None:
+    """Apply our CustomResourceDefinitions, or the one that is given as YAML; return when all are served.
+
+    `kubectl wait` fails on a definition that has no conditions yet, which a busy API server gives them a little later.
+    """
+    ours = [f"--filename={file}" for file in sorted((ROOT / "crds").glob("*.yaml"))]
+    kubectl(kubeconfig, "apply", "--server-side", *(["--filename=-"] if definition else ours), given=definition)
+    due = time.monotonic() + 60
+    while (kinds := _not_served(kubeconfig)) and time.monotonic() < due:
+        time.sleep(0.1)
+    assert not kinds, f"not established: {kinds}"
+
+
+def _not_served(kubeconfig: Path) -> list[str]:
+    """The custom kinds that are not established yet."""
+    items = json.loads(kubectl(kubeconfig, "get", "crd", "--output=json"))["items"]
+    return [item["metadata"]["name"] for item in items if not _is_established(item.get("status", {}))]
+
+
+def _is_established(status: dict[str, Any]) -> bool:
+    conditions = status.get("conditions") or []
+    return any(found["type"] == "Established" and found["status"] == "True" for found in conditions)
+
+
 def said_by_pod(kubeconfig: Path, name: str, image: str, *command: str) -> str:
     """Run a pod, with its image's own command or this one, to its successful end; return what it printed."""
     given = ("--command", "--", *command) if command else ()
@@ -89,6 +134,12 @@ def said_by_pod(kubeconfig: Path, name: str, image: str, *command: str) -> str:
         error.add_note(kubectl(kubeconfig, "logs", name, "--ignore-errors"))
         raise
     return kubectl(kubeconfig, "logs", name)
+
+
+def run_web_pod(kubeconfig: Path) -> None:
+    """Run a web server behind the Service `web` until it serves; it needs the image `base`."""
+    kubectl(kubeconfig, "apply", "-f", "-", given=_WEB)
+    kubectl(kubeconfig, "wait", "--for=condition=Available", "deployment/web", "--timeout=90s")
 
 
 def kill_up_once_it_started(component: str, folder: Path) -> None:

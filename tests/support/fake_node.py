@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import threading
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -48,7 +49,7 @@ class FakeNode:
         until(lambda: len(self._pods(namespace, label)) == 1, lambda: f"no single pod {label} in {namespace}")
         [pod] = self._pods(namespace, label)
         self._addresses += 1
-        address = f"127.0.7.{self._addresses}"
+        address = f"127.{os.getpid() // 250 % 250}.{1 + os.getpid() % 250}.{self._addresses}"  # of this process alone
         self.says[address] = {path: answer}
         self._serve(address)
         self._set_status(pod, address)

@@ -98,9 +98,7 @@ def prepared() -> Iterator[Control]:
     """A control plane with our kinds, the operator's account and rights, and the gates' binding."""
     with clusters.control_plane() as kubeconfig:
         control = Control(kubeconfig)
-        for file in sorted((clusters.ROOT / "crds").glob("*.yaml")):
-            control("apply", "--server-side", "-f", str(file))
-        control("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        clusters.install_kinds(kubeconfig)
         control("create", "namespace", "agenttype-system")
         control.apply(*_rights())
         yield control
