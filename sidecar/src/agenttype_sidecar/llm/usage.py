@@ -26,8 +26,6 @@ _MOST_IDS: Final = 256
 _FRAME: Final = 48
 #: Tokens that an engine may have written and not sent when it was cut off.
 _UNSEEN: Final = 16
-#: Bytes of the longest token of any tokenizer that we know, and twice that: runs of 128 blanks, or of one sign.
-LONGEST_TOKEN: Final = 256
 #: Events that end a Responses stream.
 _ENDS: Final = ("response.completed", "response.incomplete", "response.failed", "error")
 #: The last chunk of a choice, or an error in its place.
@@ -93,7 +91,6 @@ class Meter:
 
     Attributes:
         usage: The numbers so far.
-        counts: Whether every event tells how far the call is, so that the numbers of a cut stream are its own.
         lagging: Whether the caller reads so slowly that the backend may be well ahead of what was seen of it.
         pieces: Events that carried something; about as many as tokens.
         written: An upper bound of the bytes of text that the events carried.
@@ -112,7 +109,6 @@ class Meter:
             keep_count: whether the caller asked for that too; else it must not see it.
         """
         self.usage = Usage()
-        self.counts = running
         self.lagging = False
         self.pieces = 0
         self.written = 0
@@ -121,7 +117,7 @@ class Meter:
         self.ids: tuple[str, ...] = ()
         self._total = self._whole = self._stale = False
         self._allowed: Allowed | None = None
-        self._text, self._longest = 0, _MOST
+        self._running = running
         self._strips = running and not keep_count
         self._keep_usage = keep_usage
         self._passed = self._openai if protocol is WireProtocol.OPENAI else self._anthropic
@@ -129,16 +125,25 @@ class Meter:
     @property
     def final(self) -> bool:
         """Whether the numbers are the backend's last word: its total, or what it said last of a whole answer."""
-        return self._total or (self._whole and not self._stale and not self.counts and self.usage.output is not None)
+        return self._total or (self._whole and not self._stale and self.usage.output is not None)
+
+    @property
+    def counts(self) -> bool:
+        """Whether every event tells how far the call is, so that the numbers of a stream that is cut are its own."""
+        return self._running and not self._stale
 
     @property
     def most(self) -> int:
         """More tokens than what was seen of the answer can have taken, be a token ever so short."""
         return self.written + _UNSEEN
 
-    def limit(self, allowed: Allowed, output: int) -> None:
-        """Refuse what goes beyond `allowed`: by its reports, else by text that `output` tokens cannot be."""
-        self._allowed, self._longest = allowed, output * LONGEST_TOKEN
+    def limit(self, allowed: Allowed) -> None:
+        """Let `refused` say when the stream goes beyond what is allowed.
+
+        By what is reported, and by nothing else: neither events nor bytes are a count of tokens, for servers cut
+        tokens up, gather them, and send sound and images that way.
+        """
+        self._allowed = allowed
 
     def complete(self) -> None:
         """Take note that nothing is missing of the stream, whether or not its protocol says a last word."""
@@ -174,7 +179,7 @@ class Meter:
             self._carried(data)
             return event.raw
         if chunk.get("choices"):
-            self._carried(data)
+            self._carried(data, reports=True)
             self._reports(usage, total=False, last=self.ended)
             return _USAGE.sub(b"", event.raw, count=1) if self._strips else event.raw
         self._reports(usage, total=True, last=True)
@@ -221,20 +226,14 @@ class Meter:
         if self._allowed is not None and not last and self.refused is None:
             self.refused = self._allowed.beyond(self.usage)
 
-    def _carried(self, data: bytes) -> None:
+    def _carried(self, data: bytes, *, reports: bool = False) -> None:
         self.pieces += 1
         self.written += max(1, len(data) - _FRAME)
-        if self.usage.output is not None and not self.counts and _text(data):
-            # A total with text after it was none.
+        if reports:
+            self._total = False
+        elif self.usage.output is not None and not self._whole and _text(data):
+            # Text came after it, so the last report was no total.
             self._stale, self._total = True, False
-        if self.written > self._longest:
-            self._weigh(data)
-
-    def _weigh(self, data: bytes) -> None:
-        """Add up the text itself, now that there are so many bytes that there may be too much of it."""
-        self._text += _text(data)
-        if self._text > self._longest and self._allowed is not None and self.refused is None:
-            self.refused = self._allowed.beyond(Usage(self.usage.input, self._text // LONGEST_TOKEN))
 
 
 def cost(usage: Usage, held: Amounts, *, final: bool, counts: bool = False, most: int | None = None) -> Cost:

@@ -192,7 +192,7 @@ class Visit:
             keep_count=call.keeps_count,
         )
         if self._active.counts_tokens:
-            meter.limit(delivery.settled, delivery.settled.hold.amounts.output)
+            meter.limit(delivery.settled)
         inspector = inspection.inspector(call, self._active, self._parts.violations)
         await self._relay.stream(response, self._headers(delivery, response), meter, inspector)
         meter.complete()
