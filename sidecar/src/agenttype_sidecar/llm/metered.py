@@ -1,8 +1,10 @@
 """What a call may not ask for, because policy could not follow it there. Pure.
 
-Work that goes on after the answer, and tools that the provider runs between two turns of its own, take tokens that no
-bound of the call holds: they are refused where a limit counts tokens. Tool servers that the provider would call are
-refused always: which tools an agent has is decided here, not by a call's body. Our own engines run none of that.
+Work that goes on after the answer, and what the provider does between two turns of its own (tools, summaries of a long
+conversation), take tokens that no bound of the call holds: they are refused where a limit counts tokens. What a
+provider bills above the price of its model is refused where a limit counts costs. Tool servers that the provider would
+call are refused always: which tools an agent has is decided here, not by a call's body. Our own engines run none of
+that. What engines say to each other, and a place before others in an engine's queue, is no caller's to say.
 """
 
 from typing import Any, Final
@@ -11,6 +13,7 @@ from agenttype_api.policy import Credential
 from agenttype_api.v1alpha1 import RuleOn
 
 from agenttype_sidecar.errors import HostedTool, MalformedBody, Unmetered
+from agenttype_sidecar.llm.body import Body, written
 from agenttype_sidecar.llm.call import Call
 from agenttype_sidecar.llm.paths import Operation
 from agenttype_sidecar.policies import Active
@@ -22,6 +25,16 @@ _CALLERS: Final = frozenset({
 #: Anthropic versions the names of its tools: `bash_20250124`.
 _CALLERS_OF_ANTHROPIC: Final = ("custom", "bash_", "text_editor_", "computer_", "memory_")
 _SERVERS: Final = ("mcp", "mcp_toolset")
+#: By these, engines take over prompts and caches from others, wherever they are told that those are.
+_OF_ENGINES: Final = ("kv_transfer_params", "ec_transfer_params")
+#: Members by which a provider is asked for more than its model's price, and the values that ask for nothing more.
+_DEARER: Final[dict[str, tuple[Any, ...]]] = {
+    "service_tier": ("auto", "default", "flex", "standard", "standard_only"),
+    "speed": ("standard",),
+    "inference_geo": ("global",),
+    "modalities": (["text"],),
+    "audio": (),
+}
 
 
 def check(call: Call, active: Active) -> None:
@@ -37,20 +50,30 @@ def check(call: Call, active: Active) -> None:
     if "request_id" in body.members and (responses or call.is_ours):
         # An engine runs the call under it, and keeps the response, over whatever else somebody has under that name.
         raise MalformedBody("request_id is not taken here; the backend names calls and responses itself")
+    _check_engines(call.body)
     if responses:
         _check_background(call, active)
     if not _may_leave(call):
         return
+    if active.tariff.limits and not call.is_free:
+        _check_prices(call.body)
     kinds = [kind for kind in map(_kind, _tools(body.get("tools"))) if not _is_callers(kind, call.endpoint.operation)]
     if "mcp_servers" in body.members or any(kind in _SERVERS for kind in kinds):
         raise HostedTool(
             "the call asks the provider to call tool servers itself; this agent's tools are those of its policy, "
             "which it reaches through the sidecar"
         )
-    if active.counts_tokens and not call.is_free and (kinds or body.get("web_search_options") is not None):
+    if not active.counts_tokens or call.is_free:
+        return
+    if kinds or body.get("web_search_options") is not None:
         raise Unmetered(
             "the call asks for a tool that the provider runs, and what that takes is bounded by nothing; this agent's "
             "tokens are limited"
+        )
+    if _compacts(body.get("context_management")):
+        raise Unmetered(
+            "the call asks the provider to summarise the conversation, which takes tokens that no bound of the call "
+            "holds; this agent's tokens are limited"
         )
 
 
@@ -59,6 +82,33 @@ def _may_leave(call: Call) -> bool:
     return not call.is_ours or any(
         link.target.backend.credential is not Credential.POD_TOKEN for link in call.target.fallback
     )
+
+
+def _check_engines(body: Body) -> None:
+    extra = body.get("vllm_xargs")
+    said = [name for name in _OF_ENGINES if body.get(name) is not None or (isinstance(extra, dict) and name in extra)]
+    if said:
+        raise MalformedBody(f"{said[0]} is not taken here: it is what engines say to each other")
+    priority = body.get("priority")
+    if priority is not None and not (isinstance(priority, int) and priority >= 0):
+        raise MalformedBody(
+            "priority must be a whole number of 0 or more; a call can let others go first, not pass them"
+        )
+
+
+def _check_prices(body: Body) -> None:
+    for name, plain in _DEARER.items():
+        value = body.get(name)
+        if value is not None and value not in plain:
+            raise Unmetered(
+                f"the call asks by {name} for what the provider bills above the price of its model; this agent's costs "
+                "are limited"
+            )
+
+
+def _compacts(management: Any) -> bool:
+    """Return whether a provider is asked to summarise; what else it may do with a conversation only shortens it."""
+    return bool(management) and "compact" in written(management)
 
 
 def _check_background(call: Call, active: Active) -> None:

@@ -1,0 +1,79 @@
+import json
+
+import pytest
+from agenttype_api import policy as api
+from agenttype_sidecar.errors import MalformedBody, Unmetered
+from agenttype_sidecar.llm import call as calls
+from agenttype_sidecar.llm import metered, paths
+from agenttype_sidecar.llm.body import Body
+from agenttype_sidecar.policies import Active
+from sidecars import a_backend, a_limit, a_policy, a_price
+
+CHAT = "/v1/chat/completions"
+URL = "http://model.test"
+COSTS, TOKENS = (a_limit(10**9, "Cost"),), (a_limit(10**6),)
+
+
+def checked(body, limits, **backend):
+    policy = a_policy(URL, limits=limits, backends=(a_backend(URL, prices=(a_price(),), **backend),))
+    active = Active(policy)
+    raw = json.dumps({"model": "m", "messages": [], **body}).encode()
+    metered.check(calls.read(paths.endpoint(CHAT), Body(raw), active.routes), active)
+
+
+def outside(body, limits):
+    checked(body, limits, credential=api.Credential.API_KEY)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"kv_transfer_params": {"prompt_token_ids": [1]}}, {"ec_transfer_params": {}},
+        {"vllm_xargs": {"kv_transfer_params": "x"}}, {"priority": -1}, {"priority": "1"}, {"priority": 0.5},
+    ],
+)  # fmt: skip
+def test_what_engines_say_to_each_other_is_not_taken_from_callers(body):
+    with pytest.raises(MalformedBody):
+        checked(body, ())
+    with pytest.raises(MalformedBody):
+        outside(body, ())
+
+
+@pytest.mark.parametrize(
+    "body", [{"kv_transfer_params": None}, {"vllm_xargs": {"a": 1}}, {"priority": 3}, {"priority": 0}]
+)
+def test_what_only_concerns_the_call_itself_passes(body):
+    checked(body, TOKENS)
+
+
+DEARER = [
+    {"service_tier": "priority"}, {"speed": "fast"}, {"inference_geo": "us"}, {"modalities": ["text", "audio"]},
+    {"audio": {"voice": "alloy"}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", DEARER)
+def test_what_is_billed_above_the_price_of_a_model_is_refused_under_a_limit_of_costs(body):
+    with pytest.raises(Unmetered):
+        outside(body, COSTS)
+    outside(body, TOKENS)
+    checked(body, COSTS)
+
+
+@pytest.mark.parametrize("body", [{"service_tier": "auto"}, {"service_tier": "flex"}, {"modalities": ["text"]}])
+def test_what_is_billed_at_the_price_of_a_model_passes(body):
+    outside(body, COSTS)
+
+
+SUMMARIES = [
+    {"context_management": {"edits": [{"type": "compact_20260112"}]}},
+    {"context_management": [{"type": "compaction", "compact_threshold": 9}]},
+]
+
+
+@pytest.mark.parametrize("body", SUMMARIES)
+def test_a_conversation_that_the_provider_would_summarise_is_refused_under_a_limit_of_tokens(body):
+    with pytest.raises(Unmetered):
+        outside(body, TOKENS)
+    outside(body, ())
+    outside({"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}}, TOKENS)
