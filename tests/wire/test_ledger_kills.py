@@ -8,35 +8,23 @@ have counted, at the moment when the call would go out. Before line number N of 
 import json
 import os
 import signal
-import sqlite3
 import sys
-from pathlib import Path
 
+import old_ledgers
 import pytest
 from agenttype_api.v1alpha1 import Window
-from agenttype_sidecar.budget import book, ledger_file
+from agenttype_sidecar.budget import book, ledger_file, mark, sheets
 from agenttype_sidecar.budget import ledger as ledgers
-from agenttype_sidecar.budget.ledger import FILE, Clock, Ledger, Stopped
+from agenttype_sidecar.budget.ledger import Clock, Ledger, Stopped
 from agenttype_sidecar.budget.reservation import Amounts
+from memory_folders import memory_folder
 
 NOON = 1_795_262_400.0
-TRACED = {module.__file__ for module in (book, ledger_file, ledgers)}
+TRACED = {module.__file__ for module in (book, ledger_file, ledgers, mark, sheets)}
 #: What each call holds, and what it comes to.
 HELD, TOOK = Amounts(100, 50, 1, 400), Amounts(40, 20, 1, 160)
 #: Calls of the life that may go out in all, and of them those after the minute has turned.
 CALLS, LATE = 5, 2
-OLD = """
-CREATE TABLE run (one INTEGER PRIMARY KEY CHECK (one = 1), starts INTEGER NOT NULL,
-                  input INTEGER NOT NULL, output INTEGER NOT NULL, requests INTEGER NOT NULL);
-CREATE TABLE hold (request TEXT NOT NULL, attempt INTEGER NOT NULL,
-                   input INTEGER NOT NULL, output INTEGER NOT NULL, requests INTEGER NOT NULL,
-                   PRIMARY KEY (request, attempt)) WITHOUT ROWID;
-INSERT INTO run VALUES (1, 3, 1000, 200, 7);
-INSERT INTO hold VALUES ('3-8', 1, 100, 50, 1);
-PRAGMA application_id = 1096043591;
-PRAGMA user_version = 1;
-"""
-BEFORE = Amounts(1100, 250, 8)
 
 
 class Time:
@@ -81,6 +69,21 @@ def live(folder, sent):
     ledger.dispatch(never)
     sent(late=True)
     ledger.close()
+
+
+def an_old_one(folder):
+    old_ledgers.write(folder, 3)
+    return old_ledgers.SPENT
+
+
+#: What is in the folder at first; returns what is spent there.
+FIRST = {"nothing": lambda _: Amounts(), "an old ledger": an_old_one}
+
+
+@pytest.fixture
+def lives():
+    with memory_folder() as folder:
+        yield folder
 
 
 def killed_before(line, folder):
@@ -148,22 +151,15 @@ def within(spent, counted, calls):
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("first", ["new", "old"])
-def test_a_kill_before_any_line_forgets_nothing_and_charges_nothing_twice(tmp_path, first):
+@pytest.mark.parametrize("first", FIRST)
+def test_a_kill_before_any_line_forgets_nothing_and_charges_nothing_twice(lives, first):
     line, alive = 0, True
     while alive:
         line += 1
-        folder = tmp_path / str(line)
+        folder = lives / str(line)
         folder.mkdir()
-        before = old_ledger(folder) if first == "old" else Amounts()
+        before = FIRST[first](folder)
         counted, alive = killed_before(line, folder)
         assert_books(folder, counted, before)
     assert len(counted) == CALLS
     assert line > 200
-
-
-def old_ledger(folder: Path) -> Amounts:
-    db = sqlite3.connect(folder / FILE)
-    db.executescript(OLD)
-    db.close()
-    return BEFORE

@@ -34,6 +34,7 @@
 """
 
 import math
+from pathlib import Path
 from typing import ClassVar, Final
 
 #: Seconds that a caller is asked to wait at most: an SDK sleeps for as long as it is told.
@@ -324,4 +325,10 @@ class PolicyError(StartError):
 
 
 class LedgerCorrupt(StartError):  # noqa: N818 — tells what is wrong, as its siblings' names do
-    """The ledger is damaged."""
+    """The ledger is damaged, and must not be used."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(
+            f"the ledger {path} is damaged: {why}. Starting without it would forget what this run has spent; "
+            "delete the pod to begin a new run"
+        )

@@ -2,9 +2,10 @@ import sqlite3
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import old_ledgers
 import pytest
 from agenttype_api.v1alpha1 import OnLimit, Window
-from agenttype_sidecar.budget import reservation, windows
+from agenttype_sidecar.budget import mark, reservation, windows
 from agenttype_sidecar.budget.book import State
 from agenttype_sidecar.budget.ledger import FILE, Clock, Ledger, Stopped
 from agenttype_sidecar.budget.prices import Rate
@@ -280,6 +281,75 @@ def test_a_ledger_whose_file_is_gone_but_whose_log_is_there_is_refused(tmp_path)
         Ledger(tmp_path)
 
 
+def test_a_ledger_whose_file_is_gone_but_whose_mark_is_there_is_refused(ledger, tmp_path):
+    ledger.close()
+    (tmp_path / FILE).unlink()
+    with pytest.raises(LedgerCorrupt, match="the file is not"):
+        Ledger(tmp_path)
+
+
+def test_a_ledger_whose_mark_is_gone_is_refused(ledger, tmp_path):
+    ledger.close()
+    (tmp_path / mark.FILE).unlink()
+    with pytest.raises(LedgerCorrupt, match="mark beside it is missing"):
+        Ledger(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"half"])
+def test_a_damaged_mark_is_refused(ledger, tmp_path, content):
+    ledger.close()
+    (tmp_path / mark.FILE).write_bytes(content)
+    with pytest.raises(LedgerCorrupt):
+        Ledger(tmp_path)
+
+
+def test_a_ledger_that_was_put_back_from_an_older_copy_is_refused(ledger, tmp_path):
+    ledger.close()
+    older = (tmp_path / FILE).read_bytes()
+    Ledger(tmp_path).close()
+    (tmp_path / FILE).write_bytes(older)
+    with pytest.raises(LedgerCorrupt, match="records are missing"):
+        Ledger(tmp_path)
+
+
+def test_what_a_power_cut_took_of_the_log_keeps_no_run_from_going_on(ledger, tmp_path, caplog):
+    ledger.dispatch(ledger.reserve(CALL))
+    ledger.close()
+    another_boot = tmp_path / "boot"
+    another_boot.write_text("another")
+    mark.Mark(tmp_path, another_boot).reach(1000)
+    again = Ledger(tmp_path)
+    assert (again.book.spent, "power cut" in caplog.text) == (CALL, True)
+    again.close()
+
+
+def test_a_mark_that_cannot_be_written_is_told_and_written_later(ledger, tmp_path):
+    ledger.dispatch(ledger.reserve(CALL))
+    (tmp_path / mark.FILE).rename(tmp_path / "aside")
+    (tmp_path / mark.FILE).mkdir()
+    assert not ledger.flush()
+    (tmp_path / mark.FILE).rmdir()
+    assert ledger.flush()
+    again = restarted(ledger, tmp_path)
+    assert again.book.spent == CALL
+    again.close()
+
+
+@pytest.mark.parametrize("table", ["run", "count", "hold"])
+def test_a_number_that_is_not_as_it_was_written_is_noticed(ledger, tmp_path, table):
+    ledger.draw("a.b", 7, 500)
+    ledger.dispatch(ledger.reserve(CALL))
+    ledger._db.execute(f"UPDATE {table} SET input = input + 1")
+    with pytest.raises(LedgerCorrupt, match=r"not as it was written.*delete the pod"):
+        restarted(ledger, tmp_path)
+
+
+def test_a_table_that_is_not_as_it_was_made_is_noticed(ledger, tmp_path):
+    ledger._db.execute("ALTER TABLE hold RENAME COLUMN input TO inpus")
+    with pytest.raises(LedgerCorrupt, match="not those that were made"):
+        restarted(ledger, tmp_path)
+
+
 def test_a_creation_that_was_interrupted_is_made_anew(tmp_path):
     (tmp_path / f"{FILE}.new").write_bytes(b"half")
     Ledger(tmp_path).close()
@@ -425,61 +495,31 @@ def test_a_draw_that_cannot_be_recorded_has_not_happened(ledger):
     ledger._db.execute("PRAGMA query_only = 0")
 
 
-OLD = """
-CREATE TABLE run (one INTEGER PRIMARY KEY CHECK (one = 1), starts INTEGER NOT NULL,
-                  input INTEGER NOT NULL, output INTEGER NOT NULL, requests INTEGER NOT NULL);
-CREATE TABLE hold (request TEXT NOT NULL, attempt INTEGER NOT NULL,
-                   input INTEGER NOT NULL, output INTEGER NOT NULL, requests INTEGER NOT NULL,
-                   PRIMARY KEY (request, attempt)) WITHOUT ROWID;
-INSERT INTO run VALUES (1, 3, 1000, 200, 7);
-INSERT INTO hold VALUES ('3-8', 1, 100, 50, 1), ('3-9', 2, 10, 5, 1);
-PRAGMA application_id = 1096043591;
-PRAGMA user_version = 1;
-"""
+@pytest.mark.parametrize("version", old_ledgers.VERSIONS)
+def test_a_ledger_of_a_former_version_is_brought_up_to_date_and_stays_so(tmp_path, version):
+    old_ledgers.write(tmp_path, version)
+    first = Ledger(tmp_path)
+    assert (first.book.spent, first.orphans.calls) == (old_ledgers.SPENT, old_ledgers.ORPHANS)
+    assert first.holder
+    first.close()
+    second = Ledger(tmp_path)
+    assert (second.book.spent, second.orphans.calls, second.holder) == (old_ledgers.SPENT, 0, first.holder)
+    second.close()
 
 
-def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path):
-    old = sqlite3.connect(tmp_path / FILE)
-    old.executescript(OLD)
-    old.close()
+@pytest.mark.parametrize("version", [2, 3])
+def test_windows_shares_and_a_stop_are_brought_along_from_a_former_version(tmp_path, version):
+    old_ledgers.write(tmp_path, version)
     ledger = Ledger(tmp_path)
-    assert (ledger.book.spent, ledger.orphans.calls) == (Amounts(1110, 255, 9), 2)
-    assert ledger.holder
+    assert (ledger.book.spent_in("a.b"), ledger.drawn("a.b", 7)) == (Amounts(110, 55, 2), 500)
+    assert (ledger.stopped, ledger.holder) == (Stopped("hash", "enough"), "me")
     ledger.close()
 
 
-SECOND = """
-CREATE TABLE run (one INTEGER PRIMARY KEY CHECK (one = 1), starts INTEGER NOT NULL,
-                  input INTEGER NOT NULL DEFAULT 0, output INTEGER NOT NULL DEFAULT 0,
-                  requests INTEGER NOT NULL DEFAULT 0, cost INTEGER NOT NULL DEFAULT 0,
-                  tool_calls INTEGER NOT NULL DEFAULT 0, tool_ms INTEGER NOT NULL DEFAULT 0,
-                  minute INTEGER NOT NULL DEFAULT 0, began_ms INTEGER NOT NULL DEFAULT 0,
-                  elapsed_ms INTEGER NOT NULL DEFAULT 0, busy_ms INTEGER NOT NULL DEFAULT 0,
-                  holder TEXT NOT NULL DEFAULT '', stopped_policy TEXT NOT NULL DEFAULT '',
-                  stopped_reason TEXT NOT NULL DEFAULT '');
-CREATE TABLE count (key TEXT PRIMARY KEY, place INTEGER NOT NULL, since INTEGER NOT NULL,
-                    input INTEGER NOT NULL DEFAULT 0, output INTEGER NOT NULL DEFAULT 0,
-                    requests INTEGER NOT NULL DEFAULT 0, cost INTEGER NOT NULL DEFAULT 0,
-                    tool_calls INTEGER NOT NULL DEFAULT 0, tool_ms INTEGER NOT NULL DEFAULT 0,
-                    drawn INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
-CREATE TABLE hold (number INTEGER NOT NULL, attempt INTEGER NOT NULL,
-                   input INTEGER NOT NULL DEFAULT 0, output INTEGER NOT NULL DEFAULT 0,
-                   requests INTEGER NOT NULL DEFAULT 0, cost INTEGER NOT NULL DEFAULT 0,
-                   tool_calls INTEGER NOT NULL DEFAULT 0, tool_ms INTEGER NOT NULL DEFAULT 0,
-                   PRIMARY KEY (number, attempt)) WITHOUT ROWID;
-INSERT INTO run (one, starts, input, output, requests, holder) VALUES (1, 3, 1000, 200, 7, 'me');
-INSERT INTO hold (number, attempt, input, output, requests) VALUES (8, 1, 100, 50, 1), (9, 2, 10, 5, 1);
-PRAGMA application_id = 1096043591;
-PRAGMA user_version = 2;
-"""
-
-
-def test_a_ledger_of_the_second_version_is_brought_up_to_date(tmp_path):
-    old = sqlite3.connect(tmp_path / FILE)
-    old.executescript(SECOND)
-    old.close()
-    ledger = Ledger(tmp_path)
-    assert (ledger.book.spent, ledger.orphans.calls, ledger.holder) == (Amounts(1110, 255, 9), 2, "me")
+def test_the_time_of_a_run_is_brought_along_from_the_version_that_kept_it_with_calls(tmp_path):
+    old_ledgers.write(tmp_path, 3)
+    ledger = at(tmp_path, FakeTime())
+    assert ledger.elapsed_ms == 77
     ledger.close()
 
 
@@ -496,7 +536,7 @@ def test_a_dispatch_records_what_was_settled_before_it(ledger, tmp_path):
 def test_a_ledger_of_a_later_version_is_left_alone(tmp_path):
     Ledger(tmp_path).close()
     db = sqlite3.connect(tmp_path / FILE)
-    db.execute("PRAGMA user_version = 4")
+    db.execute("PRAGMA user_version = 99")
     db.close()
     with pytest.raises(StartError, match="newer version"):
         Ledger(tmp_path)

@@ -7,7 +7,8 @@ never written: at a restart they are gone, which is their release. Settled holds
 are over leave nothing: the file does not grow with the number of calls or the age of the run.
 
 Almost every dispatch is one statement: it takes over the row of the call that was settled before it, and says there
-what the run has come to. None of those sums ever shrinks, so at a start the largest on record is the last one.
+what the run has come to. Records are numbered, so at a start the last one is known; and a mark beside the file says how
+many there were, so a file that has lost its end is never taken for a whole one.
 """
 
 import contextlib
@@ -18,10 +19,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from agenttype_sidecar.budget import ledger_file
+from agenttype_sidecar.budget import ledger_file, sheets
 from agenttype_sidecar.budget.book import Book, Count, Hold, State
+from agenttype_sidecar.budget.mark import Mark
 from agenttype_sidecar.budget.reservation import NOTHING, Amounts
-from agenttype_sidecar.errors import LedgerUnavailable, StartError
+from agenttype_sidecar.errors import LedgerCorrupt, LedgerUnavailable, StartError
 
 FLUSH_SECONDS: Final = 0.05
 FILE: Final = ledger_file.FILE
@@ -30,22 +32,8 @@ FILE: Final = ledger_file.FILE
 _TIMES_SECONDS: Final = 5.0
 #: Holds of one life of the process; the lives before have smaller numbers.
 _LIFE_BITS: Final = 40
-_SET_RUN: Final = (
-    "UPDATE run SET input = ?, output = ?, requests = ?, cost = ?, tool_calls = ?, tool_ms = ?, "
-    "minute = ?, elapsed_ms = ?, busy_ms = ?"
-)
-_HOLD: Final = "number, attempt, input, output, requests, cost, tool_calls, tool_ms"
-_SEND: Final = f"INSERT INTO hold ({_HOLD}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 — column names of ours
-_RUN_THEN: Final = (
-    "run_input, run_output, run_requests, run_cost, run_tool_calls, run_tool_ms, "
-    "run_minute, run_elapsed_ms, run_busy_ms"
-)
-#: One hold in place of another, with the run's sums beside it: one statement, and one page of the file.
-_TAKE_OVER: Final = (
-    f"UPDATE hold SET ({_HOLD}, {_RUN_THEN}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608 — as above
-    "WHERE number = ? AND attempt = ?"
-)
-_SET_COUNT: Final = "INSERT OR REPLACE INTO count VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+#: Columns of a hold before what it says of the run.
+_HELD: Final = 2 + len(Amounts._fields)
 _log = logging.getLogger("agenttype.ledger")
 
 
@@ -93,15 +81,22 @@ class Ledger:
         self._changed: set[str] = set()
         self._drawn: dict[str, int] = {}
         self._opened = self._wrote = self._clock.monotonic()
+        self._records = self._noted = self._elapsed = 0
         self.stopped: Stopped | None = None
         path = folder / FILE
         try:
-            self._db = ledger_file.opened(path)
-            self._replay()
+            self._mark = Mark(folder)
+            self._db = ledger_file.opened(path, self._mark)
+            try:
+                self._replay(path)
+                self._note()
+            except BaseException:
+                self._db.close()
+                raise
         except sqlite3.OperationalError as error:
             raise StartError(f"the ledger {path} cannot be opened: {error}") from error
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # a torn schema names its tables in no UTF-8
-            raise ledger_file.corrupt(path, str(error)) from error
+            raise LedgerCorrupt(path, str(error)) from error
         except OSError as error:
             raise StartError(f"the ledger folder {folder} cannot be used: {error.strerror}") from error
 
@@ -201,10 +196,7 @@ class Ledger:
             LedgerUnavailable: Only this process knows it.
         """
         self.stopped = stopped
-        try:
-            self._db.execute("UPDATE run SET stopped_policy = ?, stopped_reason = ?", stopped)
-        except sqlite3.Error as error:
-            raise _unavailable(error) from error
+        self._record(None)
 
     # writing
 
@@ -214,19 +206,30 @@ class Ledger:
         return bool(self._closed or self._changed)
 
     def flush(self) -> bool:
-        """Record what waits; return False where that failed and it still waits."""
-        if self.behind or self._clock.monotonic() - self._wrote > _TIMES_SECONDS:
-            try:
+        """Record what waits, and mark how far the record has come; return False where that failed: it still waits."""
+        try:
+            if self.behind or self._clock.monotonic() - self._wrote > _TIMES_SECONDS:
                 self._record(None)
-            except LedgerUnavailable:
-                return False
+            self._note()
+        except LedgerUnavailable:
+            return False
         return True
 
     def close(self) -> None:
         """Record everything and close the file."""
         with contextlib.suppress(LedgerUnavailable):
             self._record(None)
+            self._note()
         self._db.close()
+
+    def _note(self) -> None:
+        if self._noted == self._records:
+            return
+        try:
+            self._mark.reach(self._records)
+        except OSError as error:
+            raise _unavailable(error) from error
+        self._noted = self._records
 
     def _record(self, hold: Hold | None) -> None:
         try:
@@ -236,91 +239,99 @@ class Ledger:
 
     def _write(self, hold: Hold | None) -> None:
         """Record the waiting settlements and counts, and perhaps a dispatch: all of it or nothing."""
-        execute = self._db.execute
         if hold is not None and not self._changed and len(self._closed) <= 1:
             self._write_one(hold)
-            return
+        else:
+            self._write_all(hold)
+        self._records += 1
+        self._closed.clear()
+        self._wrote = self._clock.monotonic()
+
+    def _write_one(self, hold: Hold) -> None:
+        """Record a dispatch, and the one settlement that waits, if any, in a single statement."""
+        row = self._sent(hold)
+        if not self._closed:
+            self._db.execute(sheets.HOLD.put, row)
+        elif self._db.execute(sheets.HOLD.change, (*row, *self._closed[0])).rowcount != 1:
+            raise sqlite3.IntegrityError("the record of a call that was under way is gone")
+
+    def _write_all(self, hold: Hold | None) -> None:
+        execute = self._db.execute
         execute("BEGIN IMMEDIATE")
         try:
-            if self._closed:
-                self._db.executemany("DELETE FROM hold WHERE number = ? AND attempt = ?", self._closed)
-            if self._changed:
-                self._write_counts()
-            if self.behind or hold is None:
-                execute(_SET_RUN, self._run())
-            if hold is not None:
-                execute(_SEND, (hold.number, hold.attempt, *hold.amounts))
+            self._db.executemany(sheets.HOLD.drop, self._closed)
+            self._write_counts()
+            if hold is None:
+                execute(sheets.RUN.put, self._run())
+            else:
+                execute(sheets.HOLD.put, self._sent(hold))
             execute("COMMIT")
         except sqlite3.Error:
             with contextlib.suppress(sqlite3.Error):  # SQLite has rolled back by itself where the disk is full
                 execute("ROLLBACK")
             raise
-        self._closed.clear()
         self._changed.clear()
-        self._wrote = self._clock.monotonic()
 
-    def _write_one(self, hold: Hold) -> None:
-        """Record a dispatch, and the one settlement that waits, if any, in a single statement."""
-        row = (hold.number, hold.attempt, *hold.amounts)
-        if self._closed:
-            if self._db.execute(_TAKE_OVER, (*row, *self._run(), *self._closed[0])).rowcount != 1:
-                raise sqlite3.IntegrityError("the record of a call that was under way is gone")
-            self._closed.clear()
-            self._wrote = self._clock.monotonic()
-        else:
-            self._db.execute(_SEND, row)
+    def _sent(self, hold: Hold) -> sheets.Row:
+        return sheets.HOLD.sealed((hold.number, hold.attempt, *hold.amounts, *self._then()))
 
-    def _run(self) -> tuple[int, ...]:
-        """Return what is recorded of the run; no part of it ever shrinks."""
-        return (*self.book.spent, self.book.minute, self.elapsed_ms, self.busy_ms)
+    def _run(self) -> sheets.Row:
+        stopped = self.stopped or Stopped("", "")
+        return sheets.RUN.sealed((self.holder, *stopped, self._starts, self._began_ms, *self._then()))
+
+    def _then(self) -> tuple[int, ...]:
+        """Return what the next record says of the run."""
+        return (self._records + 1, *self.book.spent, self.book.minute, self.elapsed_ms, self.busy_ms)
 
     def _write_counts(self) -> None:
         for key in sorted(self._changed):
-            count = self.book.counts.get(key)
-            if count is None:
-                self._db.execute("DELETE FROM count WHERE key = ?", (key,))
-            else:
-                row = (key, count.index, count.since, *count.spent, self._drawn.get(key, 0))
-                self._db.execute(_SET_COUNT, row)
+            count = self.book.counts[key]
+            row = (key, count.index, count.since, *count.spent, self._drawn.get(key, 0))
+            self._db.execute(sheets.COUNT.put, sheets.COUNT.sealed(row))
 
-    def _replay(self) -> None:
+    def _replay(self, path: Path) -> None:
         """Read everything, charge what is open, and note that another life begins."""
         execute = self._db.execute
         execute("BEGIN IMMEDIATE")
-        run, holds = execute("SELECT * FROM run").fetchone(), execute("SELECT * FROM hold").fetchall()
-        *spent, minute, elapsed_ms, busy_ms = max([_run_of(run), *(_run_of(row, "run_") for row in holds)])
+        runs, holds = list(sheets.RUN.rows(self._db)), list(sheets.HOLD.rows(self._db))
+        if len(runs) != 1:
+            raise LedgerCorrupt(path, "it does not have one run")
+        self.holder, policy, reason, starts, began_ms, *then = runs[0]
+        # Before records were numbered, none of these ever shrank: there too, the largest is the last.
+        self._records, *spent, minute, elapsed_ms, self.busy_ms = max([tuple(then), *(row[_HELD:] for row in holds)])
+        self._check_end(path)
         now_ms = int(self._clock.now() * 1000)
-        starts, began = run["starts"] + 1, run["began_ms"] or now_ms
-        self.holder, self.busy_ms = str(run["holder"]), busy_ms
-        self._elapsed = max(elapsed_ms, now_ms - began)
-        if run["stopped_policy"]:
-            self.stopped = Stopped(run["stopped_policy"], run["stopped_reason"])
-        book = self.book = Book(Amounts(*spent), starts << _LIFE_BITS, minute)
-        for row in execute("SELECT * FROM count"):
-            book.restored(row["key"], Count(row["place"], row["since"], _sums(row)))
-            self._drawn[row["key"]] = row["drawn"]
+        self._starts, self._began_ms = starts + 1, began_ms or now_ms
+        self._elapsed = max(elapsed_ms, now_ms - self._began_ms)
+        if policy:
+            self.stopped = Stopped(policy, reason)
+        book = self.book = Book(Amounts(*spent), self._starts << _LIFE_BITS, minute)
+        for key, place, since, *gone, drawn in sheets.COUNT.rows(self._db):
+            book.restored(key, Count(place, since, Amounts(*gone)))
+            self._drawn[key] = drawn
         before = book.spent
-        for row in holds:
-            book.orphaned(row["number"], _sums(row))
+        for number, _, *held in (row[:_HELD] for row in holds):
+            book.orphaned(number, Amounts(*held))
         self.orphans = Orphans(len(holds), book.spent.minus(before))
         self._changed.update(book.counts)
         self.turn()
         execute("DELETE FROM hold")
         self._write_counts()
-        execute("UPDATE run SET starts = ?, began_ms = ?", (starts, began))
-        execute(_SET_RUN, self._run())
+        execute(sheets.RUN.put, self._run())
         execute("COMMIT")
+        self._records += 1
         self._changed.clear()
 
+    def _check_end(self, path: Path) -> None:
+        """Refuse a file that lacks records which no power cut can have taken."""
+        marked = self._mark.reached
+        missing = 0 if marked is None else marked.records - self._records
+        if missing > 0 and self._mark.is_of_this_boot:
+            raise LedgerCorrupt(path, f"its last {missing} records are missing")
+        if missing > 0:
+            _log.warning("ledger lost its end in a power cut", extra={"fields": {"records": missing}})
 
-def _run_of(row: sqlite3.Row, prefix: str = "") -> tuple[int, ...]:
-    return tuple(row[prefix + name] for name in (*Amounts._fields, "minute", "elapsed_ms", "busy_ms"))
 
-
-def _sums(row: sqlite3.Row) -> Amounts:
-    return Amounts(*(row[name] for name in Amounts._fields))
-
-
-def _unavailable(error: sqlite3.Error) -> LedgerUnavailable:
+def _unavailable(error: sqlite3.Error | OSError) -> LedgerUnavailable:
     _log.error("ledger write failed", extra={"fields": {"error": str(error)}})
     return LedgerUnavailable("the budget's ledger cannot be written, so nothing may be spent")

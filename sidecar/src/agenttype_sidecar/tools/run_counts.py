@@ -37,7 +37,7 @@ class StoredRunCounts:
         except sqlite3.OperationalError as error:
             raise StartError(f"the counts of tool calls {path} cannot be opened: {error}") from error
         except sqlite3.DatabaseError as error:
-            raise LedgerCorrupt(f"the counts of tool calls {path} are damaged: {error}") from error
+            raise LedgerCorrupt(path, str(error)) from error
 
     def of(self, server: str) -> int:
         """Return how many calls of a server have gone out in this run."""
