@@ -7,6 +7,8 @@ itself is never rewritten.
 import json
 from typing import Any, Final, NoReturn
 
+from agenttype_proxy import json_size
+
 from agenttype_gate.errors import BadBody
 
 
@@ -30,8 +32,11 @@ def model(raw: bytes) -> str:
     """Return the top-level member `model`.
 
     Raises:
-        BadBody: It is not one UTF-8 JSON object, has a top-level member twice, or its `model` is no string.
+        BadBody: It is not one UTF-8 JSON object, has too many parts or a top-level member twice, or its `model` is no
+            string.
     """
+    if json_size.has_too_many_parts(raw):
+        raise BadBody(f"the body has more than {json_size.MOST_PARTS} members, elements, objects and arrays")
     try:
         body = _decoder.decode(raw.decode())
     except (ValueError, RecursionError) as error:

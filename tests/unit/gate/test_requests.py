@@ -113,6 +113,11 @@ def test_a_member_said_twice_is_refused(raw):
         body.model(raw)
 
 
+def test_a_body_that_would_take_too_much_memory_is_refused_unread():
+    with pytest.raises(BadBody, match="members, elements"):
+        body.model(b'{"model":"a","x":[' + b"{}," * 300_000 + b"{}]}")
+
+
 def test_a_refusal_that_repeating_cannot_change_says_so():
     status, headers, raw = answers.refusal(NotACaller("no"), WireProtocol.OPENAI)
     assert status == 403

@@ -368,3 +368,14 @@ def test_every_byte_of_text_counts_as_a_token_of_a_cut_answer(texts):
 )
 def test_without_a_token_limit_what_is_not_known_is_estimated(reported, final, expected):
     assert usage.estimate(reported, size=400, pieces=12, final=final) == expected
+
+
+def test_the_usage_of_a_million_numbers_is_found_behind_them():
+    numbers = ",".join(["-0.0123"] * 1_000_000)
+    body = f'{{"data":[{{"embedding":[{numbers}]}}],"usage":{{"prompt_tokens":7,"total_tokens":7}}}}'.encode()
+    assert usage.of_body(body, OPENAI) == Usage(7, 0)
+
+
+def test_an_answer_that_would_take_too_much_memory_reports_nothing():
+    body = b'{"usage":{"prompt_tokens":7,"completion_tokens":7},"x":[' + b"{}," * 400_000 + b"{}]}"
+    assert usage.of_body(body, OPENAI) == Usage()

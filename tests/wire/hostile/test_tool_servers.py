@@ -1,5 +1,7 @@
 """Tool servers that show what they should not, and paths that lead elsewhere than they say."""
 
+import json
+
 import pytest
 from agenttype_api import policy as api
 from agenttype_api.policy import HttpRoute, ToolProtocol
@@ -104,6 +106,14 @@ LISTINGS = [
     ("as an error", [Say(whole(LISTED, status=b"500 Oops"))]),
     ("behind a redirection", [Say(whole(LISTED, b"location: http://169.254.169.254/", status=b"307 Elsewhere"))]),
     ("compressed", [Say(whole(LISTED, b"content-encoding: gzip"))]),
+    ("in UTF-16 without a mark", [Say(whole(LISTED.decode().encode("utf-16-be")))]),
+    ("in UTF-32", [Say(whole(LISTED.decode().encode("utf-32")))]),
+    ("with the result in capitals", [Say(whole(LISTED.replace(b"result", b"Result")))]),
+    ("with the tools in capitals", [Say(whole(LISTED.replace(b'"tools"', b'"TOOLS"')))]),
+    ("with a long s", [Say(whole(LISTED.replace(b'"tools"', '"tool\u017f"'.encode())))]),
+    ("with a long s that is escaped", [Say(whole(LISTED.replace(b'"result"', b'"re\\u017fult"')))]),
+    ("with a second list in capitals", [Say(whole(message(f'"id":7,"result":{{"tools":[],"Tools":[{TOOLS[9:]}}}')))]),
+    ("among a million empty objects", [Say(whole(LISTED[:-1] + b',"x":[' + b"{}," * 1_000_000 + b"{}]}"))]),
     ("in UTF-16", [Say(whole(LISTED.decode().encode("utf-16"), kind=b"application/json; charset=utf-16"))]),
     ("in a stream", [Say(stream(lines(b"\n")))]),
     ("in a stream with CR LF", [Say(stream(lines(b"\r\n")))]),
@@ -138,5 +148,6 @@ async def test_no_list_of_a_hostile_server_shows_what_is_not_allowed(car, upstre
     (answer,) = heard.answers
     assert HIDDEN not in answer.body
     assert b"\\u0064elete" not in answer.body
+    assert HIDDEN.decode() not in answer.body.decode(json.detect_encoding(answer.body), errors="replace")
     assert b"169.254" not in b"".join(answer.fields.values())
     assert len(upstream.arrivals) == 1

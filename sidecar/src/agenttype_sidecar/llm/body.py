@@ -12,6 +12,8 @@ from json.scanner import make_scanner
 from math import isinf
 from typing import Any, Final
 
+from agenttype_proxy import json_size
+
 from agenttype_sidecar.errors import MalformedBody
 
 MAX_DEPTH: Final = 100
@@ -78,9 +80,11 @@ class Body:
         """Parse `raw`.
 
         Raises:
-            MalformedBody: It is not one JSON object, is nested too deep, or is ambiguous.
+            MalformedBody: It is not one JSON object, is nested too deep, has too many parts, or is ambiguous.
         """
         self.size = len(raw)
+        if json_size.has_too_many_parts(raw):
+            raise MalformedBody(f"the body has more than {json_size.MOST_PARTS} members, elements, objects and arrays")
         try:
             self._text = raw.decode()
             self.members, self.places = _read(self._text)

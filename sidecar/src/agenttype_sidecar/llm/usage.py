@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
 from agenttype_api.policy import WireProtocol
+from agenttype_proxy import json_size
 from agenttype_proxy.sse import Event
 
 from agenttype_sidecar.budget.reservation import Amounts
@@ -30,6 +31,7 @@ _UNSEEN: Final = 16
 _ENDS: Final = ("response.completed", "response.incomplete", "response.failed", "error")
 #: The last chunk of a choice, or an error in its place.
 _FINISHED: Final = re.compile(rb'"finish_reason"\s*:\s*"|"error"\s*:\s*[{"]')
+_NUMBERS: Final = re.compile(rb"\[[-+.0-9eE, \t\n\r]++\]")
 _USAGE: Final = re.compile(rb',[ \t]*"usage"[ \t]*:[ \t]*(?:null|\{[^{}"]*(?:"[^"\\]*"[^{}"]*|\{[^{}]*\}[^{}"]*)*\})')
 
 
@@ -303,7 +305,11 @@ def _text(data: bytes) -> int:
 
 
 def _object(data: bytes) -> dict[str, Any]:
-    """A JSON object, empty where there is none."""
+    """A JSON object, empty where there is none that could be read."""
+    if json_size.has_too_many_parts(data):
+        data = _NUMBERS.sub(b"[]", data)  # what embeddings are made of
+        if json_size.has_too_many_parts(data):
+            return {}
     try:
         found = orjson.loads(data)
     except orjson.JSONDecodeError:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 import orjson
+from agenttype_proxy import json_size
 
 #: How many times a text is unescaped at most: JSON in a string of JSON in a string of JSON.
 ESCAPES: Final = 3
@@ -150,7 +151,9 @@ def _whole(value: Any) -> Iterator[Piece]:
 
 
 def _parsed(raw: bytes) -> tuple[bool, Any]:
-    """Return whether the bytes are JSON, and its value."""
+    """Return whether the bytes are JSON that can be read, and its value."""
+    if json_size.has_too_many_parts(raw):
+        return False, None
     try:
         return True, orjson.loads(raw)
     except orjson.JSONDecodeError:

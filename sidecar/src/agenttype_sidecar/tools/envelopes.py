@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 from agenttype_api import keys
 from agenttype_api.v1alpha1 import OnRefusal
-from agenttype_proxy import asgi
+from agenttype_proxy import asgi, json_size
 from agenttype_proxy import headers as fields
 from agenttype_proxy.messages import Headers
 
@@ -76,7 +76,9 @@ def dumped(message: Any) -> bytes:
 
 
 def loaded(data: bytes) -> dict[str, Any] | None:
-    """Return the message that a server sent, None where it is none; numbers keep their size."""
+    """Return the message that a server sent, None where it is none or too large to read; numbers keep their size."""
+    if json_size.has_too_many_parts(data):
+        return None
     found = None
     if _LONG_NUMBER.search(data) is None:
         with contextlib.suppress(orjson.JSONDecodeError):

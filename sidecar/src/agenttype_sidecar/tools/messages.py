@@ -11,6 +11,7 @@ import re
 from typing import Any, Final, NamedTuple
 
 import orjson
+from agenttype_proxy import json_size
 
 from agenttype_sidecar.tools.protocol import INVALID_REQUEST, PARSE_ERROR
 
@@ -22,6 +23,11 @@ MessageId = str | int | None
 #: Members that policy reads, of a message and of the params of `tools/call`.
 _GOVERNED: Final = frozenset({"jsonrpc", "id", "method", "params"})
 _GOVERNED_OF_CALL: Final = frozenset({"name", "arguments"})
+_RESULT: Final = frozenset({"result"})
+_TOOLS: Final = frozenset({"tools"})
+#: How a list of tools can be written without the word: escaped, with a letter that is an "s" to readers that ignore
+#: case, or in UTF-16, which some readers recognise by themselves.
+_DISGUISES: Final = (b"\\u", "\u017f".encode(), b"\0")
 
 
 class McpRefusal(Exception):  # noqa: N818 — it is an answer, not a fault
@@ -69,8 +75,11 @@ def parsed(body: bytes) -> dict[str, Any]:
     """Return the one message of a body.
 
     Raises:
-        McpRefusal: It is none, or can be read in two ways.
+        McpRefusal: It is none, can be read in two ways, or would take too much memory to read.
     """
+    if json_size.has_too_many_parts(body):
+        text = f"the message has more than {json_size.MOST_PARTS} members, elements, objects and arrays"
+        raise McpRefusal(INVALID_REQUEST, "invalid_request", text)
     try:
         # Decoded here, for json.loads would guess at other encodings, and the server behind would guess otherwise.
         message = json.loads(body.decode(), object_pairs_hook=_unambiguous, parse_constant=_no_constant)
@@ -109,19 +118,24 @@ def filtered(message: bytes, allowed: re.Pattern[str]) -> bytes:
     Whatever lists tools is filtered, not only the answer to a request of ours: an old server can repeat an answer
     on another stream.
     """
-    if b'"tools"' not in message and b"\\u" not in message:
+    if b'"tools"' not in message.lower() and not any(sign in message for sign in _DISGUISES):
         return message
+    if json_size.has_too_many_parts(message):
+        return b""
     try:
         found = orjson.loads(message)
     except orjson.JSONDecodeError:
         return b""  # what no one can read, no one needs; a list must not slip by as broken JSON
-    listed = [_filter(each, allowed) for each in (found if isinstance(found, list) else [found])]  # all of a batch
+    batch = found if isinstance(found, list) else [found]
+    if any(map(_is_misspelt, batch)):
+        return b""
+    listed = [_filter(each, allowed) for each in batch]
     return orjson.dumps(found) if any(listed) else message
 
 
 def failed(message: bytes) -> bool:
     """Return whether a server's answer to `tools/call` says that the tool did not do it."""
-    if b'"error"' not in message and b'"isError"' not in message:
+    if (b'"error"' not in message and b'"isError"' not in message) or json_size.has_too_many_parts(message):
         return False
     try:
         found = orjson.loads(message)
@@ -131,6 +145,14 @@ def failed(message: bytes) -> bool:
         return False
     result = found.get("result")
     return "error" in found or (isinstance(result, dict) and result.get("isError") is True)
+
+
+def _is_misspelt(message: Any) -> bool:
+    """Return whether a reader that ignores case would find a list of tools where we find none."""
+    if not isinstance(message, dict):
+        return False
+    result = message.get("result")
+    return _differs(message, _RESULT) or (isinstance(result, dict) and _differs(result, _TOOLS))
 
 
 def _filter(message: Any, allowed: re.Pattern[str]) -> bool:
@@ -174,8 +196,12 @@ def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _check_spelling(members: dict[str, Any], governed: frozenset[str]) -> None:
     """Refuse a member that differs from one of ours only in case: some servers ignore case, and take the last."""
-    if any(name not in governed and name.casefold() in governed for name in members):
+    if _differs(members, governed):
         raise McpRefusal(INVALID_REQUEST, "invalid_request", "write JSON-RPC's members in lower case")
+
+
+def _differs(members: dict[str, Any], governed: frozenset[str]) -> bool:
+    return any(name not in governed and name.casefold() in governed for name in members)
 
 
 def _no_constant(name: str) -> Any:

@@ -1,0 +1,24 @@
+"""A JSON text that would take too much memory is known before it is parsed; what its strings hold costs nothing."""
+
+import pytest
+from agenttype_proxy.json_size import MOST_PARTS, has_too_many_parts
+
+MANY = MOST_PARTS + 1
+
+
+@pytest.mark.parametrize("part", [b"{}", b"[]", b"0", b'""', b'"a":0', b"[[]]", b'{"a":1}', b'"\\""', b'"\\\\"'])
+def test_more_parts_than_anybody_needs_are_too_many(part):
+    assert has_too_many_parts(b"[" + b",".join([part] * MANY) + b"]")
+
+
+@pytest.mark.parametrize("text", [b",", b"{}", b"[", b":", b'\\"', b'\\\\\\",', b"\\\\"])
+def test_what_stands_in_a_string_is_no_part(text):
+    assert not has_too_many_parts(b'{"content":"' + text * MANY + b'"}')
+
+
+def test_as_many_as_allowed_are_not_too_many():
+    assert not has_too_many_parts(b"[" + b",".join([b"0"] * MOST_PARTS) + b"]")
+
+
+def test_a_string_without_its_end_is_taken_for_parts():
+    assert has_too_many_parts(b'["' + b"," * MANY)
