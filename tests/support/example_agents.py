@@ -8,15 +8,16 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import tempfile
 import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from made_once import CACHE, made_once
+from ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +26,6 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 GREEN = EXAMPLES / "agents" / "green"
 RED = EXAMPLES / "agents" / "red"
 NORMS = EXAMPLES / "tools" / "norms"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "agenttype" / "tests" / "venvs"
 
 
 @dataclass(frozen=True)
@@ -63,23 +63,16 @@ class Program:
 def python_of(folder: Path) -> Path:
     """Return the interpreter that has `folder`'s requirements; its environment is made once per content."""
     requirements = folder / "requirements.txt"
-    venv = CACHE / hashlib.sha256(requirements.read_bytes()).hexdigest()[:16]
-    if not venv.exists():
-        uv = shutil.which("uv")
-        if uv is None:
-            raise AssertionError("uv is missing: install it with `pip install uv`")
-        CACHE.mkdir(parents=True, exist_ok=True)
-        # Made aside and renamed when whole: tests that run beside us never see half of it.
-        with tempfile.TemporaryDirectory(dir=CACHE) as aside:
-            made = Path(aside) / "venv"
-            _run(uv, "venv", "-q", "--no-project", "--relocatable", "--python", "3.11", str(made))
-            _run(uv, "pip", "install", "-q", "--python", str(made / "bin/python3"), "-r", str(requirements))
-            try:
-                made.rename(venv)
-            except OSError:
-                if not venv.exists():
-                    raise
-    return venv / "bin" / "python3"
+    venv = CACHE / "tests" / "venvs" / hashlib.sha256(requirements.read_bytes()).hexdigest()[:16]
+    return made_once(venv, lambda made: _install(requirements, made)) / "bin" / "python3"
+
+
+def _install(requirements: Path, made: Path) -> None:
+    uv = shutil.which("uv")
+    if uv is None:
+        raise AssertionError("uv is missing: install it with `pip install uv`")
+    _run(uv, "venv", "-q", "--no-project", "--relocatable", "--python", "3.11", str(made))
+    _run(uv, "pip", "install", "-q", "--python", str(made / "bin/python3"), "-r", str(requirements))
 
 
 @contextlib.contextmanager
@@ -106,12 +99,6 @@ def eventually(condition: Callable[[], object], within: float = 30) -> None:
         if time.monotonic() > end:
             raise AssertionError(f"not true within {within} s: {condition}")
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _is_up(program: Program) -> bool:

@@ -9,7 +9,6 @@ import hashlib
 import os
 import shutil
 import subprocess
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from example_agents import python_of
+from made_once import CACHE, made_once
 
 FOLDER = Path(__file__).parent / "conformance"
 
@@ -33,21 +33,18 @@ def programs() -> Path:
     program, npm = node()
     wanted = [FOLDER / name for name in ("package.json", "package-lock.json", "everything.mjs")]
     content = b"".join(each.read_bytes() for each in wanted) + program.encode()
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "agenttype", "sdks")
-    place = cache / f"conformance-{hashlib.sha256(content).hexdigest()[:12]}"
-    if not place.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as unfinished:
-            folder = Path(unfinished, "conformance")
-            folder.mkdir()
-            for each in wanted:
-                shutil.copy(each, folder)
-            command = [program, str(npm), "ci", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund"]
-            ended = subprocess.run(command, capture_output=True, text=True, check=False)
-            if ended.returncode:
-                pytest.fail(f"{' '.join(command)} failed:\n{ended.stderr}")
-            folder.rename(place)
-    return place
+    place = CACHE / "sdks" / f"conformance-{hashlib.sha256(content).hexdigest()[:12]}"
+    return made_once(place, lambda made: _install(wanted, [program, str(npm)], made))
+
+
+def _install(files: list[Path], npm: list[str], made: Path) -> None:
+    made.mkdir()
+    for each in files:
+        shutil.copy(each, made)
+    command = [*npm, "ci", "--prefix", str(made), "--ignore-scripts", "--no-audit", "--no-fund"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        pytest.fail(f"{' '.join(command)} failed:\n{ended.stderr}")
 
 
 @contextlib.contextmanager

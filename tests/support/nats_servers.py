@@ -16,7 +16,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -195,9 +194,3 @@ class wire(AbstractContextManager):  # noqa: N801 — used like a function
     def __exit__(self, *_: object) -> None:
         self._wire.heal()
         self._wire.stop()
-
-
-def free_port() -> int:
-    """A port where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]

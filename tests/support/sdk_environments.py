@@ -4,14 +4,14 @@ They are kept in the user's cache, one per list and Python, so that only the fir
 """
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from made_once import CACHE, made_once
 
 LISTS = Path(__file__).parent / "sdks"
 PROGRAMS = LISTS / "programs"
@@ -19,17 +19,15 @@ PROGRAMS = LISTS / "programs"
 
 def python_with(sdk: str, interpreter: str) -> str:
     """Return an interpreter that can import what sdks/<sdk>.txt lists."""
-    uv = shutil.which("uv") or pytest.fail("uv is missing; install it with: pip install uv")
     wanted = LISTS / f"{sdk}.txt"
     place = _place(sdk, wanted.read_bytes() + interpreter.encode())
-    cache = place.parent
-    if not place.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as unfinished:
-            _run(uv, "venv", "--quiet", "--relocatable", "--python", interpreter, f"{unfinished}/venv")
-            _run(uv, "pip", "sync", "--quiet", "--python", f"{unfinished}/venv/bin/python", str(wanted))
-            Path(unfinished, "venv").rename(place)
-    return str(place / "bin" / "python")
+    return str(made_once(place, lambda made: _install(wanted, interpreter, made)) / "bin" / "python")
+
+
+def _install(wanted: Path, interpreter: str, made: Path) -> None:
+    uv = shutil.which("uv") or pytest.fail("uv is missing; install it with: pip install uv")
+    _run(uv, "venv", "--quiet", "--relocatable", "--python", interpreter, str(made))
+    _run(uv, "pip", "sync", "--quiet", "--python", f"{made}/bin/python", str(wanted))
 
 
 def node() -> tuple[str, Path]:
@@ -41,25 +39,22 @@ def node() -> tuple[str, Path]:
 
 def node_programs() -> Path:
     """Return a folder with the JavaScript programs, in which they can import what sdks/node/package-lock.json lists."""
-    program, npm = node()
     wanted = [LISTS / "node" / name for name in ("package.json", "package-lock.json")]
     programs = sorted(PROGRAMS.glob("*.mjs"))
     place = _place("node", b"".join(each.read_bytes() for each in (*wanted, *programs)))
-    if not place.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place.parent) as unfinished:
-            folder = Path(unfinished, "node")
-            folder.mkdir()
-            for each in (*wanted, *programs):
-                shutil.copy(each, folder)
-            _run(program, str(npm), "ci", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund")
-            folder.rename(place)
-    return place
+    return made_once(place, lambda made: _install_node((*wanted, *programs), made))
+
+
+def _install_node(files: Iterable[Path], made: Path) -> None:
+    program, npm = node()
+    made.mkdir()
+    for each in files:
+        shutil.copy(each, made)
+    _run(program, str(npm), "ci", "--prefix", str(made), "--ignore-scripts", "--no-audit", "--no-fund")
 
 
 def _place(name: str, content: bytes) -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "agenttype", "sdks")
-    return cache / f"{name}-{hashlib.sha256(content).hexdigest()[:12]}"
+    return CACHE / "sdks" / f"{name}-{hashlib.sha256(content).hexdigest()[:12]}"
 
 
 def _run(*command: str) -> None:

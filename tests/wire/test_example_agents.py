@@ -1,7 +1,8 @@
 """The example agents as processes, against the vLLM stand-in and the real norms server."""
 
 import pytest
-from example_agents import GREEN, NORMS, RED, eventually, free_port, running
+from example_agents import GREEN, NORMS, RED, eventually, running
+from ports import free_port
 from simulators import simulator
 
 CHAT = "/v1/chat/completions"

@@ -5,7 +5,8 @@ import pytest
 from agenttype_sidecar.leases.shares import Take
 from agenttype_sidecar.leases.terms import Outcome
 from lease_pods import QUICK, a_pod, an_account, pods, until
-from nats_servers import free_port, nats_server, wire
+from nats_servers import nats_server, wire
+from ports import free_port
 
 GRANTED, EXHAUSTED, UNAVAILABLE = Outcome.GRANTED, Outcome.EXHAUSTED, Outcome.UNAVAILABLE
 

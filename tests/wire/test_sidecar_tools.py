@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from agenttype_api import policy as api
-from example_agents import GREEN, NORMS, eventually, free_port, python_of, running
+from example_agents import GREEN, NORMS, eventually, python_of, running
+from ports import free_port
 from scripted_upstream import Close, Reset, Say, TakeRequest, scripted
 from sidecars import a_policy, sidecar
 
