@@ -49,14 +49,16 @@ class Client:
         connection = pool.take()
         if connection is not None:
             response = connection.begin(request.method, message, deadlines.idle, total_due)
+            await response.arrival(deadlines.first_byte)
             try:
-                return await response.begun(deadlines.first_byte)
+                return response.begun()
             except UpstreamReset:
                 if connection.heard or request.method not in _SAFE:
                     raise
         connection = await self._connect(pool, origin, deadlines)
         response = connection.begin(request.method, message, deadlines.idle, total_due)
-        return await response.begun(deadlines.first_byte)
+        await response.arrival(deadlines.first_byte)
+        return response.begun()
 
     async def close(self) -> None:
         """Close every connection, running exchanges included, and wait until they are gone."""

@@ -10,6 +10,7 @@ from agenttype_proxy.messages import Headers
 
 _REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
 _BODYLESS = frozenset({204, 304})
+_OF_FRAMING = HOP_BY_HOP | {b"content-length"}
 _LOWEST_FINAL = 200
 
 
@@ -18,6 +19,9 @@ class Line(Protocol):
 
     congested: bool
     """Whether the caller is too slow to read what has been written."""
+
+    def future(self) -> "asyncio.Future[None]":
+        """Return a new future of the connection's loop."""
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
@@ -114,7 +118,7 @@ class Exchange:
 
     def gone(self) -> "asyncio.Future[None]":
         """Return a future that completes when the caller hangs up; see ``asgi.watch_disconnect``."""
-        watcher = asyncio.get_running_loop().create_future()  # one each: who cancels his leaves the others theirs
+        watcher = self._line.future()  # one each: who cancels his leaves the others theirs
         if self.disconnected:
             watcher.set_result(None)
         else:
@@ -184,13 +188,7 @@ class Exchange:
         lines = [b"HTTP/1.1 %d %b" % (status, _REASONS.get(status, b""))]
         for key, value in headers:
             name = key.lower()
-            if name == b"content-length":
-                if self._left is not None or not value.isdigit():
-                    raise RuntimeError("the response's content-length is not one number")
-                self._left = int(value)
-            elif name == b"connection" and b"close" in value.lower():
-                self.keep_alive = False
-            if name not in HOP_BY_HOP:
+            if name not in _OF_FRAMING or self._goes_on(name, value):
                 lines.append(b"%b: %b" % (name, value))
         self._frame(status, lines)
         lines += (b"", b"")
@@ -200,6 +198,17 @@ class Exchange:
             raise RuntimeError("a response header field carries a line break or a NUL")
         self.started = True
         self._line.write(head)
+
+    def _goes_on(self, name: bytes, value: bytes) -> bool:
+        """Take note of what the app says of the framing; return whether the caller hears it in these words."""
+        if name == b"content-length":
+            if self._left is not None or not value.isdigit():
+                raise RuntimeError("the response's content-length is not one number")
+            self._left = int(value)
+            return True
+        if name == b"connection" and b"close" in value.lower():
+            self.keep_alive = False
+        return False
 
     def _frame(self, status: int, lines: list[bytes]) -> None:
         self._bodyless = self._bodyless or status in _BODYLESS

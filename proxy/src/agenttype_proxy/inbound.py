@@ -77,6 +77,10 @@ class Inbound(asyncio.Protocol):
 
     # What an exchange asks of it.
 
+    def future(self) -> "asyncio.Future[None]":
+        """See ``Line``."""
+        return self._loop.create_future()
+
     def write(self, data: bytes) -> None:
         """See ``Line``; what is written in one turn of the loop goes out in one system call."""
         if not self._out:
@@ -98,6 +102,7 @@ class Inbound(asyncio.Protocol):
     def finished(self, exchange: Exchange) -> None:
         """See ``Line``."""
         self._live = None
+        self._flush()  # before the app does what is left to do once it has answered
         if not exchange.received:
             self._linger()
         elif not exchange.keep_alive:

@@ -57,8 +57,8 @@ class RequestReader:
     """
 
     __slots__ = (
-        "_count", "_fields", "_head_bytes", "_limits", "_line", "_parser", "_replaying", "_seen", "_silent", "_sink",
-        "_target", "_upgrade", "_verdict", "in_head",
+        "_count", "_fields", "_head_bytes", "_line", "_most_bytes", "_most_fields", "_parser", "_replaying", "_seen",
+        "_silent", "_sink", "_target", "_upgrade", "_verdict", "in_head",
     )  # fmt: skip
 
     _target: bytes
@@ -66,7 +66,8 @@ class RequestReader:
 
     def __init__(self, sink: Sink, limits: ServerLimits) -> None:
         self._sink = sink
-        self._limits = limits
+        self._most_bytes = limits.head_bytes
+        self._most_fields = limits.head_fields
         self._parser = httptools.HttpRequestParser(self)
         self._count = 0  # fields of the head
         self._head_bytes = 0  # of the head or the trailers being read
@@ -97,7 +98,7 @@ class RequestReader:
                     data = data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
             raise Refused(self._verdict or 400) from error
-        if self._silent > self._limits.head_bytes:
+        if self._silent > self._most_bytes:
             raise Refused(431)
         if not self.in_head:
             self._line = b""
@@ -129,12 +130,12 @@ class RequestReader:
             return
         # As `_weigh` has it, written out: once for every field of every request.
         self._silent = 0
-        self._head_bytes += len(name) + len(value) + 4
-        if self._head_bytes > self._limits.head_bytes:
+        self._head_bytes = size = self._head_bytes + len(name) + len(value) + 4
+        if size > self._most_bytes:
             self._stop(431)
         if self.in_head:
-            self._count += 1
-            if self._count > self._limits.head_fields:
+            self._count = count = self._count + 1
+            if count > self._most_fields:
                 self._stop(431)
             if b"_" not in name:  # some servers read it as a hyphen: the field would get past whoever looks for that
                 self._fields.append((name.lower(), value))
@@ -176,7 +177,7 @@ class RequestReader:
     def _weigh(self, size: int) -> None:
         self._silent = 0
         self._head_bytes += size
-        if self._head_bytes > self._limits.head_bytes:
+        if self._head_bytes > self._most_bytes:
             self._stop(431)
 
     def _stop(self, status: int) -> NoReturn:

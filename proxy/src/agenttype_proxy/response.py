@@ -68,6 +68,8 @@ class Response:
             ResponseTooLarge: There is more; the connection is closed.
             UpstreamError: The body did not arrive whole.
         """
+        if self._whole and self._size <= limit:  # as with most answers, it came along with the head
+            return self._take()
         parts, size = [], 0
         async for chunk in self:
             size += len(chunk)
@@ -102,9 +104,8 @@ class Response:
             raise self._error
         raise StopAsyncIteration
 
-    async def begun(self, first_byte: float) -> Self:
-        """Wait for the head."""
-        await self.arrival(first_byte)
+    def begun(self) -> Self:
+        """Return the response once its head is there, which is the first thing to arrive; or raise what came of it."""
         if not self.status and self._error is not None:
             raise self._error
         return self
