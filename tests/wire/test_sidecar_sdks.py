@@ -22,13 +22,19 @@ def for_calls(url, calls, status=402):
     return a_policy(url).model_copy(update={"budget": api.Budget(limits=limits, refusal_status=status)})
 
 
-def refused(car, program, policy):
+def that_cuts(url):
+    """A policy whose rule forbids the second word of every answer."""
+    rule = api.Rule(name="no-two", on=("LLMResponse",), matches="two", action="Deny")
+    return a_policy(url, rules=(rule,))
+
+
+def refused(car, program, policy, call="plain", reason="insufficient_quota"):
     """Have a program call under a policy that refuses it; return how it ended and how many requests it made."""
     car.set_policy(policy)
     eventually(lambda: car.control("/agenttype/v1/policy").json["policyHash"] == policy.hash())
-    before = car.total("agenttype_refusals_total", 'reason="insufficient_quota"')
-    seen = program.ask("plain")
-    return seen, int(car.total("agenttype_refusals_total", 'reason="insufficient_quota"') - before)
+    before = car.total("agenttype_refusals_total", f'reason="{reason}"')
+    seen = program.ask(call)
+    return seen, int(car.total("agenttype_refusals_total", f'reason="{reason}"') - before)
 
 
 @pytest.mark.parametrize("row", MATRIX, ids=[row.program for row in MATRIX])
@@ -46,7 +52,11 @@ def test_an_sdk_is_answered_and_metered_and_ended_by_a_refusal(vllm, row):
 
         assert tuple(requests for _, requests in ends) == row.requests
         assert all("error" in seen for seen, _ in ends)
-    assert vllm.arrived() == []
+        assert vllm.arrived() == []
+
+        seen, requests = refused(car, running, that_cuts(vllm.url), "stream", "policy_violation")
+        assert "rule 'no-two'" in seen.get("said", seen), seen
+        assert requests == 1
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,8 @@ OPENAIS = (
     b"\n\ndata: [DONE]\n\n"
 )
 RESPONSES = (
-    b'event: error\ndata: {"type":"error","code":"budget_exceeded_mid_stream","message":"gone","param":null}\n\n'
+    b'event: error\ndata: {"type":"error","code":"budget_exceeded_mid_stream","message":"gone","param":null,'
+    b'"error":{"message":"gone","type":"insufficient_quota","param":null,"code":"budget_exceeded_mid_stream"}}\n\n'
 )
 ANTHROPICS = b'event: error\ndata: {"type":"error","error":{"type":"billing_error","message":"gone"}}\n\n'
 
@@ -87,3 +88,20 @@ ANTHROPICS = b'event: error\ndata: {"type":"error","error":{"type":"billing_erro
 )
 def test_a_stream_that_we_end_ends_in_the_words_of_its_protocol(path, expected):
     assert answers.ending(errors.BudgetSpent("gone", "run", 0), paths.endpoint(path)) == expected
+
+
+def test_a_response_that_we_end_is_told_to_have_failed():
+    opening = b'{"type":"response.created","response":{"id":"resp_1","status":"in_progress","error":null}}'
+    ended = answers.ending(errors.RuleViolated("no-keys"), paths.endpoint("/v1/responses"), opening)
+    _, failed = ended.removesuffix(b"\n\n").split(b"\n\n")
+    assert failed.startswith(b"event: response.failed\ndata: ")
+    response = json.loads(failed.partition(b"data: ")[2])["response"]
+    assert (response["id"], response["status"]) == ("resp_1", "failed")
+    assert response["error"]["code"] == "invalid_prompt"
+    assert "no-keys" in response["error"]["message"]
+
+
+@pytest.mark.parametrize("opening", [b"", b"no JSON", b"[]", b"{}", b'{"response":null}', b'{"response":[]}', b"1"])
+def test_a_response_whose_opening_says_nothing_ends_with_the_error(opening):
+    ended = answers.ending(errors.RuleViolated("no-keys"), paths.endpoint("/v1/responses"), opening)
+    assert ended.count(b"event: ") == 1

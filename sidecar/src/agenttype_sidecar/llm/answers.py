@@ -19,6 +19,8 @@ _RULE: Final = keys.HEADER_RULE.encode()
 _REMAINING: Final = keys.HEADER_REMAINING.encode()
 _RESET: Final = keys.HEADER_RESET.encode()
 _CUT_CODE: Final = "budget_exceeded_mid_stream"
+#: Of the codes that OpenAI gives a failed response, the one on which nobody tries the same again.
+_NEVER_REPEATED: Final = "invalid_prompt"
 
 
 def refusal(error: Refusal, protocol: WireProtocol) -> tuple[int, Headers, bytes]:
@@ -50,15 +52,38 @@ def refusal(error: Refusal, protocol: WireProtocol) -> tuple[int, Headers, bytes
     return error.status, headers, orjson.dumps({"error": _openai(error, error.reason)})
 
 
-def ending(error: Refusal, endpoint: Endpoint) -> bytes:
-    """Return the last events of a stream that we end: an error in its protocol, and the protocol's end."""
+def ending(error: Refusal, endpoint: Endpoint, opening: bytes = b"") -> bytes:
+    """Return the last events of a stream that we end: an error in its protocol, and the protocol's end.
+
+    Args:
+        error: why we end it.
+        endpoint: what was called.
+        opening: the data of the stream's first event, as the backend sent it.
+    """
     if endpoint.protocol is WireProtocol.ANTHROPIC:
-        return b"event: error\ndata: " + orjson.dumps(_anthropic(error)) + b"\n\n"
+        return _event(b"error", _anthropic(error))
     code = _CUT_CODE if isinstance(error, BudgetSpent) else error.reason
     if endpoint.operation is Operation.RESPONSES:
-        content = {"type": "error", "code": code, "message": error.message, "param": None}
-        return b"event: error\ndata: " + orjson.dumps(content) + b"\n\n"
+        # Said twice: OpenAI's reference has the members beside `type`, OpenAI's SDKs raise for an `error` only.
+        fault = _openai(error, code)
+        content = {"type": "error", "code": code, "message": error.message, "param": None, "error": fault}
+        return _event(b"error", content) + _failed(error, opening)
     return b"data: " + orjson.dumps({"error": _openai(error, code)}) + b"\n\ndata: [DONE]\n\n"
+
+
+def _event(name: bytes, data: dict[str, Any]) -> bytes:
+    return b"event: " + name + b"\ndata: " + orjson.dumps(data) + b"\n\n"
+
+
+def _failed(error: Refusal, opening: bytes) -> bytes:
+    """Return the end of a response, for clients that pass errors over: Codex would send it again, five times."""
+    try:
+        response = orjson.loads(opening)["response"]
+        fault = {"code": _NEVER_REPEATED, "message": error.message}
+        failed = {**response, "status": "failed", "error": fault}
+    except (ValueError, LookupError, TypeError):  # whose response it is, only the backend knows
+        return b""
+    return _event(b"response.failed", {"type": "response.failed", "response": failed})
 
 
 def _anthropic(error: Refusal) -> dict[str, Any]:

@@ -40,12 +40,14 @@ class Relay:
         first_byte: Seconds from the call's arrival to the first byte of its answer; None before.
         started: Whether the head of a stream has gone out, after which no other answer can be given; it goes with the
             first event, so that until then another backend can still answer.
+        opening: The data of the stream's first event.
     """
 
     def __init__(self, send: asgi.Send, began: float) -> None:
         """Answer through `send` a call that arrived at `began`, in monotonic seconds."""
         self.first_byte: float | None = None
         self.started = False
+        self.opening = b""
         self._head: tuple[int, Headers] | None = None
         self._send = send
         self._began = began
@@ -113,6 +115,7 @@ class Relay:
         if out:
             if self.first_byte is None:
                 self.first_byte = time.monotonic() - self._began
+                self.opening = events[0].data
                 await self._start()
             await self._write(out, meter)
         if refused is not None:

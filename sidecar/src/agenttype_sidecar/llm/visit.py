@@ -258,7 +258,7 @@ class Visit:
         self._parts.metrics.refused(refusal.reason)
         try:
             async with asyncio.timeout(FAREWELL_SECONDS):
-                await self._relay.finish(answers.ending(refusal, endpoint))
+                await self._relay.finish(answers.ending(refusal, endpoint, self._relay.opening))
         except TimeoutError:
             asgi.abort(self._scope)
 

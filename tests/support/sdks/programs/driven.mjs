@@ -13,3 +13,13 @@ export async function run(calls) {
     console.log(JSON.stringify(seen));
   }
 }
+
+/** The text of a stream of the Vercel AI SDK, which tells of errors as parts of it. */
+export async function streamed(result) {
+  let text = "";
+  for await (const part of result.fullStream) {
+    if (part.type === "error") throw part.error instanceof Error ? part.error : new Error(JSON.stringify(part.error));
+    if (part.type === "text-delta") text += part.text;
+  }
+  return text;
+}
