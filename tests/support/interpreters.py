@@ -1,5 +1,6 @@
 """Finds interpreters of other Python versions than the one the tests run on."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 
+@functools.cache  # each candidate must be asked for its version, and hundreds of tests ask
 def find(version: str) -> str:
     """Return an interpreter of a minor version such as `3.8`; fails with the command that installs one."""
     for candidate in _candidates(version):

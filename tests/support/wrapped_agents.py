@@ -39,6 +39,11 @@ class Volume:
         assert ended.status == 0, ended.stderr
         return self
 
+    def copy(self, root: Path) -> "Volume":
+        """Return a copy with the same modes and times, for a test to damage."""
+        shutil.copytree(self.root, root)
+        return Volume(root, self.python)
+
     def damage(self, name: str, content: str) -> None:
         """Replace a source and drop its bytecode, which is used unchecked."""
         source = self.path / name

@@ -12,10 +12,10 @@ def installed(request, tmp_path_factory):
     return wrapped_agents.Volume(root, interpreters.find(request.param)).install()
 
 
-@pytest.fixture(params=VERSIONS)
-def damaged(request, tmp_path):
+@pytest.fixture
+def damaged(installed, tmp_path):
     """A volume of the test's own, to damage."""
-    return wrapped_agents.Volume(tmp_path / "volume", interpreters.find(request.param)).install()
+    return installed.copy(tmp_path / "volume")
 
 
 @pytest.fixture
