@@ -1,4 +1,4 @@
-"""Slow callers take their time beside the other tests, in a thread and against a sidecar of their own."""
+"""What the hostile tests share; slow callers take their time all at once, in a thread and against one sidecar."""
 
 import asyncio
 import contextlib
@@ -49,7 +49,7 @@ async def _end_all():
     await asyncio.gather(*others, return_exceptions=True)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module")
 def slow_callers() -> Iterator[SlowCallers]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)

@@ -1,4 +1,4 @@
-"""Callers that take their time are left at their deadline; those of this folder have been at it since it began."""
+"""Callers that take their time are left at their deadline; they all begin with the first test."""
 
 import process_watch
 import pytest
