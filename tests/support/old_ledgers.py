@@ -74,3 +74,14 @@ def write(folder: Path, version: int) -> None:
     db = sqlite3.connect(folder / FILE)
     db.executescript(VERSIONS[version])
     db.close()
+
+
+def write_tool_calls(folder: Path, **calls: int) -> Path:
+    """Put the file into a folder that had the counts of tool calls beside those ledgers."""
+    path = folder / "tool-calls.db"
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("CREATE TABLE calls (server TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID")
+    db.executemany("INSERT INTO calls VALUES (?, ?)", calls.items())
+    db.close()
+    return path

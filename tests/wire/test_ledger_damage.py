@@ -34,7 +34,14 @@ def spent(folder):
         book = ledger.book
         counts = [amount for key in sorted(book.counts) for amount in book.spent_in(key)]
         drawn = [-amount for _, amount in sorted(ledger.all_drawn().items())]
-        return [*book.spent, *counts, *drawn, ledger.elapsed_ms, ledger.stopped is not None]
+        return [
+            *book.spent,
+            *counts,
+            *drawn,
+            ledger.tool_calls.of("crm"),
+            ledger.elapsed_ms,
+            ledger.stopped is not None,
+        ]
     finally:
         ledger.close()
 
@@ -54,6 +61,7 @@ def killed(tmp_path_factory):
     first.dispatch(hold)
     first.settle(hold, CALL)
     first.draw("team.agent.day", 7, 500)
+    first.tool_calls.add("crm", 3)
     first.dispatch(first.reserve(CALL))
     first.close()
     second = Ledger(folder, at(1))

@@ -13,14 +13,14 @@ import sys
 import old_ledgers
 import pytest
 from agenttype_api.v1alpha1 import Window
-from agenttype_sidecar.budget import book, ledger_file, mark, sheets
+from agenttype_sidecar.budget import book, ledger_file, mark, sheets, tool_counts
 from agenttype_sidecar.budget import ledger as ledgers
 from agenttype_sidecar.budget.ledger import Clock, Ledger, Stopped
 from agenttype_sidecar.budget.reservation import Amounts
 from memory_folders import memory_folder
 
 NOON = 1_795_262_400.0
-TRACED = {module.__file__ for module in (book, ledger_file, ledgers, mark, sheets)}
+TRACED = {module.__file__ for module in (book, ledger_file, ledgers, mark, sheets, tool_counts)}
 #: What each call holds, and what it comes to.
 HELD, TOOK = Amounts(100, 50, 1, 400), Amounts(40, 20, 1, 160)
 #: Calls of the life that may go out in all, and of them those after the minute has turned.
@@ -41,6 +41,7 @@ def live(folder, sent):
     time = Time()
     ledger = Ledger(folder, time.clock)
     one = ledger.reserve(HELD)
+    ledger.tool_calls.add("crm", 1)
     ledger.dispatch(one)
     sent(late=False)
     ledger.settle(one, TOOK)
@@ -137,6 +138,7 @@ def assert_books(folder, counted, before):
         if any(counted):
             within(late, counted.count(True), LATE)
         assert ledger.book.held == Amounts()
+        assert ledger.tool_calls.of("crm") >= min(1, len(counted))
         spent = ledger.book.spent
     finally:
         ledger.close()

@@ -45,7 +45,6 @@ from agenttype_sidecar.tools.calls import ToolParts
 from agenttype_sidecar.tools.judgement import Judge
 from agenttype_sidecar.tools.metrics import ToolMetrics
 from agenttype_sidecar.tools.port import ToolPort
-from agenttype_sidecar.tools.run_counts import StoredRunCounts
 from agenttype_sidecar.tools.servers import ToolServers
 from agenttype_sidecar.traffic.rates import Rates
 
@@ -74,7 +73,6 @@ class Sidecar:
         self.metrics = Metrics()
         self.policies = Policies(options.policy, self.metrics)
         self.ledger = Ledger(options.ledger)
-        self.run_counts = StoredRunCounts(options.ledger)
         self.metrics.orphans.inc(self.ledger.orphans.calls)
         self.activity = Activity(time.monotonic(), self.ledger.elapsed_ms / 1000, self.ledger.busy_ms / 1000)
         self.running = Running()
@@ -89,7 +87,7 @@ class Sidecar:
         LeaseMetrics(self.metrics.registry, self.shared, self.policies)
         self.authorities = Authorities(self.client, options.credentials)
         self.credentials = Credentials(options.token, options.credentials)
-        self.tool_servers = ToolServers(self.run_counts, self.credentials)
+        self.tool_servers = ToolServers(self.ledger.tool_calls, self.credentials)
         upstream = Upstream(self.authorities, self.credentials, self.ledger, Session(self.ledger.holder))
         admission = Admission(gate, upstream, self.metrics)
         self.guard = Guard(gate, admission, self.running)
@@ -162,7 +160,6 @@ class Sidecar:
             await self.authorities.close()
             await self.client.close()
             self.ledger.close()
-            self.run_counts.close()
         # Without its chores it would go on with an old policy and an old record: better to begin again.
         for fault in filter(None, map(_fault, chores)):
             raise fault

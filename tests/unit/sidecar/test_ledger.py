@@ -335,11 +335,14 @@ def test_a_mark_that_cannot_be_written_is_told_and_written_later(ledger, tmp_pat
     again.close()
 
 
-@pytest.mark.parametrize("table", ["run", "count", "hold"])
-def test_a_number_that_is_not_as_it_was_written_is_noticed(ledger, tmp_path, table):
+@pytest.mark.parametrize(
+    ("table", "number"), [("run", "input"), ("count", "drawn"), ("hold", "cost"), ("tool", "calls")]
+)
+def test_a_number_that_is_not_as_it_was_written_is_noticed(ledger, tmp_path, table, number):
     ledger.draw("a.b", 7, 500)
+    ledger.tool_calls.add("crm", 2)
     ledger.dispatch(ledger.reserve(CALL))
-    ledger._db.execute(f"UPDATE {table} SET input = input + 1")
+    ledger._db.execute(f"UPDATE {table} SET {number} = {number} + 1")
     with pytest.raises(LedgerCorrupt, match=r"not as it was written.*delete the pod"):
         restarted(ledger, tmp_path)
 
@@ -521,6 +524,53 @@ def test_the_time_of_a_run_is_brought_along_from_the_version_that_kept_it_with_c
     ledger = at(tmp_path, FakeTime())
     assert ledger.elapsed_ms == 77
     ledger.close()
+
+
+def test_calls_of_tools_are_brought_along_from_the_file_that_had_them(tmp_path):
+    old_ledgers.write(tmp_path, 3)
+    old = old_ledgers.write_tool_calls(tmp_path, crm=2, shop=1)
+    first = Ledger(tmp_path)
+    assert (first.tool_calls.of("crm"), first.tool_calls.of("shop"), old.exists()) == (2, 1, False)
+    again = restarted(first, tmp_path)
+    assert again.tool_calls.of("crm") == 2
+    again.close()
+
+
+def test_a_damaged_file_of_calls_of_tools_is_never_taken_for_an_empty_one(tmp_path):
+    old_ledgers.write(tmp_path, 3)
+    old_ledgers.write_tool_calls(tmp_path).write_bytes(b"not a database, not at all" * 100)
+    with pytest.raises(LedgerCorrupt):
+        Ledger(tmp_path)
+
+
+def test_a_call_of_a_tool_is_counted_on_record_once_it_is_dispatched(ledger, tmp_path):
+    ledger.tool_calls.add("crm", 2)
+    ledger.dispatch(ledger.reserve(CALL))
+    ledger.tool_calls.add("shop", 1)
+    again = restarted(ledger, tmp_path)
+    assert (again.tool_calls.of("crm"), again.tool_calls.of("shop"), again.orphans.calls) == (2, 0, 1)
+    again.close()
+
+
+def test_a_call_of_a_tool_that_was_never_sent_is_taken_back_with_the_next_flush(ledger, tmp_path):
+    ledger.tool_calls.add("crm", 2)
+    ledger.flush()
+    ledger.tool_calls.add("crm", -1)
+    assert ledger.behind
+    ledger.flush()
+    again = restarted(ledger, tmp_path)
+    assert again.tool_calls.of("crm") == 1
+    again.close()
+
+
+def test_a_call_of_a_tool_that_cannot_be_recorded_is_not_dispatched_and_can_be_taken_back(ledger):
+    ledger.tool_calls.add("crm", 1)
+    ledger._db.execute("PRAGMA query_only = 1")
+    with pytest.raises(LedgerUnavailable):
+        ledger.dispatch(ledger.reserve(CALL))
+    ledger._db.execute("PRAGMA query_only = 0")
+    ledger.tool_calls.add("crm", -1)
+    assert (ledger.flush(), ledger.tool_calls.of("crm")) == (True, 0)
 
 
 def test_a_dispatch_records_what_was_settled_before_it(ledger, tmp_path):

@@ -2,28 +2,11 @@
 
 import pytest
 from agenttype_api.policy import ToolLimits
-from agenttype_sidecar.errors import LedgerCorrupt, LedgerUnavailable
+from agenttype_sidecar.budget.tool_counts import ToolCounts
 from agenttype_sidecar.tools.limits import Allowance, Window
 from agenttype_sidecar.tools.refusals import ArgumentsTooLarge, CallsExhausted, TooManyCalls
-from agenttype_sidecar.tools.run_counts import FILE, StoredRunCounts
 from hypothesis import given
 from hypothesis import strategies as st
-
-
-class Counts:
-    def __init__(self):
-        self.calls = {}
-
-    def of(self, server):
-        return self.calls.get(server, 0)
-
-    def add(self, server, calls):
-        self.calls[server] = self.of(server) + calls
-
-
-class BrokenCounts(Counts):
-    def add(self, *_):
-        raise LedgerUnavailable("full")
 
 
 def test_a_minute_that_is_full_says_when_it_is_not():
@@ -46,7 +29,7 @@ def test_no_minute_ever_has_more_calls_than_it_may(times, limit):
 
 
 def test_a_refused_call_does_not_count():
-    counts = Counts()
+    counts = ToolCounts()
     allowance = Allowance("crm", counts)
     limits = ToolLimits(calls_per_minute=1, calls_per_run=10)
     allowance.take(limits, 1, 0.0)
@@ -54,11 +37,11 @@ def test_a_refused_call_does_not_count():
     with pytest.raises(TooManyCalls) as refused:
         allowance.take(limits, 1, 15.0)
 
-    assert (refused.value.retry_after, counts.calls) == (45, {"crm": 1})
+    assert (refused.value.retry_after, counts.of("crm")) == (45, 1)
 
 
 def test_a_run_ends_where_its_calls_do():
-    allowance = Allowance("crm", Counts())
+    allowance = Allowance("crm", ToolCounts())
     limits = ToolLimits(calls_per_run=1)
     allowance.take(limits, 1, 0.0)
     with pytest.raises(CallsExhausted):
@@ -71,34 +54,9 @@ def test_a_run_ends_where_its_calls_do():
 
 def test_a_run_of_no_calls_has_none():
     with pytest.raises(CallsExhausted):
-        Allowance("crm", Counts()).take(ToolLimits(calls_per_run=0), 1, 0.0)
+        Allowance("crm", ToolCounts()).take(ToolLimits(calls_per_run=0), 1, 0.0)
 
 
 def test_a_large_message_is_refused():
     with pytest.raises(ArgumentsTooLarge):
-        Allowance("crm", Counts()).take(ToolLimits(argument_bytes=3), 4, 0.0)
-
-
-def test_a_call_that_cannot_be_counted_is_refused():
-    with pytest.raises(LedgerUnavailable):
-        Allowance("crm", BrokenCounts()).take(ToolLimits(calls_per_run=3), 1, 0.0)
-
-
-def test_counts_outlive_the_process(tmp_path):
-    first = StoredRunCounts(tmp_path)
-    first.add("crm", 2)
-    first.add("crm", -1)
-    first.add("shop", 1)
-    first.close()
-
-    second = StoredRunCounts(tmp_path)
-
-    assert (second.of("crm"), second.of("shop"), second.of("other")) == (1, 1, 0)
-    second.close()
-
-
-def test_counts_never_start_empty_where_the_file_is_damaged(tmp_path):
-    (tmp_path / FILE).write_bytes(b"not a database, not at all" * 100)
-
-    with pytest.raises(LedgerCorrupt):
-        StoredRunCounts(tmp_path)
+        Allowance("crm", ToolCounts()).take(ToolLimits(argument_bytes=3), 4, 0.0)

@@ -23,6 +23,7 @@ from agenttype_sidecar.budget import ledger_file, sheets
 from agenttype_sidecar.budget.book import Book, Count, Hold, State
 from agenttype_sidecar.budget.mark import Mark
 from agenttype_sidecar.budget.reservation import NOTHING, Amounts
+from agenttype_sidecar.budget.tool_counts import ToolCounts
 from agenttype_sidecar.errors import LedgerCorrupt, LedgerUnavailable, StartError
 
 FLUSH_SECONDS: Final = 0.05
@@ -66,6 +67,7 @@ class Ledger:
         orphans: What the start charged.
         holder: Names this ledger wherever limits are shared; the same for ever.
         stopped: Set once the agent must stop for good.
+        tool_calls: How often limited tool servers were called; what is counted is recorded with the next dispatch.
         busy_ms: Milliseconds in which calls were running, as last written; whoever measures them sets it.
     """
 
@@ -83,6 +85,7 @@ class Ledger:
         self._opened = self._wrote = self._clock.monotonic()
         self._records = self._noted = self._elapsed = 0
         self.stopped: Stopped | None = None
+        self.tool_calls = ToolCounts()
         path = folder / FILE
         try:
             self._mark = Mark(folder)
@@ -203,7 +206,7 @@ class Ledger:
     @property
     def behind(self) -> bool:
         """Whether something waits to be recorded."""
-        return bool(self._closed or self._changed)
+        return bool(self._closed or self._changed or self.tool_calls.changed)
 
     def flush(self) -> bool:
         """Record what waits, and mark how far the record has come; return False where that failed: it still waits."""
@@ -239,7 +242,7 @@ class Ledger:
 
     def _write(self, hold: Hold | None) -> None:
         """Record the waiting settlements and counts, and perhaps a dispatch: all of it or nothing."""
-        if hold is not None and not self._changed and len(self._closed) <= 1:
+        if hold is not None and not self._changed and not self.tool_calls.changed and len(self._closed) <= 1:
             self._write_one(hold)
         else:
             self._write_all(hold)
@@ -271,6 +274,7 @@ class Ledger:
                 execute("ROLLBACK")
             raise
         self._changed.clear()
+        self.tool_calls.changed.clear()
 
     def _sent(self, hold: Hold) -> sheets.Row:
         return sheets.HOLD.sealed((hold.number, hold.attempt, *hold.amounts, *self._then()))
@@ -288,6 +292,8 @@ class Ledger:
             count = self.book.counts[key]
             row = (key, count.index, count.since, *count.spent, self._drawn.get(key, 0))
             self._db.execute(sheets.COUNT.put, sheets.COUNT.sealed(row))
+        for server in sorted(self.tool_calls.changed):
+            self._db.execute(sheets.TOOL.put, sheets.TOOL.sealed((server, self.tool_calls.of(server))))
 
     def _replay(self, path: Path) -> None:
         """Read everything, charge what is open, and note that another life begins."""
@@ -309,6 +315,8 @@ class Ledger:
         for key, place, since, *gone, drawn in sheets.COUNT.rows(self._db):
             book.restored(key, Count(place, since, Amounts(*gone)))
             self._drawn[key] = drawn
+        for server, calls in sheets.TOOL.rows(self._db):
+            self.tool_calls.restored(server, calls)
         before = book.spent
         for number, _, *held in (row[:_HELD] for row in holds):
             book.orphaned(number, Amounts(*held))

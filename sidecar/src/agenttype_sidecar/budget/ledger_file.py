@@ -15,6 +15,8 @@ FILE: Final = "ledger.db"
 
 _APPLICATION: Final = 0x41_54_4C_47  # "ATLG": tells our file from any other
 _VERSION: Final = 4
+#: Where former versions counted the calls of tools.
+_TOOL_CALLS: Final = "tool-calls.db"
 
 
 def opened(path: Path, mark: Mark) -> sqlite3.Connection:
@@ -39,7 +41,7 @@ def opened(path: Path, mark: Mark) -> sqlite3.Connection:
         # Survives the death of the process; the last moments before a power cut may be lost.
         db.execute("PRAGMA synchronous = NORMAL")
         if version < _VERSION:
-            _migrate(db, mark)
+            _migrate(db, path.with_name(_TOOL_CALLS), mark)
         _check_whole(db, path, mark)
     except BaseException:
         db.close()
@@ -104,7 +106,7 @@ def _check_whole(db: sqlite3.Connection, path: Path, mark: Mark) -> None:
         raise LedgerCorrupt(path, "the mark beside it is missing")
 
 
-def _migrate(db: sqlite3.Connection, mark: Mark) -> None:
+def _migrate(db: sqlite3.Connection, tool_calls: Path, mark: Mark) -> None:
     """Bring the tables up to date, all at once or not at all: the version is part of the transaction.
 
     Tables have only gained columns since the first version, which names no holder and numbers no holds; which number
@@ -120,8 +122,11 @@ def _migrate(db: sqlite3.Connection, mark: Mark) -> None:
         db.execute(sheet.create)
         for place, row in enumerate(rows, start=1):
             db.execute(sheet.put, sheet.brought_over({"holder": uuid.uuid4().hex, "number": place, **row}))
+    for count in _counted(tool_calls):
+        db.execute(sheets.TOOL.put, sheets.TOOL.sealed(count))
     db.execute(f"PRAGMA user_version = {_VERSION}")
     db.execute("COMMIT")
+    tool_calls.unlink(missing_ok=True)
 
 
 def _rows(db: sqlite3.Connection, table: str) -> list[dict[str, str | int]]:
@@ -129,3 +134,11 @@ def _rows(db: sqlite3.Connection, table: str) -> list[dict[str, str | int]]:
     cursor = db.execute(f"SELECT * FROM {table}")  # noqa: S608 — a name of ours
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def _counted(tool_calls: Path) -> list[tuple[str, int]]:
+    """Return the servers, and how often each was called, from the file that had them."""
+    if not tool_calls.exists():
+        return []
+    with contextlib.closing(sqlite3.connect(tool_calls)) as db:
+        return db.execute("SELECT server, number FROM calls").fetchall()

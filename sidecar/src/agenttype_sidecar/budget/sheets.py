@@ -94,4 +94,6 @@ COUNT: Final = Sheet("count", "key", ("key",), ("place", "since", *Amounts._fiel
 HOLD: Final = Sheet(
     "hold", "number, attempt", (), ("number", "attempt", *Amounts._fields, *(f"run_{name}" for name in _THEN))
 )
-ALL: Final = (RUN, COUNT, HOLD)
+#: How often limited tool servers were called.
+TOOL: Final = Sheet("tool", "server", ("server",), ("calls",))
+ALL: Final = (RUN, COUNT, HOLD, TOOL)

@@ -17,7 +17,7 @@ from agenttype_proxy.messages import Deadlines
 
 from agenttype_sidecar import running as cuts
 from agenttype_sidecar.budget.tool_charges import ToolCharges, ToolHold
-from agenttype_sidecar.errors import LedgerUnavailable, Refusal
+from agenttype_sidecar.errors import Refusal
 from agenttype_sidecar.policies import Policies
 from agenttype_sidecar.reports.activity import Activity
 from agenttype_sidecar.reports.metrics import Metrics
@@ -145,7 +145,7 @@ class ToolCalls:
         try:
             hold = await parts.charges.admit(longest(deadlines))
         except BaseException:
-            self._give_back(server)
+            server.allowance.give_back(server.policy.limits)
             raise
         return Running(subject, deadlines, hold, judgement)
 
@@ -155,14 +155,9 @@ class ToolCalls:
             parts.charges.settle(running.hold, tool_time(seconds, running.seconds))
         else:
             parts.charges.release(running.hold)
-            self._give_back(server)
+            server.allowance.give_back(server.policy.limits)
         server.answers = running.sent and running.outcome not in ("upstream_error", "timeout")
         parts.tool_metrics.called(server.name, subject.label, running.outcome, seconds)
-
-    @staticmethod
-    def _give_back(server: ToolServer) -> None:
-        with contextlib.suppress(LedgerUnavailable):  # then it stays counted, which errs on the safe side
-            server.allowance.give_back(server.policy.limits)
 
 
 def tool_time(seconds: float, held: float) -> float:

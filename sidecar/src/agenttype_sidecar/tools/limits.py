@@ -1,28 +1,14 @@
-"""How often a tool server may be called: pure, but for the counts that outlive the process."""
+"""How often a tool server may be called. Pure; the counts of a run outlive the process, for the ledger has them."""
 
 import math
 from collections import deque
-from typing import Protocol
 
 from agenttype_api.policy import ToolLimits
 
+from agenttype_sidecar.budget.tool_counts import ToolCounts
 from agenttype_sidecar.tools.refusals import ArgumentsTooLarge, CallsExhausted, TooManyCalls
 
 _MINUTE = 60.0
-
-
-class RunCounts(Protocol):
-    """Calls of each tool server in this run, restarts included."""
-
-    def of(self, server: str) -> int:
-        """Return how many calls have gone out."""
-
-    def add(self, server: str, calls: int) -> None:
-        """Count calls, or take back those that were never sent; the count survives the process before this returns.
-
-        Raises:
-            LedgerUnavailable: It cannot be recorded; nothing was counted.
-        """
 
 
 class Window:
@@ -51,7 +37,7 @@ class Window:
 class Allowance:
     """What one tool server may still be called, and the calls that count against it."""
 
-    def __init__(self, server: str, counts: RunCounts) -> None:
+    def __init__(self, server: str, counts: ToolCounts) -> None:
         self._server = server
         self._counts = counts
         self._window = Window()
@@ -68,7 +54,6 @@ class Allowance:
             ArgumentsTooLarge: Its message is too large.
             TooManyCalls: The minute is full.
             CallsExhausted: The run is.
-            LedgerUnavailable: It cannot be counted.
         """
         if limits.argument_bytes is not None and size > limits.argument_bytes:
             raise ArgumentsTooLarge(limits.argument_bytes)
@@ -84,10 +69,6 @@ class Allowance:
             self._window.add(now)
 
     def give_back(self, limits: ToolLimits) -> None:
-        """Take back a call of this run that was never sent.
-
-        Raises:
-            LedgerUnavailable: It stays counted.
-        """
+        """Take back a call of this run that was never sent."""
         if limits.calls_per_run is not None:
             self._counts.add(self._server, -1)

@@ -10,7 +10,8 @@ from agenttype_proxy.messages import Deadlines, Headers, Origin
 
 from agenttype_sidecar import globs
 from agenttype_sidecar.backends.credentials import Credentials
-from agenttype_sidecar.tools.limits import Allowance, RunCounts
+from agenttype_sidecar.budget.tool_counts import ToolCounts
+from agenttype_sidecar.tools.limits import Allowance
 from agenttype_sidecar.tools.metrics import OTHER
 
 #: Names of tools that get a label of their own, per server; an agent that invents names must not fill our metrics.
@@ -111,7 +112,7 @@ class ToolServer:
 class ToolServers:
     """The servers of the policy in use; what was called of one stays counted when the policy changes."""
 
-    def __init__(self, counts: RunCounts, credentials: Credentials) -> None:
+    def __init__(self, counts: ToolCounts, credentials: Credentials) -> None:
         self._counts = counts
         self._credentials = credentials
         self._policy: policy.Policy | None = None
