@@ -6,6 +6,8 @@ from agenttype_api import keys
 from fake_node import FakeNode
 from operators import Control, operator, prepared, until
 
+pytestmark = pytest.mark.timeout(300)  # a control plane and two operators start in the one test
+
 
 @pytest.fixture(scope="module")
 def control():
