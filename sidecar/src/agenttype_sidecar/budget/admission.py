@@ -5,13 +5,12 @@ return in a moment. It waits for them, though not for ever.
 """
 
 import asyncio
-import math
 from typing import Final, NamedTuple, Protocol, TypeGuard
 
 from agenttype_api.policy import Limit
 from agenttype_api.v1alpha1 import OnExhausted
 
-from agenttype_sidecar.budget import reservation
+from agenttype_sidecar.budget import reservation, tool_time
 from agenttype_sidecar.budget.book import Hold
 from agenttype_sidecar.budget.halt import Halt
 from agenttype_sidecar.budget.reservation import Amounts, Ask, Denial, Grant, Line, Lines
@@ -164,7 +163,7 @@ class Admission:
         """
         self._halt.check()
         active = self._policies.active
-        longest = max(1, int(timeout * 1000))
+        longest = tool_time.limit(timeout)
         waiting = self._waiting()
         shares = Wants(self._table.shared)
         whole = Amounts(tool_calls=1, tool_ms=longest)
@@ -193,8 +192,7 @@ class Admission:
 
     def settle_tool(self, hold: Hold, seconds: float) -> None:
         """Charge a tool call and the time that it took."""
-        cost = Amounts(tool_calls=1, tool_ms=max(0, math.ceil(seconds * 1000)))
-        if self._ledger.settle(hold, cost):
+        if self._ledger.settle(hold, tool_time.cost(seconds, hold.amounts)):
             self.freed.tell()
 
     def release_tool(self, hold: Hold) -> None:

@@ -31,7 +31,6 @@ from agenttype_sidecar.tools.servers import ToolServer, ToolServers
 ANSWER_LIMIT: Final = 16 * 1024 * 1024
 #: Seconds that a call may take where nobody says.
 LONGEST: Final = 1800.0
-_HALF: Final = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,21 +151,12 @@ class ToolCalls:
     def _settle(self, subject: Subject, running: Running, seconds: float) -> None:
         server, parts = subject.server, self._parts
         if running.sent:
-            parts.charges.settle(running.hold, tool_time(seconds, running.seconds))
+            parts.charges.settle(running.hold, seconds)
         else:
             parts.charges.release(running.hold)
             server.allowance.give_back(server.policy.limits)
         server.answers = running.sent and running.outcome not in ("upstream_error", "timeout")
         parts.tool_metrics.called(server.name, subject.label, running.outcome, seconds)
-
-
-def tool_time(seconds: float, held: float) -> float:
-    """Return the time that is charged: the tool's ends with its deadline, what lasts longer is a slow reader's.
-
-    Half a millisecond less than all, for whole milliseconds are charged, rounded up, and a fraction of one that comes
-    of binary numbers must not pass what was held.
-    """
-    return min(seconds, held - _HALF)
 
 
 def longest(deadlines: Deadlines) -> float:
