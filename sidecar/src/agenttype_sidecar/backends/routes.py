@@ -35,7 +35,7 @@ class Target:
         #: Labels of metrics: from the policy, so there are only as many as it has.
         self.model = route.model or backend.name
         self.adapter = route.adapter or ""
-        self.name = (f"{backend.name}/{self.adapter}" if self.adapter else backend.name).encode()
+        self.name = f"{backend.name}/{self.adapter}" if self.adapter else backend.name
 
 
 class Link(NamedTuple):

@@ -63,6 +63,12 @@ class Amounts(NamedTuple):
         u, v, w, x, y, z = other
         return _new(Amounts, (a - u, b - v, c - w, d - x, e - y, f - z))
 
+    def exceed(self, other: "Amounts") -> bool:
+        """Return whether there is more of anything."""
+        a, b, c, d, e, f = self
+        u, v, w, x, y, z = other
+        return a > u or b > v or c > w or d > x or e > y or f > z
+
     def of(self, resource: Resource) -> int:
         """Return the amount of one resource; WallClock, which no call adds to, is none of them."""
         if resource is Resource.TOKENS:

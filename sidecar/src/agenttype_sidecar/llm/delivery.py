@@ -26,7 +26,7 @@ from agenttype_sidecar.errors import BackendBroken, BackendWarming, CertificateR
 from agenttype_sidecar.llm import call as calls
 from agenttype_sidecar.llm.call import Call
 from agenttype_sidecar.llm.parts import Parts
-from agenttype_sidecar.llm.settlement import Books, Settlement
+from agenttype_sidecar.llm.settlement import Settlement
 from agenttype_sidecar.llm.usage import Cost
 from agenttype_sidecar.policies import Active
 from agenttype_sidecar.reports.metrics import Lane
@@ -46,10 +46,10 @@ class Caller(NamedTuple):
     query: bytes
 
 
-class _Outcome(NamedTuple):
-    """What came of an attempt: an answer, or a failure with the answer or the error that goes to the caller."""
+class _Failed(NamedTuple):
+    """What came of an attempt that was no answer, with the answer or the error that goes to the caller."""
 
-    failure: Failure | None = None
+    failure: Failure
     response: Response | None = None
     error: Exception | None = None
 
@@ -59,6 +59,7 @@ class Delivery:
 
     Attributes:
         call: The call, aimed at the backend that is asked now.
+        lane: Whom it is counted for: what is asked now.
         grant: What it was granted; None before it was admitted.
         settlement: The money of the present attempt; None before the first.
         attempts: How often it was sent.
@@ -72,15 +73,10 @@ class Delivery:
         self._way = self._attempts(call)
         self._settlements: list[Settlement] = []
         self.call = calls.aimed(call, self._way.target)
+        self.lane = _lane(self.call)
         self.grant: Grant | None = None
         self.settlement: Settlement | None = None
         self.attempts = 0
-
-    @property
-    def lane(self) -> Lane:
-        """Whom the call is counted for: what is asked now."""
-        target = self.call.target
-        return Lane(target.model, target.adapter, self.call.endpoint.protocol)
 
     @property
     def cost(self) -> Cost | None:
@@ -106,8 +102,8 @@ class Delivery:
             await self._admit()
         while True:
             outcome = await self._attempt()
-            if outcome.failure is None and outcome.response is not None:
-                return outcome.response
+            if isinstance(outcome, Response):
+                return outcome
             step = self._next(outcome)
             if step is not None:
                 await self._go_on(outcome, step)
@@ -129,7 +125,7 @@ class Delivery:
             return False
         circuits = self._parts.circuits
         circuits.breaker(self.call.target.backend.name).failed(circuits.clock())
-        outcome = _Outcome(failure, None, error)
+        outcome = _Failed(failure, None, error)
         step = self._next(outcome)
         if step is not None:
             await self._go_on(outcome, step)
@@ -156,17 +152,13 @@ class Delivery:
         budget = self._active.policy.budget
         return any(row.warning for row in self._parts.table.rows(budget.limits, budget.warn_at_percent))
 
-    def _next(self, outcome: _Outcome) -> Step | None:
-        if outcome.failure is None:
-            return None
+    def _next(self, outcome: _Failed) -> Step | None:
         asked = fields.get(outcome.response.headers, b"retry-after") if outcome.response is not None else None
         return self._way.after(outcome.failure, self._parts.circuits.clock(), asked)
 
-    async def _go_on(self, outcome: _Outcome, step: Step) -> None:
+    async def _go_on(self, outcome: _Failed, step: Step) -> None:
         """Leave a failed attempt behind, with what it costs, and make ready for the next."""
         former, failure, settlement = self.call.target, outcome.failure, self.settled
-        if failure is None:
-            raise RuntimeError("an answered call needs no other attempt")
         moves = step.target is not former
         if outcome.response is not None:
             outcome.response.abort()
@@ -183,13 +175,12 @@ class Delivery:
             await asyncio.sleep(step.pause)
         if moves:
             self.call = calls.aimed(self.call, step.target)
+            self.lane = _lane(self.call)
             await self._admit()
 
     async def _admit(self) -> None:
-        parts = self._parts
-        self.grant, hold = await parts.admission.admit(self.call, self._active)
-        books = Books(parts.ledger, parts.table, parts.admission, parts.metrics)
-        self.settlement = Settlement(books, self._active, self.call, hold)
+        self.grant, hold = await self._parts.admission.admit(self.call, self._active)
+        self.settlement = Settlement(self._parts, self._active, self.call, hold)
         self._settlements.append(self.settlement)
 
     @property
@@ -208,13 +199,13 @@ class Delivery:
 
     # one attempt
 
-    async def _attempt(self) -> _Outcome:
+    async def _attempt(self) -> Response | _Failed:
         circuits = self._parts.circuits
         breaker = circuits.breaker(self.call.target.backend.name)
         now = circuits.clock()
         if not breaker.admits(now):
             message = "the model's backend failed too often of late and is left alone for some seconds"
-            return _Outcome(Failure.CIRCUIT_OPEN, None, BackendBroken(message, breaker.wait(now)))
+            return _Failed(Failure.CIRCUIT_OPEN, None, BackendBroken(message, breaker.wait(now)))
         outcome = None
         try:
             outcome = await self._sent()
@@ -222,16 +213,18 @@ class Delivery:
             self._report(breaker, outcome)
         return outcome
 
-    def _report(self, breaker: Breaker, outcome: _Outcome | None) -> None:
+    def _report(self, breaker: Breaker, outcome: Response | _Failed | None) -> None:
         """Tell the breaker; but a call that has nowhere else to go waits for an absent backend itself."""
-        if outcome is None or (outcome.failure in _AWAY and not self._way.has_others):
+        if isinstance(outcome, Response):
+            breaker.succeeded(self._parts.circuits.clock())
+        elif outcome is None or (outcome.failure in _AWAY and not self._way.has_others):
             breaker.forgotten()
         elif outcome.failure in BROKEN:
             breaker.failed(self._parts.circuits.clock())
         else:
             breaker.succeeded(self._parts.circuits.clock())
 
-    async def _sent(self) -> _Outcome:
+    async def _sent(self) -> Response | _Failed:
         call = self.call
         body = calls.rewritten(call, self.granted)
         outgoing = request(call, self._active, body, self._caller.headers, self._caller.query)
@@ -239,24 +232,30 @@ class Delivery:
         try:
             response = await self._parts.upstream.send(call, self._active, self.settled.hold, outgoing)
         except CertificateRefused as refusal:
-            return _Outcome(Failure.CERTIFICATE, None, refusal)
+            return _Failed(Failure.CERTIFICATE, None, refusal)
         except errors.UpstreamError as error:
             return self._failed(error)
         if response.status == _UNAVAILABLE and fields.get(response.headers, _REASON) == _WARMING:
             response.abort()
             self._parts.ledger.recall(self.settled.hold)
-            return _Outcome(Failure.WARMING, None, _warming())
-        return _Outcome(_failure_of(response.status), response)
+            return _Failed(Failure.WARMING, None, _warming())
+        failure = _failure_of(response.status)
+        return response if failure is None else _Failed(failure, response)
 
-    def _failed(self, error: errors.UpstreamError) -> _Outcome:
+    def _failed(self, error: errors.UpstreamError) -> _Failed:
         if isinstance(error, errors.ConnectFailed | errors.ConnectTimeout):
-            return _Outcome(Failure.CONNECT, None, _warming())
+            return _Failed(Failure.CONNECT, None, _warming())
         if not error.dispatched:
             raise UpstreamFailed("the call cannot be sent to the model's backend") from error
         failure = _failure_of_error(error)
         if failure is None:
             raise error
-        return _Outcome(failure, None, error)
+        return _Failed(failure, None, error)
+
+
+def _lane(call: Call) -> Lane:
+    target = call.target
+    return Lane(target.model, target.adapter, call.endpoint.protocol)
 
 
 def _failure_of_error(error: errors.UpstreamError) -> Failure | None:

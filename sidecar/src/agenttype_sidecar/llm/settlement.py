@@ -1,6 +1,6 @@
 """What one call costs, as far as it is known, and the one time that it is charged."""
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from agenttype_api import keys
 from agenttype_api.policy import WireProtocol
@@ -8,32 +8,21 @@ from agenttype_proxy import headers as fields
 from agenttype_proxy.response import Response
 
 from agenttype_sidecar.budget import prices, reservation
-from agenttype_sidecar.budget.admission import Admission
 from agenttype_sidecar.budget.book import Hold, State
-from agenttype_sidecar.budget.ledger import Ledger
 from agenttype_sidecar.budget.prices import Tokens
 from agenttype_sidecar.budget.reservation import Amounts
-from agenttype_sidecar.budget.table import Table
 from agenttype_sidecar.errors import Refusal
 from agenttype_sidecar.llm import usage
 from agenttype_sidecar.llm.call import Call
+from agenttype_sidecar.llm.parts import Parts
 from agenttype_sidecar.llm.usage import Cost, Meter, Source, Usage
 from agenttype_sidecar.policies import Active
-from agenttype_sidecar.reports.metrics import Lane, Metrics
+from agenttype_sidecar.reports.metrics import Lane
 
 _REASON: Final = keys.HEADER_REASON.encode()
 _SERVER_ERROR: Final = 500
 _UNAVAILABLE: Final = 503
 _FREE: Final = Cost(reservation.NOTHING, Source.PROVIDER)
-
-
-class Books(NamedTuple):
-    """Where a charge is written down."""
-
-    ledger: Ledger
-    table: Table
-    admission: Admission
-    metrics: Metrics
 
 
 class Settlement:
@@ -46,12 +35,12 @@ class Settlement:
         cost: What was charged; None until it was.
     """
 
-    def __init__(self, books: Books, active: Active, call: Call, hold: Hold) -> None:
+    def __init__(self, parts: Parts, active: Active, call: Call, hold: Hold) -> None:
         self.call = call
         self.hold = hold
         self.meter: Meter | None = None
         self.cost: Cost | None = None
-        self._books = books
+        self._parts = parts
         self._active = active
         self._known: Cost | None = None
 
@@ -65,9 +54,9 @@ class Settlement:
         if (reported.output or 0) <= held.output and (reported.input or 0) <= held.input:
             return None
         cost = self._priced(Amounts(reported.input or 0, reported.output or 0, 1), reported)
-        for line in self._books.table.lines(self._active.limits):
+        for line in self._parts.table.lines(self._active.limits):
             if cost.of(line.limit.resource) > held.of(line.limit.resource):
-                return self._books.admission.spent(line.limit, self._active, line.remaining)
+                return self._parts.admission.spent(line.limit, self._active, line.remaining)
         return None
 
     def failed(self, response: Response) -> None:
@@ -83,19 +72,19 @@ class Settlement:
 
     def settle(self, lane: Lane) -> None:
         """Charge what is known, else what was held; give back what was never sent."""
-        hold, books = self.hold, self._books
+        hold, parts = self.hold, self._parts
         if hold.state is State.CLOSED:
             return
         if hold.state is State.RESERVED:
-            books.ledger.release(hold)
-            books.admission.freed.tell()
+            parts.ledger.release(hold)
+            parts.admission.freed.tell()
             return
         cost = _FREE if self.call.is_free else self._known or self._of_stream()
-        if books.ledger.settle(hold, cost.amounts):
+        if parts.ledger.settle(hold, cost.amounts):
             self.cost = cost
-            books.admission.freed.tell()
-            books.metrics.charged(lane, cost)
-            if any(map(int.__gt__, cost.amounts, hold.amounts)):
+            parts.admission.freed.tell()
+            parts.metrics.charged(lane, cost)
+            if cost.amounts.exceed(hold.amounts):
                 self._check(cost.amounts)
 
     def _of_stream(self) -> Cost:
@@ -115,8 +104,9 @@ class Settlement:
             cost = usage.cost(reported, self.hold.amounts, final=final, counts=counts, most=most)
         else:
             cost = usage.estimate(reported, self.call.body.size, pieces, final=final)
-        self._known = Cost(self._priced(cost.amounts, reported), cost.source)
-        return self._known
+        priced = self._priced(cost.amounts, reported)
+        known = self._known = cost if priced is cost.amounts else Cost(priced, cost.source)
+        return known
 
     def _priced(self, amounts: Amounts, reported: Usage) -> Amounts:
         """Return the amounts with what they cost at the prices of what answered."""
@@ -131,7 +121,7 @@ class Settlement:
     def _check(self, cost: Amounts) -> None:
         """Count the limits that a charge beyond what was held has left exceeded."""
         held = self.hold.amounts
-        for line in self._books.table.lines(self._active.limits):
+        for line in self._parts.table.lines(self._active.limits):
             resource = line.limit.resource
             if cost.of(resource) > held.of(resource) and line.spent > line.allowed:
-                self._books.metrics.overspent(line.limit.name)
+                self._parts.metrics.overspent(line.limit.name)

@@ -9,12 +9,13 @@ import time
 from typing import Final
 
 from agenttype_api import keys
+from agenttype_api.policy import WireProtocol
 from agenttype_proxy import asgi, errors
 from agenttype_proxy import headers as fields
 from agenttype_proxy.messages import Headers
 from agenttype_proxy.response import Response
 
-from agenttype_sidecar.budget.reservation import Line, Lines
+from agenttype_sidecar.budget.reservation import NOTHING, Line, Lines
 from agenttype_sidecar.errors import (
     BodyTimedOut,
     BodyTooLarge,
@@ -53,6 +54,8 @@ _REDIRECTION: Final = 300
 _CLIENT_ERROR: Final = 400
 _GONE: Final = 499
 _EVENTS: Final = b"text/event-stream"
+#: Whom a call counts for until its route is known.
+_NOBODY: Final = {protocol: Lane(protocol=protocol) for protocol in WireProtocol}
 #: What is of one hop, and what an agent has no use for.
 _WITHHELD: Final = frozenset({b"content-length", b"set-cookie"})
 
@@ -72,7 +75,6 @@ class Visit:
         self._began = time.monotonic()
         self._active = parts.policies.active
         self._relay = Relay(send, self._began)
-        self._lane = Lane()
         self._delivery: Delivery | None = None
         self._turn: Turn | None = None
         # Until something else is known: whoever ends us in the middle leaves the caller without an answer.
@@ -81,7 +83,7 @@ class Visit:
 
     async def answer(self, endpoint: Endpoint) -> None:
         """Answer the call."""
-        self._lane = Lane(protocol=endpoint.protocol)
+        self._lane = _NOBODY[endpoint.protocol]
         self._parts.activity.begin(self._began)
         try:
             call = await self._read(endpoint)
@@ -212,7 +214,7 @@ class Visit:
             and field[0] not in said
             and (not field[0].startswith(_OURS) or field[0] == _REASON)
         ]
-        kept += ((_ROUTE, delivery.call.target.name), *rates)
+        kept += ((_ROUTE, delivery.call.target.name.encode()), *rates)
         tightest = _tightest(self._parts.table.lines(self._active.limits))
         if tightest is not None:
             kept += ((_LIMIT, tightest.limit.name.encode()), (_REMAINING, b"%d" % tightest.remaining))
@@ -271,6 +273,7 @@ class Visit:
         now = time.monotonic()
         parts, delivery, first_byte = self._parts, self._delivery, self._relay.first_byte
         cost = delivery.cost if delivery else None
+        amounts = cost.amounts if cost else NOTHING
         parts.activity.end(now)
         parts.metrics.answered(self._lane, self._outcome, self._status)
         if delivery is not None and delivery.settlement is not None:
@@ -285,9 +288,9 @@ class Visit:
                 outcome=self._outcome,
                 status=self._status,
                 reason=self._reason,
-                input=cost.amounts.input if cost else 0,
-                output=cost.amounts.output if cost else 0,
-                cost=cost.amounts.cost if cost else 0,
+                input=amounts.input,
+                output=amounts.output,
+                cost=amounts.cost,
                 usage_source=cost.source if cost else "",
                 seconds=now - self._began,
                 first_byte=first_byte,
