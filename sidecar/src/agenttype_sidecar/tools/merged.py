@@ -7,6 +7,8 @@ and nothing else; prompts, resources and requests to the agent belong to the ser
 
 import base64
 import binascii
+import contextlib
+from collections.abc import Iterator
 from typing import Any, Final
 
 from agenttype_api.policy import ToolProtocol
@@ -78,22 +80,23 @@ class MergedEndpoint:
             raise McpRefusal(INVALID_REQUEST, "invalid_request", "the message must be plain")
         body = await asgi.read_body(receive, limit=BODY_LIMIT, timeout=BODY_SECONDS)
         message = messages.parsed(body)
+        _check_shape(message)
         modern = eras.is_modern(message, incoming)
         call = messages.read_call(message, fields.get(incoming, protocol.NAME))
         session = None if modern or call.method == "initialize" else self._session(call, incoming)
-        if "id" not in message or "method" not in message:
+        if not _is_request(message):
             _notice(message, call, session)
             await asgi.respond(send, 202, [], b"")
             return
         asked = McpRequest(call, _params(message), body, incoming, session, modern)
-        _check_identity(asked)
         reply = Reply(incoming, send)
-        try:
-            async with asgi.attended(receive):
-                await self._answer(asked, reply)
-        except McpRefusal as refusal:
-            self._parts.metrics.refused(refusal.reason)
-            await reply.end(refusal.body(), request.status(refusal.code, modern=modern))
+        with _in_flight(asked):
+            try:
+                async with asgi.attended(receive):
+                    await self._answer(asked, reply)
+            except McpRefusal as refusal:
+                self._parts.metrics.refused(refusal.reason)
+                await reply.end(refusal.body(), request.status(refusal.code, modern=modern))
 
     async def _answer(self, asked: McpRequest, reply: Reply) -> None:
         match asked.call.method:
@@ -153,8 +156,8 @@ class MergedEndpoint:
         await asgi.respond(send, 204, [], b"")
 
     def _left(self, session: Session) -> None:
-        for task in session.running.values():
-            task.cancel()
+        for flight in session.running.values():
+            flight.call_off()
         for shelf in self._catalog.shelves(self._servers()).values():
             shelf.peer.leave(session.identity)
 
@@ -163,9 +166,10 @@ def _notice(message: dict[str, Any], call: Call, session: Session | None) -> Non
     """Take what needs no answer: only that a call is off says anything to us."""
     if call.method == "notifications/cancelled" and session is not None:
         identity = _params(message).get("requestId")
-        task = session.running.get(identity) if isinstance(identity, str | int) else None
-        if task is not None:
-            task.cancel()
+        is_one = isinstance(identity, str | int) and not isinstance(identity, bool)
+        flight = session.running.get(identity) if is_one else None
+        if flight is not None:
+            flight.call_off()
 
 
 def _params(message: dict[str, Any]) -> dict[str, Any]:
@@ -173,12 +177,36 @@ def _params(message: dict[str, Any]) -> dict[str, Any]:
     return params if isinstance(params, dict) else {}
 
 
-def _check_identity(asked: McpRequest) -> None:
-    identity = asked.call.identity
+def _is_request(message: dict[str, Any]) -> bool:
+    return "id" in message and "method" in message
+
+
+def _check_shape(message: dict[str, Any]) -> None:
+    """Refuse what is neither a request nor a notification nor an answer, or more than one of them."""
+    answers = "result" in message or "error" in message
+    if message.get("jsonrpc") != "2.0" or answers == ("method" in message) or (answers and "id" not in message):
+        text = 'the message must have "jsonrpc": "2.0", and either a method, or an id with a result or an error'
+        raise McpRefusal(INVALID_REQUEST, "invalid_request", text)
+    if not isinstance(message.get("params"), dict | None):
+        raise McpRefusal(INVALID_REQUEST, "invalid_request", "params must be an object")
+
+
+@contextlib.contextmanager
+def _in_flight(asked: McpRequest) -> Iterator[None]:
+    """Let the caller name a request while it is being answered: it may call it off, and name no other one so."""
+    identity, session = asked.call.identity, asked.session
     if identity is None:
         raise McpRefusal(INVALID_REQUEST, "invalid_request", "the id must be a string or a number")
-    if asked.session is not None and identity in asked.session.running:
+    if session is None:
+        yield
+        return
+    if identity in session.running:
         raise McpRefusal(INVALID_REQUEST, "invalid_request", "a request of this id is still running", identity)
+    session.running[identity] = asked.flight
+    try:
+        yield
+    finally:
+        del session.running[identity]
 
 
 def _position(asked: McpRequest) -> str:

@@ -1,8 +1,7 @@
 """A call of a tool at the merged endpoint: find whose it is, ask the server, say its answer in the caller's era."""
 
 import asyncio
-import contextlib
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from agenttype_proxy.errors import UpstreamError
@@ -13,9 +12,9 @@ from agenttype_sidecar.tools import calls, envelopes, judgement, names, paramete
 from agenttype_sidecar.tools.calls import Running, Subject, ToolCalls, ToolParts
 from agenttype_sidecar.tools.catalog import Shelf
 from agenttype_sidecar.tools.messages import McpRefusal
-from agenttype_sidecar.tools.peer import Ask
+from agenttype_sidecar.tools.peer import Ask, Peer
 from agenttype_sidecar.tools.protocol import HEADER_MISMATCH, INVALID_PARAMS
-from agenttype_sidecar.tools.refusals import Cancelled, ToolNotAllowed, ToolTimedOut, ToolUnavailable
+from agenttype_sidecar.tools.refusals import ToolNotAllowed, ToolTimedOut, ToolUnavailable
 from agenttype_sidecar.tools.reply import Reply
 from agenttype_sidecar.tools.request import McpRequest
 
@@ -58,7 +57,7 @@ class MergedCalls:
             await reply.end(refused, headers=envelopes.headers(refusal)[1:])
 
     async def _asked(self, asked: McpRequest, found: _Found, running: Running, reply: Reply) -> dict[str, Any]:
-        """Ask the server, in a task that the caller can call off by the request's id.
+        """Ask the server.
 
         Raises:
             Refusal: There is no answer.
@@ -67,10 +66,9 @@ class MergedCalls:
             running.sent = False
             raise ToolUnavailable
         ask = self._ask(asked, found, running, reply)
-        task = asyncio.get_running_loop().create_task(_in_time(found.shelf.peer.ask(ask), running.seconds))
+        running.sent = not asked.flight.is_off
         try:
-            with _cancellable(asked, task):
-                answer = await task
+            answer = await asked.flight.ask(lambda: _in_time(found.shelf.peer, ask, running.seconds))
         except UpstreamError as error:
             running.sent = error.dispatched
             if not error.dispatched:
@@ -78,11 +76,6 @@ class MergedCalls:
             raise refusals.of_wire(error, ask.limit) from error
         except TimeoutError as error:
             raise ToolTimedOut from error
-        except asyncio.CancelledError:
-            this = asyncio.current_task()
-            if this is not None and this.cancelling():
-                raise
-            raise Cancelled from None
         if running.judgement.looks_at_results:
             running.judgement.result(envelopes.dumped(answer))
         result = answer.get("result")
@@ -118,10 +111,10 @@ def _subject(asked: McpRequest, found: _Found) -> Subject:
     return Subject(server, found.tool, calls.label(server, found.tool), asked.body, lambda: judgement.texts_of(said))
 
 
-async def _in_time(asking: Coroutine[Any, Any, dict[str, Any]], seconds: float) -> dict[str, Any]:
+async def _in_time(peer: Peer, ask: Ask, seconds: float) -> dict[str, Any]:
     """Bound what may take several messages, each with a time of its own."""
     async with asyncio.timeout(seconds):
-        return await asking
+        return await peer.ask(ask)
 
 
 async def _found(asked: McpRequest, shelves: Mapping[str, Shelf]) -> _Found:
@@ -141,17 +134,3 @@ def _check_parameters(asked: McpRequest, found: _Found) -> None:
     if asked.modern and not parameters.agrees(found.schema, asked.params.get("arguments"), asked.incoming):
         text = "a field Mcp-Param-… does not say what the body says"
         raise McpRefusal(HEADER_MISMATCH, "header_mismatch", text, asked.call.identity)
-
-
-@contextlib.contextmanager
-def _cancellable(asked: McpRequest, task: "asyncio.Task[dict[str, Any]]") -> Iterator[None]:
-    """Let the caller call the task off for as long as it runs."""
-    session = asked.session
-    if session is None:
-        yield
-        return
-    session.running[asked.call.identity] = task
-    try:
-        yield
-    finally:
-        del session.running[asked.call.identity]

@@ -8,6 +8,7 @@ import base64
 import binascii
 import json
 import re
+from math import isinf
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -82,7 +83,7 @@ def parsed(body: bytes) -> dict[str, Any]:
         raise McpRefusal(INVALID_REQUEST, "invalid_request", text)
     try:
         # Decoded here, for json.loads would guess at other encodings, and the server behind would guess otherwise.
-        message = json.loads(body.decode(), object_pairs_hook=_unambiguous, parse_constant=_no_constant)
+        message = _read(body.decode())
     except (ValueError, RecursionError) as error:
         raise McpRefusal(PARSE_ERROR, "parse_error", "the body is not one unambiguous JSON message") from error
     if not isinstance(message, dict):
@@ -206,3 +207,13 @@ def _differs(members: dict[str, Any], governed: frozenset[str]) -> bool:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if isinf(value):  # written again, it would be null
+        raise ValueError("a number that no double can hold")
+    return value
+
+
+_read: Final = json.JSONDecoder(object_pairs_hook=_unambiguous, parse_constant=_no_constant, parse_float=_finite).decode

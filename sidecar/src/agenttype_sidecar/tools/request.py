@@ -1,6 +1,6 @@
 """One request to the merged endpoint, and how its answer is said in the caller's era. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from agenttype_proxy.messages import Headers
@@ -10,7 +10,7 @@ from agenttype_sidecar.tools.catalog import FRESH, Definition
 from agenttype_sidecar.tools.messages import Call
 from agenttype_sidecar.tools.peer import IDENTITY
 from agenttype_sidecar.tools.refusals import ToolUnavailable
-from agenttype_sidecar.tools.sessions import Session
+from agenttype_sidecar.tools.sessions import InFlight, Session
 
 _STATUSES: Final = {
     protocol.PARSE_ERROR: 400,
@@ -35,6 +35,7 @@ class McpRequest:
         incoming: Its header fields.
         session: Whose it is; None in the newer era, and before there is one.
         modern: Whether it speaks the newer era.
+        flight: By which it can be called off.
     """
 
     call: Call
@@ -43,6 +44,7 @@ class McpRequest:
     incoming: Headers
     session: Session | None
     modern: bool
+    flight: InFlight = field(default_factory=InFlight)
 
     def result(self, result: dict[str, Any], *, cached: bool = False) -> bytes:
         """Return the answer with a result of ours; `cached` says that it may be kept for a while."""

@@ -7,21 +7,58 @@ newer ones need its place; a caller that hears 404 opens another, as the specifi
 import asyncio
 import secrets
 from collections import OrderedDict
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from agenttype_sidecar.tools.messages import MessageId
+from agenttype_sidecar.tools.refusals import Cancelled
 
 #: How many are kept; an agent that opens them without end only loses its own oldest.
 MOST: Final = 256
 
 
+class InFlight:
+    """One request that is being answered, and may be called off: also before its server has been asked.
+
+    Attributes:
+        is_off: Whether it was.
+    """
+
+    def __init__(self) -> None:
+        self.is_off = False
+        self._task: asyncio.Task[dict[str, Any]] | None = None
+
+    async def ask(self, asking: Callable[[], Coroutine[Any, Any, dict[str, Any]]]) -> dict[str, Any]:
+        """Ask the server, in a task that can be called off, and return its answer.
+
+        Raises:
+            Cancelled: It was called off.
+        """
+        if self.is_off:
+            raise Cancelled
+        self._task = asyncio.get_running_loop().create_task(asking())
+        try:
+            return await self._task
+        except asyncio.CancelledError:
+            this = asyncio.current_task()
+            if this is not None and this.cancelling():
+                raise
+            raise Cancelled from None
+
+    def call_off(self) -> None:
+        """Ask no server, or ask no further."""
+        self.is_off = True
+        if self._task is not None:
+            self._task.cancel()
+
+
 @dataclass(slots=True)
 class Session:
-    """One caller's session; `running` are its calls by the ids that it gave them."""
+    """One caller's session; `running` are its requests by the ids that it gave them."""
 
     identity: str
-    running: dict[MessageId, asyncio.Task[dict[str, Any]]] = field(default_factory=dict)
+    running: dict[MessageId, InFlight] = field(default_factory=dict)
 
 
 class Sessions:
