@@ -105,7 +105,9 @@ MESSAGES = [
     Message("notes that are an array", call(_OK, ',"_meta":[1]')),
     Message("a progress token that is an object", call(_OK, ',"_meta":{"progressToken":{"a":[1]}}')),
     Message("a progress token of many digits", call(_OK, f',"_meta":{{"progressToken":{"9" * 3000}}}')),
-    Message("words of the newer era", call(_OK, ',"_meta":{"io.modelcontextprotocol/protocolVersion":[1]}'), 400, -32602),
+    Message(
+        "words of the newer era", call(_OK, ',"_meta":{"io.modelcontextprotocol/protocolVersion":[1]}'), 400, -32602
+    ),
     Message("a task", call(_OK, ',"task":{"ttl":1}')),
     Message("a handshake of no version", message('"id":1,"method":"initialize","params":{"protocolVersion":[1]}')),
     Message("a handshake of the future", message('"id":1,"method":"initialize","params":{"protocolVersion":"9999"}')),
