@@ -194,3 +194,11 @@ def test_a_tool_gets_the_time_that_is_left_unless_that_is_none(left, expected):
     limit = a_limit(10_000, "ToolTime")
     decision = decide_tool((Line(limit, 10_000 - left, 0),), 3000, 100)
     assert (decision.amounts.tool_ms if isinstance(decision, Grant) else None) == expected
+
+
+@pytest.mark.parametrize("kind", Amounts._fields)
+def test_amounts_exceed_others_where_there_is_more_of_anything(kind):
+    same = Amounts(1, 2, 3, 4, 5, 6)
+    assert not same.exceed(same)
+    assert same._replace(**{kind: 7}).exceed(same)
+    assert not same.exceed(same._replace(**{kind: 7}))
