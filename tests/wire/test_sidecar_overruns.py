@@ -147,6 +147,16 @@ def test_a_caller_that_does_not_read_pays_for_what_was_written_meanwhile(upstrea
         assert car.spent() >= 2048
 
 
+@pytest.mark.parametrize("hiding", [{"stream_interval": 500}, {"include_reasoning": False}, {"tools": [{"name": "f"}]}])
+def test_a_caller_that_leaves_pays_for_what_an_engine_can_have_written_in_silence(upstream, hiding):
+    with sidecar(policy=a_policy(upstream.url, 10**6)) as car:
+        upstream.answers([Say(chunked(piece(1), end=b"")), Wait(0.7), Close()])
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            car.post(CHAT, a_call(CHAT, max_tokens=1500, **hiding))
+        eventually(lambda: car.held() == 0)
+        assert 600 < car.spent() <= 1503
+
+
 def test_hidden_thoughts_that_only_the_total_tells_of_are_charged(upstream):
     with sidecar(policy=a_policy(upstream.url, 50_000)) as car:
         usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 45}

@@ -320,7 +320,7 @@ def test_a_whole_answer_tells_its_usage(body, protocol, expected):
     ],
 )
 def test_under_a_token_limit_what_is_not_known_is_charged_as_it_was_held(reported, final, expected):
-    assert usage.cost(reported, HELD, final=final, counts=True) == expected
+    assert usage.cost(reported, HELD, final=final, unseen=0) == expected
 
 
 @pytest.mark.parametrize(
@@ -345,7 +345,13 @@ def test_a_number_in_the_middle_that_is_no_running_count_can_only_make_a_cut_ans
     ],
 )
 def test_a_cut_answer_is_charged_no_more_than_its_text_can_have_taken(reported, most, expected):
-    assert usage.cost(reported, HELD, final=False, counts=True, most=most) == expected
+    assert usage.cost(reported, HELD, final=False, unseen=0, most=most) == expected
+
+
+@pytest.mark.parametrize(("written", "unseen", "charged"), [(3, 16, 19), (45, 16, 50), (80, 16, 80)])
+def test_what_an_engine_can_have_written_since_is_charged_but_no_more_than_was_held(written, unseen, charged):
+    expected = Cost(Amounts(7, charged, 1), Source.COUNTED)
+    assert usage.cost(Usage(7, written), HELD, final=False, unseen=unseen) == expected
 
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=9))

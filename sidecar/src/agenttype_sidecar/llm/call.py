@@ -80,6 +80,15 @@ class Call(NamedTuple):
             return False
         return all(name in _SHOWING or not self.body.get(name) for name in self.body.members)
 
+    @property
+    def tells_each(self) -> bool:
+        """Whether an engine of ours that counts as it goes tells of every token, be it shown or not.
+
+        It is silent while it gathers tokens, reads a tool's call, or thinks what it is told not to show.
+        """
+        get = self.body.get
+        return not (get("tools") or get("stream_interval") or get("include_reasoning") is False)
+
 
 def read(endpoint: Endpoint, body: Body, routes: Routes) -> Call:
     """Return what a body asks for.
@@ -208,8 +217,9 @@ def _output(body: Body, endpoint: Endpoint) -> int | None:
 
 
 def _answers(body: Body, endpoint: Endpoint) -> int:
-    if endpoint.operation not in _CHUNKED:
+    if endpoint.operation is Operation.EMBEDDINGS:
         return 1
+    # Not every protocol has them; a server that speaks several may read them in all.
     return max(_whole(body, "n", least=1) or 1, _whole(body, "best_of", least=1) or 1)
 
 

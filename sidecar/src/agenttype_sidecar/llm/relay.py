@@ -82,7 +82,7 @@ class Relay:
         await asgi.finish(self._send)
 
     async def _write(self, out: bytes, meter: Meter) -> None:
-        began = time.monotonic()
+        meter.heard = began = time.monotonic()
         try:
             await asgi.write(self._send, out)
         finally:

@@ -1,10 +1,13 @@
 """What one call costs, as far as it is known, and the one time that it is charged."""
 
+import math
+import time
 from typing import Final
 
 from agenttype_api import keys
 from agenttype_api.policy import WireProtocol
 from agenttype_proxy import headers as fields
+from agenttype_proxy.errors import TotalTimeout, UpstreamError
 from agenttype_proxy.response import Response
 
 from agenttype_sidecar.budget import prices, reservation
@@ -43,10 +46,15 @@ class Settlement:
         self._parts = parts
         self._active = active
         self._known: Cost | None = None
+        self._stopped = False
 
     def answered(self, body: bytes, protocol: WireProtocol) -> None:
         """Take what a whole answer reports."""
         self._know(usage.of_body(body, protocol), final=True)
+
+    def stopped(self, error: UpstreamError) -> None:
+        """Take note that the backend has broken a stream off by itself, and writes no more of it."""
+        self._stopped = not isinstance(error, TotalTimeout)
 
     def beyond(self, reported: Usage) -> Refusal | None:
         """Return what ends a stream of which so much is reported, None while it keeps to what is held for it."""
@@ -94,14 +102,20 @@ class Settlement:
         # What a slow caller has not read yet, its backend may have written long ago.
         known = not meter.lagging
         most = meter.most if known and self.call.shows_all else None
-        counts = known and meter.counts
-        return self._know(meter.usage, final=meter.final, pieces=meter.pieces, counts=counts, most=most)
+        unseen = self._unseen(meter) if known and meter.counts else None
+        return self._know(meter.usage, final=meter.final, pieces=meter.pieces, unseen=unseen, most=most)
+
+    def _unseen(self, meter: Meter) -> int:
+        """Return the tokens that the engine can have written at most since it last said how many there are."""
+        if not self.call.tells_each:
+            return usage.UNSEEN + math.ceil((time.monotonic() - meter.heard) * usage.FASTEST)
+        return 0 if self._stopped else usage.UNSEEN
 
     def _know(
-        self, reported: Usage, *, final: bool, pieces: int = 0, counts: bool = False, most: int | None = None
+        self, reported: Usage, *, final: bool, pieces: int = 0, unseen: int | None = None, most: int | None = None
     ) -> Cost:
         if self._active.counts_tokens:
-            cost = usage.cost(reported, self.hold.amounts, final=final, counts=counts, most=most)
+            cost = usage.cost(reported, self.hold.amounts, final=final, unseen=unseen, most=most)
         else:
             cost = usage.estimate(reported, self.call.body.size, pieces, final=final)
         priced = self._priced(cost.amounts, reported)

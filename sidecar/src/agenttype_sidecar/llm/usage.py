@@ -26,7 +26,9 @@ _MOST_IDS: Final = 256
 #: Bytes of JSON around the text of one event, at the least, in every protocol.
 _FRAME: Final = 48
 #: Tokens that an engine may have written and not sent when it was cut off.
-_UNSEEN: Final = 16
+UNSEEN: Final = 16
+#: Tokens that no engine writes more of in a second, for one answer.
+FASTEST: Final = 1000
 #: Events that end a Responses stream.
 _ENDS: Final = ("response.completed", "response.incomplete", "response.failed", "error")
 #: The last chunk of a choice, or an error in its place.
@@ -41,7 +43,7 @@ class Source(StrEnum):
     PROVIDER = "provider"
     """The backend's own total."""
     COUNTED = "counted"
-    """The backend's running count at the moment the call was cut."""
+    """The backend's running count when the call was cut, and what it can have written since at most."""
     ESTIMATED = "estimated"
     """From sizes. Where a token limit is at stake, from above: every byte of text as a token."""
     RESERVED = "reserved"
@@ -93,6 +95,7 @@ class Meter:
 
     Attributes:
         usage: The numbers so far.
+        heard: When something was last passed on, in monotonic seconds.
         lagging: Whether the caller reads so slowly that the backend may be well ahead of what was seen of it.
         pieces: Events that carried something; about as many as tokens.
         written: An upper bound of the bytes of text that the events carried.
@@ -111,6 +114,7 @@ class Meter:
             keep_count: whether the caller asked for that too; else it must not see it.
         """
         self.usage = Usage()
+        self.heard = 0.0
         self.lagging = False
         self.pieces = 0
         self.written = 0
@@ -137,7 +141,7 @@ class Meter:
     @property
     def most(self) -> int:
         """More tokens than what was seen of the answer can have taken, be a token ever so short."""
-        return self.written + _UNSEEN
+        return self.written + UNSEEN
 
     def limit(self, allowed: Allowed) -> None:
         """Let `refused` say when the stream goes beyond what is allowed.
@@ -238,23 +242,23 @@ class Meter:
             self._stale, self._total = True, False
 
 
-def cost(usage: Usage, held: Amounts, *, final: bool, counts: bool = False, most: int | None = None) -> Cost:
+def cost(usage: Usage, held: Amounts, *, final: bool, unseen: int | None = None, most: int | None = None) -> Cost:
     """Return what to charge for a dispatched call under a token limit: what is known, else what was held.
 
     Args:
         usage: what was reported.
         held: what was held.
         final: whether the report is the last word.
-        counts: whether a report that is not the last word is how far the call was when it was cut.
+        unseen: tokens that a cut answer can have taken at most beyond its running count; None where it has none.
         most: tokens that a cut answer can have taken at most, where its text tells.
     """
     input_tokens = held.input if usage.input is None else usage.input
     if final and usage.output is not None:
         source = Source.PROVIDER if usage.input is not None else Source.RESERVED
         return Cost(Amounts(input_tokens, usage.output, 1), source)
-    if counts and usage.output is not None and usage.input is not None:
-        return Cost(Amounts(input_tokens, usage.output, 1), Source.COUNTED)
     least = usage.output or 0  # so much it took before it was cut, whatever was held
+    if unseen is not None and usage.output is not None and usage.input is not None:
+        return Cost(Amounts(input_tokens, max(least, min(least + unseen, held.output)), 1), Source.COUNTED)
     if most is not None and least <= most < held.output:
         return Cost(Amounts(input_tokens, most, 1), Source.ESTIMATED)
     return Cost(Amounts(input_tokens, max(least, held.output), 1), Source.RESERVED)

@@ -148,6 +148,7 @@ class Visit:
                 if self._relay.started:
                     # A clean end would pass for a whole answer; SDKs notice a broken connection only.
                     self._ended("cut", _OK, _name(error))
+                    delivery.settled.stopped(error)
                     self._settle()
                     asgi.abort(self._scope)
                 elif await delivery.broke(error):
