@@ -1,7 +1,10 @@
 """`agenttype run`: a command under its policy, without a cluster."""
 
+import contextlib
 import json
 import os
+import pty
+import shlex
 import signal
 import subprocess
 import sys
@@ -132,7 +135,10 @@ pathlib.Path({str(tmp_path / "up")!r}).touch()
 time.sleep(60)
 """
     running = subprocess.Popen(
-        [*agent, "--", sys.executable, "-c", code], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+        [*agent, "--", sys.executable, "-c", code],
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,  # whoever shares a terminal with us takes a SIGINT for typed
     )
     eventually((tmp_path / "up").exists)
     running.send_signal(number)
@@ -189,6 +195,8 @@ def serves(pid):
         (["--agent", "red"], "the files have no AgentType 'red'; they have green"),
         (["--backend", "other=http://127.0.0.1:1"], "which the agent does not use"),
         (["--token", "/nowhere"], "--token /nowhere: no such file"),
+        (["--json", "/nowhere/report.json"], "No such file or directory; give a file that can be written"),
+        (["--ledger", "/dev/null"], "--ledger /dev/null: File exists; give a folder that can be written"),
     ],
 )
 def test_what_cannot_be_run_is_told_in_one_line(agent, options, words):
@@ -196,6 +204,106 @@ def test_what_cannot_be_run_is_told_in_one_line(agent, options, words):
 
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert words in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["python", "agent.py"], "write -- before the command: agenttype run -f FILES [options] -- python agent.py"),
+        (["--budget", "3", "--", "true"], "there is no option --budget"),
+        (["--data-port", "65536"], "write a port, 1 to 65535, or 0 for a free one"),
+    ],
+)
+def test_a_command_line_that_is_not_understood_is_told_how_to_be_written(agent, arguments, words):
+    done = ran([*agent, *arguments])
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+
+
+def test_a_port_that_is_taken_is_told_with_what_to_change(agent, engine):
+    done = ran([*agent, "--data-port", str(engine.port), "--", "true"])
+
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "give --data-port and --control-port others, or leave them out" in done.stderr
+
+
+def test_a_ledger_serves_one_run_at_a_time(agent, tmp_path):
+    kept = ["--ledger", str(tmp_path / "kept")]
+    running = subprocess.Popen([*agent, *kept, "--", "cat"], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    eventually((tmp_path / "kept" / "policy.json").exists)
+    policy = (tmp_path / "kept" / "policy.json").read_bytes()
+    done = ran([*agent, *kept, "--agent", "green", "--", "true"])
+    running.communicate(timeout=30)
+
+    assert (done.returncode, "another run uses it" in done.stderr) == (2, True)
+    assert (tmp_path / "kept" / "policy.json").read_bytes() == policy
+
+
+def test_a_report_that_cannot_be_written_leaves_the_exit_status(agent):
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*agent, "--json", "-", "--", "sh", "-c", "exit 7"], check=False, stdout=full, stderr=subprocess.PIPE
+        )
+
+    assert (done.returncode, b"No space left on device" in done.stderr) == (7, True)
+
+
+def test_a_report_of_a_former_run_is_not_taken_for_this_ones(agent, tmp_path):
+    file = tmp_path / "report.json"
+    file.write_text('{"exitStatus": 0}')
+    done = ran([*agent, "--json", str(file), "--", "no-such-program"])
+
+    assert (done.returncode, file.read_text()) == (2, "")
+
+
+def test_a_file_that_is_no_program_is_told_how_to_be_called(agent, tmp_path):
+    (tmp_path / "agent").write_text("print('hi')\n")
+    (tmp_path / "agent").chmod(0o755)
+    done = ran([*agent, "--", str(tmp_path / "agent")])
+
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "Exec format error; call it through its interpreter" in done.stderr
+
+
+def test_an_address_with_the_version_is_an_address(agent, engine):
+    done = ran([*agent, "--backend", f"shared={engine.url}/v1/", *command(1)])
+
+    assert done.stdout.splitlines()[0] == "200"
+
+
+def test_what_is_typed_reaches_the_command_once(agent, tmp_path):
+    """Ctrl-C at a terminal, where the command's input comes from a pipe."""
+    code = f"""
+import os, pathlib, signal
+seen = pathlib.Path({str(tmp_path / "seen")!r})
+told = []
+def interrupted(*_):
+    told.append(1)
+    seen.write_text(str(len(told)))
+    os.kill(os.getppid(), signal.SIGTERM)  # comes back after all that was to be passed on before
+signal.signal(signal.SIGINT, interrupted)
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+seen.write_text("0")
+while True: signal.pause()
+"""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvp("sh", ["sh", "-c", f"echo hi | {shlex.join([*agent, '--', sys.executable, '-c', code])}"])
+    eventually(lambda: (tmp_path / "seen").exists() and (tmp_path / "seen").read_text())
+    os.write(terminal, b"\x03")
+    drained(terminal)
+    os.waitpid(pid, 0)
+    os.close(terminal)
+
+    assert (tmp_path / "seen").read_text() == "1"
+
+
+def drained(terminal):
+    """Read a terminal until nobody holds its other end."""
+    with contextlib.suppress(OSError):
+        while os.read(terminal, 65_536):
+            pass
 
 
 def test_a_program_that_does_not_exist_is_named(agent):

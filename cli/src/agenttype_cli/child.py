@@ -1,9 +1,9 @@
 """The command as a process: it has the terminal, it gets our signals, and its exit status becomes ours."""
 
+import errno
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,8 +36,8 @@ class Child:
         with self._forwarding():
             try:
                 process = subprocess.Popen(self._command, env=dict(self._environment))  # noqa: S603 — the user's own
-            except (FileNotFoundError, PermissionError) as error:
-                raise Missing(f"{self._command[0]}: {error.strerror}") from error
+            except OSError as error:
+                raise Missing(f"{self._command[0]}: {error.strerror}{_fix(error)}") from error
             self._process = process
             for number in self._early:
                 self._send(number)
@@ -71,6 +71,25 @@ class Child:
     def _forward(self, number: int, frame: FrameType | None) -> None:
         del frame
         # What is typed at a terminal reaches the command by itself; a second one would be taken for impatience.
-        if number in _FROM_TERMINAL and sys.stdin.isatty() and os.getpgrp() == os.tcgetpgrp(sys.stdin.fileno()):
-            return
-        self._send(number)
+        if number not in _FROM_TERMINAL or not _has_the_terminal():
+            self._send(number)
+
+
+def _has_the_terminal() -> bool:
+    """Return whether what is typed is meant for us and the command, wherever our input comes from."""
+    try:
+        terminal = os.open(os.ctermid(), os.O_RDONLY | os.O_NOCTTY)
+    except OSError:  # there is none
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:  # it has gone
+        return False
+    finally:
+        os.close(terminal)
+
+
+def _fix(error: OSError) -> str:
+    if error.errno == errno.ENOEXEC:
+        return "; call it through its interpreter, or name that in its first line (#!)"
+    return ""

@@ -76,7 +76,8 @@ def compose(
 
 def _here(backend: policy.Backend, address: str | None) -> policy.Backend:
     if address is not None:
-        return backend.model_copy(update={"url": address.rstrip("/")})
+        # SDKs are given the address with the version, so people write it here too.
+        return backend.model_copy(update={"url": address.rstrip("/").removesuffix("/v1")})
     if backend.credential is policy.Credential.POD_TOKEN:
         raise Missing(
             f"ModelBackend {backend.name!r} runs in a cluster; say where it is reached from here, for example "

@@ -84,7 +84,8 @@ def read(paths: Iterable[str]) -> Manifests:
             try:
                 documents = [_with_text_keys(document) for document in yaml.safe_load_all(text)]
             except yaml.YAMLError as error:
-                raise BadManifest(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
+                said = " ".join(str(error).replace(' in "<unicode string>",', " at").split())
+                raise BadManifest(f"{where}: not valid YAML: {said}") from error
             for document in _flat(documents):
                 if not isinstance(document, dict):
                     raise BadManifest(f"{where}: a document is not a Kubernetes object")
@@ -104,7 +105,8 @@ def _texts(path: str) -> Iterator[tuple[str, str]]:
         try:
             yield str(file), file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise BadManifest(f"{file}: cannot be read: {error}") from error
+            said = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise BadManifest(f"{file}: cannot be read: {said}") from error
 
 
 def _with_text_keys(value: Any) -> Any:
@@ -154,7 +156,8 @@ def _refuse_unknown(value: Any, schema: dict[str, Any], path: str) -> None:
     for name, member in value.items():
         if name not in known:
             near = difflib.get_close_matches(str(name), known, 1)
-            raise BadManifest(f"{path}: unknown member {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            fix = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
+            raise BadManifest(f"{path}: unknown member {name!r}; {fix}")
         _refuse_unknown(member, known[name], f"{path}.{name}")
 
 

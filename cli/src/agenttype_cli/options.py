@@ -1,15 +1,19 @@
 """The command line."""
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 _EPILOG = """examples:
   agenttype run -f agent.yaml --backend shared=http://127.0.0.1:8000 -- python agent.py
   agenttype run -f manifests/ --ledger ~/.agenttype/green --json report.json -- ./agent
   eval "$(agenttype run -f agent.yaml --print-env shell)"   # in one terminal; the agent runs in it
 """
+
+_LAST_PORT: Final = 65535
 
 
 @dataclass(frozen=True)
@@ -65,15 +69,25 @@ def parse(arguments: Sequence[str]) -> Options:
         help="value of a Secret: env:VARIABLE, or the path of a file")  # fmt: skip
     add("--token", type=Path, metavar="FILE", help="token for a gate that --backend leads to")
     add("--nats", metavar="URL", help="server that counts shared limits; without it one is started if needed")
-    add("--data-port", type=int, default=0, help="port that the agent calls; 0: a free one")
-    add("--control-port", type=int, default=0, help="port of metrics and the control API; 0: a free one")
+    add("--data-port", type=_port, default=0, help="port that the agent calls; 0: a free one")
+    add("--control-port", type=_port, default=0, help="port of metrics and the control API; 0: a free one")
     add("-v", "--verbose", action="store_true", help="show the sidecar's log")
-    found = parser.parse_args(given)
+    found, rest = parser.parse_known_args(given)
+    if rest and not rest[0].startswith("-"):
+        run.error(f"write -- before the command: agenttype run -f FILES [options] -- {shlex.join([*rest, *command])}")
+    if rest:
+        run.error(f"there is no option {rest[0]}; options of the command go behind --")
     if found.print_env and command:
         run.error("--print-env prints the environment instead of running a command; leave one of them out")
     del found.subcommand
     found.backend, found.secret = dict(found.backend), dict(found.secret)
     return Options(command=command, **vars(found))
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"write a port, 1 to {_LAST_PORT}, or 0 for a free one")
+    return int(text)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from agenttype_api import compile as compiler
 from agenttype_api import policy
 from agenttype_api.environment import Endpoints
 
-from agenttype_cli import composition, environment, manifests, report, secrets
+from agenttype_cli import composition, environment, kept, manifests, report, secrets
 from agenttype_cli.child import Child
 from agenttype_cli.composition import Composition
 from agenttype_cli.control import Control
@@ -33,6 +33,7 @@ from agenttype_cli.store import Store
 #: What a vLLM without a gate is told, which does not ask.
 _TOKEN: Final = "agenttype-run"  # noqa: S105 — proves nothing
 _PRIVATE: Final = 0o700
+_STANDARD_OUTPUT: Final = Path("-")
 _PAUSE: Final = 0.5
 
 
@@ -44,6 +45,7 @@ def run(options: Options, signals: Signals) -> int:
         Ended: a signal came before the command ran.
     """
     found = manifests.read(options.files)
+    _empty(options.json)
     agent = composition.chosen(found, options.agent)
     with ExitStack() as stack:
         home = stack.enter_context(_home(options.ledger))
@@ -66,11 +68,14 @@ def run(options: Options, signals: Signals) -> int:
 def _home(ledger: Path | None) -> Iterator[Path]:
     """Give the folder of this run: the user's, which stays, or one that goes."""
     if ledger is not None:
-        ledger = ledger.expanduser().absolute()
-        ledger.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
-        yield ledger
+        with kept.folder(ledger) as path:
+            yield path
         return
-    with tempfile.TemporaryDirectory(prefix="agenttype-") as folder:
+    try:
+        temporary = tempfile.TemporaryDirectory(prefix="agenttype-")
+    except OSError as error:
+        raise Missing(f"no folder for temporary files: {error.strerror}; set TMPDIR to one") from error
+    with temporary as folder:
         yield Path(folder)
 
 
@@ -164,10 +169,24 @@ def _tell(found: Report, options: Options) -> None:
         sys.stderr.write(found.as_text())
         return
     text = json.dumps(found.as_json(), indent=2) + "\n"
-    if str(options.json) == "-":
-        sys.stdout.write(text)
-    else:
-        options.json.write_text(text, encoding="utf-8")
+    try:
+        if options.json == _STANDARD_OUTPUT:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        else:
+            options.json.write_text(text, encoding="utf-8")
+    except OSError as error:  # the command has run, and its exit status counts
+        sys.stderr.write(f"agenttype: --json {options.json}: {error.strerror}\n{found.as_text()}")
+
+
+def _empty(file: Path | None) -> None:
+    """Empty the report's file, so that nobody takes a former run's for this one's; tell early where that fails."""
+    if file is None or file == _STANDARD_OUTPUT:
+        return
+    try:
+        file.write_text("", encoding="utf-8")
+    except OSError as error:
+        raise Missing(f"--json {file}: {error.strerror}; give a file that can be written") from error
 
 
 def _print_environment(added: dict[str, str], form: str | None) -> None:

@@ -92,7 +92,7 @@ class Sidecar:
             waiting.cancel()
         if not line:
             process.wait()
-            raise BadPolicy(f"the sidecar does not start: {_last_words(files.log) or 'its log is above'}")
+            raise BadPolicy(f"the sidecar does not start: {_explained(_last_words(files.log))}")
         told = json.loads(line)
         return process, Ports(told["data_port"], told["health_port"], told["control_port"])
 
@@ -105,6 +105,12 @@ class Sidecar:
                 return
             with contextlib.suppress(BadPolicy, OSError):
                 self._process, _ = self._started(self.ports)
+
+
+def _explained(words: str) -> str:
+    if "address already in use" in words:
+        return f"{words}; give --data-port and --control-port others, or leave them out"
+    return words or "its log is above"
 
 
 def _last_words(log: Path) -> str:
