@@ -13,14 +13,14 @@ import sys
 import old_ledgers
 import pytest
 from agenttype_api.v1alpha1 import Window
-from agenttype_sidecar.budget import book, ledger_file, mark, sheets, tool_counts
+from agenttype_sidecar.budget import book, ledger_file, mark, responses, sheets, tool_counts
 from agenttype_sidecar.budget import ledger as ledgers
 from agenttype_sidecar.budget.ledger import Clock, Ledger, Stopped
 from agenttype_sidecar.budget.reservation import Amounts
 from memory_folders import memory_folder
 
 NOON = 1_795_262_400.0
-TRACED = {module.__file__ for module in (book, ledger_file, ledgers, mark, sheets, tool_counts)}
+TRACED = {module.__file__ for module in (book, ledger_file, ledgers, mark, responses, sheets, tool_counts)}
 #: What each call holds, and what it comes to.
 HELD, TOOK = Amounts(100, 50, 1, 400), Amounts(40, 20, 1, 160)
 #: Calls of the life that may go out in all, and of them those after the minute has turned.
@@ -48,6 +48,7 @@ def live(folder, sent):
     two = ledger.reserve(HELD)
     ledger.dispatch(two)
     sent(late=False)
+    ledger.responses.keep("resp_1", "shared")
     refused = ledger.reserve(HELD)
     ledger.dispatch(refused)
     ledger.recall(refused)

@@ -104,7 +104,7 @@ class Sidecar:
             violations=violations,
             activity=self.activity,
             observations=self.observations,
-            stored=Stored(),
+            stored=Stored(self.ledger.responses),
         )
 
     def tools(self) -> ToolGateway:

@@ -10,6 +10,7 @@ from agenttype_sidecar.budget.book import State
 from agenttype_sidecar.budget.ledger import FILE, Clock, Ledger, Stopped
 from agenttype_sidecar.budget.prices import Rate
 from agenttype_sidecar.budget.reservation import NOTHING, Amounts, Ask, Grant
+from agenttype_sidecar.budget.responses import MOST
 from agenttype_sidecar.budget.table import Table
 from agenttype_sidecar.errors import LedgerCorrupt, LedgerUnavailable, StartError
 from agenttype_sidecar.leases.shared import Shared
@@ -571,6 +572,60 @@ def test_a_call_of_a_tool_that_cannot_be_recorded_is_not_dispatched_and_can_be_t
     ledger._db.execute("PRAGMA query_only = 0")
     ledger.tool_calls.add("crm", -1)
     assert (ledger.flush(), ledger.tool_calls.of("crm")) == (True, 0)
+
+
+def test_who_keeps_a_response_is_on_record_with_the_next_flush(ledger, tmp_path):
+    ledger.responses.keep("resp_1", "one")
+    ledger.responses.keep("resp_2", "two")
+    ledger.responses.keep("resp_1", "three")
+    ledger.flush()
+    ledger.responses.forget("resp_2")
+    ledger.flush()
+    ledger.responses.keep("resp_4", "late")
+    again = restarted(ledger, tmp_path)
+    assert [again.responses.backend(f"resp_{number}") for number in (1, 2, 4)] == ["three", None, None]
+    again.close()
+
+
+def test_no_call_waits_until_it_is_on_record_who_keeps_a_response(ledger):
+    ledger.responses.keep("resp_1", "one")
+    ledger.dispatch(ledger.reserve(CALL))
+    ledger.turn()
+    assert ledger.responses.behind
+    ledger.flush()
+    assert not ledger.behind
+
+
+def test_names_of_responses_do_not_grow_with_the_age_of_a_run(tmp_path):
+    first = Ledger(tmp_path)
+    for number in range(MOST + 100):
+        first.responses.keep(f"resp_{number}", "one")
+        first.responses.keep("resp_again", "one")
+    first.flush()
+    again = restarted(first, tmp_path)
+    assert again._db.execute("SELECT count(*) FROM response").fetchone()[0] == MOST
+    again.responses.keep("resp_new", "one")
+    again.flush()
+    last = restarted(again, tmp_path)
+    known = [last.responses.backend(name) for name in ("resp_100", "resp_101", "resp_102", "resp_again", "resp_new")]
+    assert known == [None, None, "one", "one", "one"]
+    last.close()
+
+
+@pytest.mark.parametrize("change", ["backend = 'two'", "name = 'resp_3'", "number = 77", "number = 'x'", "seal = 1"])
+def test_a_response_whose_row_is_damaged_is_nobodys_and_the_run_goes_on(ledger, tmp_path, change, caplog):
+    ledger.responses.keep("resp_1", "one")
+    ledger.responses.keep("resp_2", "one")
+    ledger.flush()
+    ledger._db.execute(f"UPDATE response SET {change} WHERE name = 'resp_1'")
+    again = restarted(ledger, tmp_path)
+    assert [again.responses.backend(f"resp_{number}") for number in (1, 2, 3)] == [None, "one", None]
+    assert "forgotten" in caplog.text
+    again.responses.keep("resp_1", "two")
+    again.flush()
+    last = restarted(again, tmp_path)
+    assert [last.responses.backend(f"resp_{number}") for number in (1, 2)] == ["two", "one"]
+    last.close()
 
 
 def test_a_dispatch_records_what_was_settled_before_it(ledger, tmp_path):

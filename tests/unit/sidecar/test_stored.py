@@ -4,6 +4,7 @@ import pytest
 from agenttype_api import policy as api
 from agenttype_api.v1alpha1 import FallbackReason, RuleAction, RuleOn
 from agenttype_sidecar.backends.routes import Routes
+from agenttype_sidecar.budget.responses import Responses
 from agenttype_sidecar.errors import HostedTool, MalformedBody, UnknownResponse, Unmetered
 from agenttype_sidecar.llm import call as calls
 from agenttype_sidecar.llm import metered, paths
@@ -28,7 +29,7 @@ def response(policy=None, path="/v1/responses", **body):
 
 
 def test_what_was_passed_on_can_be_built_on():
-    stored = Stored()
+    stored = Stored(Responses())
     stored.remember(response(), ("resp_1", "msg_1"))
     stored.check(response(previous_response_id="resp_1", input=[{"type": "item_reference", "id": "msg_1"}]))
     assert (stored.backend("resp_1"), stored.backend("resp_2")) == ("shared", None)
@@ -44,11 +45,11 @@ def test_what_was_passed_on_can_be_built_on():
 )  # fmt: skip
 def test_what_was_not_passed_on_cannot(body):
     with pytest.raises(UnknownResponse):
-        Stored().check(response(**body))
+        Stored(Responses()).check(response(**body))
 
 
 def test_a_response_is_at_the_backend_that_made_it_and_at_no_other():
-    stored = Stored()
+    stored = Stored(Responses())
     stored.remember(response(), ("resp_1",))
     other = a_policy(URL, backends=(a_backend(URL, "other"),), routes=(a_route("*", backend="other"),))
     with pytest.raises(UnknownResponse):
@@ -56,14 +57,21 @@ def test_a_response_is_at_the_backend_that_made_it_and_at_no_other():
 
 
 def test_the_oldest_names_are_forgotten_first_and_nothing_grows():
-    stored = Stored(most=2)
+    stored = Stored(Responses(most=2))
     for name in ("a", "b", "a", "c", "x" * 200):
         stored.remember(response(), (name,))
     assert [stored.backend(name) for name in ("a", "b", "c", "x" * 200)] == ["shared", None, "shared", None]
 
 
+@pytest.mark.parametrize("name", ["x" * 129, "resp_\ud800", "resp_é"])
+def test_a_name_that_no_backend_gives_is_not_remembered(name):
+    responses = Responses()
+    Stored(responses).remember(response(), (name,))
+    assert not responses.behind
+
+
 def test_what_is_not_to_be_kept_is_not_remembered():
-    stored = Stored()
+    stored = Stored(Responses())
     stored.remember(response(store=False), ("resp_1",))
     assert stored.backend("resp_1") is None
 

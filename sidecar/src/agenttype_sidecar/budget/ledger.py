@@ -23,6 +23,7 @@ from agenttype_sidecar.budget import ledger_file, sheets
 from agenttype_sidecar.budget.book import Book, Count, Hold, State
 from agenttype_sidecar.budget.mark import Mark
 from agenttype_sidecar.budget.reservation import NOTHING, Amounts
+from agenttype_sidecar.budget.responses import Kept, Responses
 from agenttype_sidecar.budget.tool_counts import ToolCounts
 from agenttype_sidecar.errors import LedgerCorrupt, LedgerUnavailable, StartError
 
@@ -68,6 +69,7 @@ class Ledger:
         holder: Names this ledger wherever limits are shared; the same for ever.
         stopped: Set once the agent must stop for good.
         tool_calls: How often limited tool servers were called; what is counted is recorded with the next dispatch.
+        responses: Which backend keeps which response; recorded with the next flush.
         busy_ms: Milliseconds in which calls were running, as last written; whoever measures them sets it.
     """
 
@@ -86,6 +88,7 @@ class Ledger:
         self._records = self._noted = self._elapsed = 0
         self.stopped: Stopped | None = None
         self.tool_calls = ToolCounts()
+        self.responses = Responses()
         path = folder / FILE
         try:
             self._mark = Mark(folder)
@@ -206,7 +209,7 @@ class Ledger:
     @property
     def behind(self) -> bool:
         """Whether something waits to be recorded."""
-        return bool(self._closed or self._changed or self.tool_calls.changed)
+        return bool(self._closed or self._changed or self.tool_calls.changed or self.responses.behind)
 
     def flush(self) -> bool:
         """Record what waits, and mark how far the record has come; return False where that failed: it still waits."""
@@ -265,6 +268,7 @@ class Ledger:
             self._db.executemany(sheets.HOLD.drop, self._closed)
             self._write_counts()
             if hold is None:
+                self._write_responses()
                 execute(sheets.RUN.put, self._run())
             else:
                 execute(sheets.HOLD.put, self._sent(hold))
@@ -275,6 +279,8 @@ class Ledger:
             raise
         self._changed.clear()
         self.tool_calls.changed.clear()
+        if hold is None:
+            self.responses.recorded()
 
     def _sent(self, hold: Hold) -> sheets.Row:
         return sheets.HOLD.sealed((hold.number, hold.attempt, *hold.amounts, *self._then()))
@@ -294,6 +300,11 @@ class Ledger:
             self._db.execute(sheets.COUNT.put, sheets.COUNT.sealed(row))
         for server in sorted(self.tool_calls.changed):
             self._db.execute(sheets.TOOL.put, sheets.TOOL.sealed((server, self.tool_calls.of(server))))
+
+    def _write_responses(self) -> None:
+        responses, sheet = self.responses, sheets.RESPONSE
+        self._db.executemany(sheet.drop, [(number,) for number in responses.gone])
+        self._db.executemany(sheet.put, [sheet.sealed(kept) for kept in responses.fresh.values()])
 
     def _replay(self, path: Path) -> None:
         """Read everything, charge what is open, and note that another life begins."""
@@ -317,6 +328,7 @@ class Ledger:
             self._drawn[key] = drawn
         for server, calls in sheets.TOOL.rows(self._db):
             self.tool_calls.restored(server, calls)
+        self._restore_responses()
         before = book.spent
         for number, _, *held in (row[:_HELD] for row in holds):
             book.orphaned(number, Amounts(*held))
@@ -329,6 +341,14 @@ class Ledger:
         execute("COMMIT")
         self._records += 1
         self._changed.clear()
+
+    def _restore_responses(self) -> None:
+        """Take over which backend keeps what; a damaged row is nobody's response, and no reason to end a run."""
+        rows = list(sheets.RESPONSE.judged(self._db))
+        self.responses.restored(Kept(*row) for row, is_whole in rows if is_whole)
+        if damaged := [row for row, is_whole in rows if not is_whole]:
+            _log.warning("stored responses forgotten", extra={"fields": {"damaged": len(damaged)}})
+            self._db.executemany(sheets.RESPONSE.drop, [(number,) for _, _, number in damaged])
 
     def _check_end(self, path: Path) -> None:
         """Refuse a file that lacks records which no power cut can have taken."""

@@ -96,4 +96,6 @@ HOLD: Final = Sheet(
 )
 #: How often limited tool servers were called.
 TOOL: Final = Sheet("tool", "server", ("server",), ("calls",))
-ALL: Final = (RUN, COUNT, HOLD, TOOL)
+#: Which backend keeps which response.
+RESPONSE: Final = Sheet("response", "number", ("name", "backend"), ("number",))
+ALL: Final = (RUN, COUNT, HOLD, TOOL, RESPONSE)

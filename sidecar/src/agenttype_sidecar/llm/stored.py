@@ -2,53 +2,48 @@
 
 A backend keeps the responses of everybody who uses it, and gives them to whoever names one. So a name counts only
 where the response was made through this sidecar and its answer was let through to the end; for all others there is
-nothing, whoever has them. Names are remembered until the process ends, the latest of them only.
+nothing, whoever has them. The latest names are remembered, and the ledger has them beyond the death of the process.
 """
 
 from typing import Any, Final
 
+from agenttype_sidecar.budget.responses import Responses
 from agenttype_sidecar.errors import UnknownResponse
 from agenttype_sidecar.llm.body import Body
 from agenttype_sidecar.llm.call import Call
 from agenttype_sidecar.llm.paths import Operation
 
-#: Names of responses and of their items, all together: about 1 MiB.
-MOST: Final = 8192
 _LONGEST: Final = 128
 
 
 class Stored:
-    """Remembers which backend keeps what."""
+    """Judges by what is remembered which backend keeps what."""
 
-    def __init__(self, most: int = MOST) -> None:
-        self._most = most
-        self._backends: dict[str, str] = {}
+    def __init__(self, responses: Responses) -> None:
+        self._responses = responses
 
     def remember(self, call: Call, ids: tuple[str, ...]) -> None:
         """Note what a call's backend keeps from now on."""
         if call.endpoint.operation is not Operation.RESPONSES or call.body.get("store") is False:
             return
         for name in ids:
-            if len(name) <= _LONGEST:
-                self._backends.pop(name, None)
-                self._backends[name] = call.target.backend.name
-        while len(self._backends) > self._most:
-            del self._backends[next(iter(self._backends))]
+            if len(name) <= _LONGEST and name.isascii():  # half of a character, say, could not be written down
+                self._responses.keep(name, call.target.backend.name)
 
     def forget(self, name: str) -> None:
         """Note that a response is kept no longer."""
-        self._backends.pop(name, None)
+        self._responses.forget(name)
 
     def backend(self, name: str) -> str | None:
         """Return the name of the backend that keeps a response, None where it is nobody's that we know."""
-        return self._backends.get(name)
+        return self._responses.backend(name)
 
     def home(self, call: Call) -> str | None:
         """Return the name of the backend that keeps what a call builds on, None where it builds on nothing known."""
         if call.endpoint.operation is not Operation.RESPONSES:
             return None
-        names = _named(call)
-        return next((self._backends[name] for name in names if isinstance(name, str) and name in self._backends), None)
+        homes = (self._responses.backend(name) for name in _named(call) if isinstance(name, str))
+        return next((home for home in homes if home is not None), None)
 
     def check(self, call: Call) -> None:
         """Refuse a call that builds on what is not this agent's.
@@ -60,7 +55,7 @@ class Stored:
             raise UnknownResponse("the call builds on a response that this sidecar has not passed on, or not lately")
 
     def _is_foreign(self, name: Any, call: Call) -> bool:
-        return not isinstance(name, str) or self._backends.get(name) != call.target.backend.name
+        return not isinstance(name, str) or self._responses.backend(name) != call.target.backend.name
 
 
 def _named(call: Call) -> list[Any]:
