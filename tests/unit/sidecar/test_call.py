@@ -57,6 +57,16 @@ def test_the_larger_of_two_bounds_is_what_a_call_can_cost():
     assert read(a_chat(max_tokens=9, max_completion_tokens=20)).output == 20
 
 
+@pytest.mark.parametrize("asked", [2**31, 2**63, 10**30])
+def test_a_bound_that_no_answer_reaches_is_one_that_a_ledger_can_hold(asked):
+    call = read(a_chat(max_tokens=asked))
+    assert call.output == 2**31 - 1
+    assert (
+        sent(a_chat(max_tokens=asked), policy=an_external_policy(), grant=bounded(call.output))["max_tokens"]
+        == call.output
+    )
+
+
 @pytest.mark.parametrize(
     ("body", "answers"),
     [

@@ -374,6 +374,26 @@ def test_a_ledger_that_cannot_be_written_fails_closed_and_recovers(ledger):
     assert not ledger.behind
 
 
+@pytest.mark.parametrize("waiting", [0, 2])
+def test_a_call_that_is_larger_than_a_ledger_can_tell_is_refused_and_others_are_not(ledger, waiting):
+    for hold in [ledger.reserve(CALL) for _ in range(waiting)]:
+        ledger.dispatch(hold)
+        ledger.settle(hold, CALL)
+    huge = ledger.reserve(Amounts(output=2**63))
+    with pytest.raises(LedgerUnavailable):
+        ledger.dispatch(huge)
+    ledger.release(huge)
+    ledger.dispatch(ledger.reserve(CALL))
+    assert ledger.flush()
+
+
+def test_orphans_that_are_more_than_a_ledger_can_tell_are_no_reason_to_begin_anew(ledger, tmp_path):
+    for _ in range(2):
+        ledger.dispatch(ledger.reserve(Amounts(output=2**62 + 1)))
+    with pytest.raises(LedgerCorrupt, match="delete the pod"):
+        restarted(ledger, tmp_path)
+
+
 def at(tmp_path, time):
     return Ledger(tmp_path, time.clock)
 

@@ -14,6 +14,7 @@ many there were, so a file that has lost its end is never taken for a whole one.
 import contextlib
 import logging
 import sqlite3
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -101,7 +102,7 @@ class Ledger:
                 raise
         except sqlite3.OperationalError as error:
             raise StartError(f"the ledger {path} cannot be opened: {error}") from error
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # a torn schema names its tables in no UTF-8
+        except (sqlite3.DatabaseError, struct.error, UnicodeDecodeError) as error:  # a torn schema may be no UTF-8
             raise LedgerCorrupt(path, str(error)) from error
         except OSError as error:
             raise StartError(f"the ledger folder {folder} cannot be used: {error.strerror}") from error
@@ -240,7 +241,7 @@ class Ledger:
     def _record(self, hold: Hold | None) -> None:
         try:
             self._write(hold)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, struct.error) as error:  # the latter: a number that no ledger has room for
             raise _unavailable(error) from error
 
     def _write(self, hold: Hold | None) -> None:
@@ -273,7 +274,7 @@ class Ledger:
             else:
                 execute(sheets.HOLD.put, self._sent(hold))
             execute("COMMIT")
-        except sqlite3.Error:
+        except (sqlite3.Error, struct.error):
             with contextlib.suppress(sqlite3.Error):  # SQLite has rolled back by itself where the disk is full
                 execute("ROLLBACK")
             raise
@@ -360,6 +361,6 @@ class Ledger:
             _log.warning("ledger lost its end in a power cut", extra={"fields": {"records": missing}})
 
 
-def _unavailable(error: sqlite3.Error | OSError) -> LedgerUnavailable:
+def _unavailable(error: Exception) -> LedgerUnavailable:
     _log.error("ledger write failed", extra={"fields": {"error": str(error)}})
     return LedgerUnavailable("the budget's ledger cannot be written, so nothing may be spent")

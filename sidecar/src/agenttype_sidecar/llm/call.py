@@ -14,6 +14,8 @@ from agenttype_sidecar.llm.paths import Endpoint, Operation
 
 #: What `/v1/completions` makes where nobody says how much, in every implementation.
 _COMPLETION_TOKENS: Final = 16
+#: More than any answer has; who writes a larger bound means none, and no ledger could hold it.
+_MOST_TOKENS: Final = 2**31 - 1
 _BOUNDS: Final = {
     Operation.CHAT: ("max_tokens", "max_completion_tokens"),
     Operation.RESPONSES: ("max_output_tokens",),
@@ -213,7 +215,7 @@ def _output(body: Body, endpoint: Endpoint) -> int | None:
     found = max(bounds, default=None)
     if found is None and endpoint.operation is Operation.COMPLETIONS:
         return _COMPLETION_TOKENS
-    return found
+    return None if found is None else min(found, _MOST_TOKENS)
 
 
 def _answers(body: Body, endpoint: Endpoint) -> int:
