@@ -7,9 +7,9 @@ import time
 
 import pytest
 from agenttype_api import policy as api
-from recording_upstream import chunked, recording
+from recording_upstream import chunked, recording, whole
 from scripted_upstream import Close, Say, Wait
-from sidecars import a_backend, a_chat, a_limit, a_policy, eventually, sidecar
+from sidecars import a_backend, a_chat, a_limit, a_policy, eventually, sidecar, together
 
 CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
 DONE = b"data: [DONE]\n\n"
@@ -155,6 +155,16 @@ def test_a_caller_that_leaves_pays_for_what_an_engine_can_have_written_in_silenc
             car.post(CHAT, a_call(CHAT, max_tokens=1500, **hiding))
         eventually(lambda: car.held() == 0)
         assert 600 < car.spent() <= 1503
+
+
+def test_a_template_that_says_more_than_any_call_is_held_for_once_it_was_seen(upstream):
+    usage = {"prompt_tokens": 800, "completion_tokens": 2, "total_tokens": 802}
+    answer = [Say(whole(json.dumps({"choices": [], "usage": usage}).encode()))]
+    with sidecar(policy=a_policy(upstream.url, 2000, backends=(an_outside(upstream.url),))) as car:
+        upstream.answers(*[answer] * 9)
+        statuses = [car.chat(max_tokens=9).status, *together(8, lambda _: car.chat(max_tokens=9).status)]
+        assert (statuses.count(200), statuses.count(402)) == (2, 7)
+        assert (car.spent(), car.total("agenttype_budget_overspend_total")) == (1604, 0)
 
 
 def test_hidden_thoughts_that_only_the_total_tells_of_are_charged(upstream):

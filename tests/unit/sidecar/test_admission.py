@@ -8,6 +8,7 @@ from agenttype_sidecar.budget.halt import Halt
 from agenttype_sidecar.budget.ledger import Ledger
 from agenttype_sidecar.budget.reservation import NOTHING, Amounts
 from agenttype_sidecar.budget.table import Table
+from agenttype_sidecar.budget.templates import MOST
 from agenttype_sidecar.errors import BudgetHeld, BudgetSpent, NeverFits
 from agenttype_sidecar.leases.shared import Shared
 from agenttype_sidecar.llm import call as calls
@@ -143,3 +144,23 @@ async def test_a_prompt_that_nothing_bounds_is_refused_only_where_tokens_are_lim
     assert (await door.admit(a_call(free, messages=IMAGE), free)).grant.output is None
     with pytest.raises(NeverFits):
         await door.admit(a_call(limited, messages=IMAGE), limited)
+
+
+def test_what_a_template_was_seen_to_add_is_held_from_then_on(ledger):
+    active = under(a_limit(100_000))
+    gate = admission(ledger)
+    call = a_call(active, max_tokens=5)
+    before = asyncio.run(gate.admit(call, active)).hold.amounts.input
+    gate.templates.saw(call, before + 500)
+    gate.templates.saw(call, before + 20)
+    assert asyncio.run(gate.admit(call, active)).hold.amounts.input == before + 500
+    with_tools = a_call(active, max_tokens=5, tools=[{"type": "function"}])
+    assert asyncio.run(gate.admit(with_tools, active)).hold.amounts.input < before + 500
+
+
+def test_a_template_that_would_say_more_than_any_does_is_not_believed(ledger):
+    active = under(a_limit(100_000))
+    gate = admission(ledger)
+    call = a_call(active, max_tokens=5)
+    gate.templates.saw(call, 10**12)
+    assert gate.templates.adds(call) == MOST

@@ -15,6 +15,7 @@ from agenttype_sidecar.budget.book import Hold
 from agenttype_sidecar.budget.halt import Halt
 from agenttype_sidecar.budget.reservation import Amounts, Ask, Denial, Grant, Line, Lines
 from agenttype_sidecar.budget.table import LASTING, Table
+from agenttype_sidecar.budget.templates import Templates
 from agenttype_sidecar.budget.wants import Wants
 from agenttype_sidecar.errors import BudgetHeld, BudgetSpent, LedgerUnavailable, NeverFits, Refusal
 from agenttype_sidecar.llm import call as calls
@@ -86,11 +87,13 @@ class Admission:
 
     Attributes:
         freed: Told whenever something was settled.
+        templates: What prompts were seen to have beyond their bound.
     """
 
     def __init__(self, gate: Gate, upstream: Counts, metrics: Metrics, patience: float = PATIENCE) -> None:
         """Admit what `gate` has room for; `upstream` counts prompts, `patience` is in seconds."""
         self.freed = Freed()
+        self.templates = Templates()
         self._patience = patience
         self._table = gate.table
         self._halt = gate.halt
@@ -120,7 +123,7 @@ class Admission:
         self._halt.check()
         if call.is_free:
             return Admitted(Grant(reservation.NOTHING, None, clamped=False), self._ledger.reserve(reservation.NOTHING))
-        ask = _ask(call, active)
+        ask = self._ask(call, active)
         may_count = call.is_ours and active.counts_tokens
         decision = reservation.decide(self._table.asked(active.limits), ask, active.on_limit)
         if _is_whole(decision) and not (may_count and self._counting_helps(call, active, ask, decision)):
@@ -202,6 +205,19 @@ class Admission:
 
     def _waiting(self) -> "_Waiting":
         return _Waiting(self.freed, asyncio.get_running_loop().time() + self._patience)
+
+    def _ask(self, call: Call, active: Active) -> Ask:
+        """Return what a call wants; refuse one that nothing bounds where tokens or costs are limited."""
+        ask = _exactly(call, active, None)
+        if ask is not None:
+            added = self.templates.adds(call) if call.bounded else 0
+            return ask._replace(prompt=ask.prompt + added) if added else ask
+        if active.counts_tokens:
+            raise NeverFits(
+                "the agent's tokens are limited, and for this model nothing bounds images, files and custom templates",
+                active.limits[0].name,
+            )
+        return Ask(0, None)
 
     def _is_crowded(self, lines: Lines, active: Active, ask: Ask, decision: Grant | Denial) -> bool:
         """Return whether the call would fare better once running calls have given back what they hold."""
@@ -291,19 +307,6 @@ def _alone(lines: Lines) -> Lines:
 def _unshared(lines: Lines) -> Lines:
     """Return what there would be if all of a shared limit that this pod has not spent were its own."""
     return tuple(line._replace(drawn=None) for line in lines)
-
-
-def _ask(call: Call, active: Active) -> Ask:
-    """Return what a call wants; refuse one that nothing bounds where tokens or costs are limited."""
-    ask = _exactly(call, active, None)
-    if ask is not None:
-        return ask
-    if active.counts_tokens:
-        raise NeverFits(
-            "the agent's tokens are limited, and for this model nothing bounds images, files and custom templates",
-            active.limits[0].name,
-        )
-    return Ask(0, None)
 
 
 def _exactly(call: Call, active: Active, exact: int | None) -> Ask | None:

@@ -93,6 +93,7 @@ class Settlement:
             parts.admission.freed.tell()
             parts.metrics.charged(lane, cost)
             if cost.amounts.exceed(hold.amounts):
+                parts.admission.templates.saw(self.call, cost.amounts.input)
                 self._check(cost.amounts)
 
     def _of_stream(self) -> Cost:
