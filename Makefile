@@ -3,8 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 UV := uv run --frozen --no-sync
 PYTEST := $(UV) pytest
-# Processes on loopback and a control plane wait more than they compute: more of them at once than there are cores.
-SIDE_BY_SIDE := --numprocesses=4 --dist=loadfile --no-loadscope-reorder
+# Processes on loopback and control planes wait as much as they compute: one test file more at once than two cores.
+SIDE_BY_SIDE := --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 ROOMS := crds operator wrapper proxy sidecar gate cli simulator
 
 .PHONY: help
