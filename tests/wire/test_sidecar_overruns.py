@@ -167,6 +167,14 @@ def test_a_template_that_says_more_than_any_call_is_held_for_once_it_was_seen(up
         assert (car.spent(), car.total("agenttype_budget_overspend_total")) == (1604, 0)
 
 
+def test_a_call_that_was_turned_down_after_some_work_is_charged_for_it(upstream):
+    failed = {"error": {"message": "no such tool"}, "usage": {"prompt_tokens": 9, "total_tokens": 30}}
+    with sidecar(policy=a_policy(upstream.url, 50_000)) as car:
+        upstream.answers([Say(whole(json.dumps(failed).encode(), status=b"400 Bad Request"))])
+        assert car.chat(max_tokens=40).status == 400
+        assert car.spent() == 30
+
+
 def test_hidden_thoughts_that_only_the_total_tells_of_are_charged(upstream):
     with sidecar(policy=a_policy(upstream.url, 50_000)) as car:
         usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 45}

@@ -67,8 +67,15 @@ class Settlement:
                 return self._parts.admission.spent(line.limit, self._active, line.remaining)
         return None
 
-    def failed(self, response: Response) -> None:
-        """Charge the prompt where the engine broke while it worked; nothing where the call was turned down."""
+    def failed(self, response: Response, body: bytes = b"") -> None:
+        """Charge what the answer reports, else the prompt where the engine broke while it worked.
+
+        A call that was turned down costs nothing.
+        """
+        reported = usage.of_body(body, self.call.endpoint.protocol) if b'"usage"' in body else Usage()
+        if reported.input or reported.output:
+            self._know(reported, final=True)
+            return
         status = response.status
         said = fields.get(response.headers, _REASON) is not None
         turned_down = status < _SERVER_ERROR or status == _UNAVAILABLE or said

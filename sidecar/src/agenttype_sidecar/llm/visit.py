@@ -178,7 +178,7 @@ class Visit:
                 self._parts.stored.remember(call, usage.ids_of_body(body))
         else:
             self._ended("upstream_error", status, f"upstream_{status}")
-            settlement.failed(response)
+            settlement.failed(response, body)
             if status < _CLIENT_ERROR:  # passed on, it would have the agent's client call past us
                 raise UpstreamFailed(
                     "the model's backend answered with a redirection, and redirections are not followed"
