@@ -36,6 +36,7 @@ MATRIX: Final = (
     Row("pydantic-ai", RESPONSES, "pydantic-ai", "pydantic_ai_responses.py"),
     Row("pydantic-ai", MESSAGES, "pydantic-ai", "pydantic_ai_anthropic.py"),
     Row("openai-agents", RESPONSES, "openai-agents", "openai_agents.py"),
+    Row("autogen", CHAT, "autogen", "autogen_chat.py"),
     Row("openai (JavaScript)", CHAT, "node", "openai_chat.mjs"),
     Row("openai (JavaScript)", RESPONSES, "node", "openai_responses.mjs"),
     Row("@anthropic-ai/sdk", MESSAGES, "node", "anthropic_messages.mjs"),
