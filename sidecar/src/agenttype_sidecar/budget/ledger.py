@@ -230,8 +230,10 @@ class Ledger:
         self._db.close()
 
     def _note(self) -> None:
+        """Mark how far the record has come, where it has; whatever was recorded has the run's times."""
         if self._noted == self._records:
             return
+        self._wrote = self._clock.monotonic()
         try:
             self._mark.reach(self._records)
         except OSError as error:
@@ -252,7 +254,6 @@ class Ledger:
             self._write_all(hold)
         self._records += 1
         self._closed.clear()
-        self._wrote = self._clock.monotonic()
 
     def _write_one(self, hold: Hold) -> None:
         """Record a dispatch, and the one settlement that waits, if any, in a single statement."""

@@ -35,7 +35,7 @@ class Sheet:
         self.name = name
         self._texts = texts
         self._numbers = numbers
-        self._packed = struct.Struct(f"<{len(numbers)}q")
+        self._pack = struct.Struct(f"<{len(numbers)}q").pack
         columns = [*(f"{text} TEXT NOT NULL" for text in texts), *(f"{number} INTEGER NOT NULL" for number in numbers)]
         self.create = (
             f"CREATE TABLE {name} ({', '.join(columns)}, seal INTEGER NOT NULL, PRIMARY KEY ({key})) WITHOUT ROWID"
@@ -80,10 +80,10 @@ class Sheet:
             return False
 
     def _seal(self, row: Row) -> int:
+        if not self._texts:
+            return zlib.crc32(self._pack(*row))
         count = len(self._texts)
-        if not count:
-            return zlib.crc32(self._packed.pack(*row))
-        return zlib.crc32(self._packed.pack(*row[count:]), zlib.crc32("\0".join(row[:count]).encode()))
+        return zlib.crc32(self._pack(*row[count:]), zlib.crc32("\0".join(row[:count]).encode()))
 
 
 #: One row: the run as a whole.
