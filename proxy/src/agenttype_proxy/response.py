@@ -8,6 +8,8 @@ from typing import Protocol, Self
 from agenttype_proxy.errors import ResponseTooLarge, UpstreamError, UpstreamReset
 from agenttype_proxy.messages import Headers
 
+_PIECE = 32_768  # given out at once: a hostile upstream can make a long work of every byte
+
 
 class Wire(Protocol):
     """What a response asks of the connection that feeds it."""
@@ -36,7 +38,7 @@ class Response:
         headers: In wire order, names in lower case, all of them; ``headers.forwardable`` picks what may go on.
     """
 
-    __slots__ = ("_chunks", "_error", "_idle", "_size", "_waiter", "_whole", "_wire", "headers", "status")
+    __slots__ = ("_chunks", "_error", "_idle", "_rests", "_size", "_waiter", "_whole", "_wire", "headers", "status")
 
     headers: Headers
 
@@ -47,6 +49,7 @@ class Response:
         self._idle = idle
         self._chunks: list[bytes] = []
         self._size = 0
+        self._rests = False  # more has arrived than was given out
         self._whole = False
         self._error: UpstreamError | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -69,9 +72,9 @@ class Response:
             UpstreamError: The body did not arrive whole.
         """
         if self._whole and self._size <= limit:  # as with most answers, it came along with the head
-            return self._take()
+            return self._take(limit)
         parts, size = [], 0
-        async for chunk in self:
+        while chunk := await self._next(limit + 1):
             size += len(chunk)
             if size > limit:
                 self.abort()
@@ -96,13 +99,22 @@ class Response:
         return self
 
     async def __anext__(self) -> bytes:
+        if self._rests:
+            await asyncio.sleep(0)  # others get their turn, whatever the reader does with each piece
+        data = await self._next(_PIECE)
+        if not data:
+            raise StopAsyncIteration
+        return data
+
+    async def _next(self, most: int) -> bytes:
+        """Return what has arrived, waiting for some; nothing once the body is whole."""
         while not self._chunks and not self._whole and self._error is None:
             await self.arrival(self._idle)
         if self._chunks:
-            return self._take()
+            return self._take(most)
         if self._error is not None:
             raise self._error
-        raise StopAsyncIteration
+        return b""
 
     def begun(self) -> Self:
         """Return the response once its head is there, which is the first thing to arrive; or raise what came of it."""
@@ -127,9 +139,14 @@ class Response:
         if self._wire is not None:
             self._wire.expect(inf)
 
-    def _take(self) -> bytes:
+    def _take(self, most: int) -> bytes:
         chunks = self._chunks
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self._rests = len(data) > most
+        if self._rests:
+            chunks[:] = [data[most:]]
+            self._size -= most
+            return data[:most]
         chunks.clear()
         self._size = 0
         if self._wire is not None:
