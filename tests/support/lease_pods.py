@@ -18,7 +18,7 @@ from agenttype_sidecar.leases.store import NatsStore
 from agenttype_sidecar.leases.terms import Outcome, Times, Want
 
 #: Short enough for tests; the parts stand as in a real one.
-QUICK = Times(lease=1.5, idle=0.3, tick=0.05, ahead=0.5, stock=1.0, fresh=0.05)
+QUICK = Times(lease=1.5, idle=0.3, tick=0.05, ahead=0.5, stock=1.0, fresh=0.05, settle=0.3)
 
 
 def an_account(maximum: int, index: int = 7, name: str = "day") -> Account:

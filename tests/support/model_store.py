@@ -9,7 +9,7 @@ run.lose(store)   # no answer; the request may still arrive, with `store.arrive(
 import contextlib
 from collections.abc import Callable, Coroutine
 from types import coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
 from agenttype_sidecar.leases.shares import Conflict, Entry, Look, StoreUnavailable, Sums, Take
 
@@ -24,6 +24,7 @@ class ModelStore:
     """One account, kept as the real store keeps it."""
 
     reachable = True
+    connections = 0
 
     def __init__(self) -> None:
         self.counter = 0
@@ -31,6 +32,8 @@ class ModelStore:
         self.strays: list[Callable[[], Any]] = []
         self.operations: set[str] = set()
         self._revision = 0
+        #: A server that is behind and answers reads, if there is one.
+        self.slow: Kept | None = None
 
     def open(self) -> None:
         """It is always there."""
@@ -48,6 +51,16 @@ class ModelStore:
         self.entries.clear()
         self.operations.clear()
 
+    def copy(self) -> "Kept":
+        """Make a copy, as a backup does."""
+        return Kept(self.counter, dict(self.entries), self._revision)
+
+    def go_back(self, kept: "Kept") -> None:
+        """Restore a copy; what was on its way is lost with the server."""
+        self.counter, self.entries, self._revision = kept.counter, dict(kept.entries), kept.revision
+        self.operations.clear()
+        self.strays.clear()
+
     def arrive(self, which: int) -> None:
         """Let a request arrive that was given up."""
         work = self.strays.pop(which % len(self.strays))
@@ -64,7 +77,7 @@ class ModelStore:
         return await _asked(lambda: self._look(since))
 
     async def get(self, _: Any, name: str) -> Entry:
-        return await _asked(lambda: self.entries.get(name, Entry()))
+        return await _asked(lambda: (self.slow or self).entries.get(name, Entry()))
 
     async def put(self, _: Any, name: str, text: bytes, revision: int, *, fades: bool = False) -> int:  # noqa: ARG002 — no hour passes here
         return await _asked(lambda: self._put(name, text, revision))
@@ -76,7 +89,8 @@ class ModelStore:
         return self.counter
 
     def _sums(self) -> Sums:
-        return Sums(self.counter, self.entries.get("returns", Entry()))
+        told = self.slow or self
+        return Sums(told.counter, told.entries.get("returns", Entry()))
 
     def _look(self, since: int) -> Look:
         new = {name: at for name, at in self.entries.items() if at.revision > since}
@@ -89,6 +103,14 @@ class ModelStore:
         self._revision += 1
         self.entries[name] = Entry(text, self._revision)
         return self._revision
+
+
+class Kept(NamedTuple):
+    """A store as it was."""
+
+    counter: int
+    entries: dict[str, Entry]
+    revision: int
 
 
 class Run:

@@ -76,6 +76,16 @@ class Nats:
         self.process.kill()
         self.process.wait()
 
+    def copy(self) -> Path:
+        """Copy its data, as a backup does; it must be dead."""
+        return Path(shutil.copytree(self._folder / "data", Path(tempfile.mkdtemp(dir=self._folder)) / "copy"))
+
+    def restore(self, copy: Path | None) -> None:
+        """Put a copy back, or nothing at all; it must be dead."""
+        shutil.rmtree(self._folder / "data")
+        if copy is not None:
+            shutil.copytree(copy, self._folder / "data")
+
     def pause(self) -> None:
         stop(self.process)
 

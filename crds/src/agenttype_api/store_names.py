@@ -32,6 +32,8 @@ _KEPT: Final[Mapping[Window, int]] = {
 }
 #: Seconds for which the server knows an addition that is repeated.
 REMEMBERED: Final = 120
+#: Additions of an account that the server keeps: it knows a repeated one, after it was restarted, by what is kept.
+_REPEATED: Final = 16
 
 
 def counter_stream(window: Window) -> str:
@@ -50,6 +52,7 @@ def counters(window: Window) -> dict[str, Any]:
         "name": counter_stream(window),
         "subjects": [f"{COUNTERS}.{window.lower()}.>"],
         "allow_msg_counter": True,
+        "max_msgs_per_subject": _REPEATED,
         "duplicate_window": REMEMBERED * _SECOND,
     }
 

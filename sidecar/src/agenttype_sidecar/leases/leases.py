@@ -5,6 +5,7 @@ the same thing at once ask for it together. A store that is away changes nothing
 """
 
 import asyncio
+import logging
 import math
 import secrets
 from collections import Counter
@@ -40,6 +41,7 @@ class _Desk:
         is_over: Whether a later window has begun.
         others: All other holders whose records are not over; a look brings what changed of them.
         revision: Up to here their records are known.
+        settled: When all others will have told a store that was away what they know.
     """
 
     lease: Lease
@@ -59,11 +61,15 @@ class _Desk:
     seen: float = -math.inf
     looked: float = -math.inf
     wrote: float = -math.inf
+    connection: int = 0
+    settled: float = -math.inf
     others: dict[str, _Seen] = field(default_factory=dict)
     revision: int = 0
     holders: int = 1
     gone: int = 0
 
+
+_log = logging.getLogger("agenttype.leases")
 
 #: Steps that help nobody, after which those who still wait are told what there is, however the account moves.
 _STEPS = 12
@@ -74,6 +80,7 @@ class Leases:
 
     Attributes:
         returned: How many leases came back, by `REASONS`.
+        setbacks: How often we found that the store had gone back, and set it right.
     """
 
     def __init__(
@@ -98,6 +105,7 @@ class Leases:
             times: how long things take.
         """
         self.returned: Counter[str] = Counter()
+        self.setbacks = 0
         self._store = store
         self._holder = holder
         self._used = used
@@ -217,21 +225,40 @@ class Leases:
     async def _step(self, desk: _Desk) -> bool:
         """Take one step; return False where none is left and nobody waits who could still be served."""
         own = desk.lease
+        self._reconnected(desk)
         try:
             if self._should_look(desk, self._clock()):
                 await self._look(desk)
             elif own.record is not None:
                 return await self._move(desk)
             elif self._should_attach(desk, self._used(own.account)):
-                lost = own.fenced
-                await own.attach(secrets.token_urlsafe(12))
-                self.returned["fenced"] += own.fenced - lost
+                await self._attach(own)
                 desk.seen = desk.wrote = self._clock()
             else:
                 return False
         except Conflict:
             pass  # somebody was faster: look again
         return True
+
+    def _reconnected(self, desk: _Desk) -> None:
+        """Ask a server that we were not connected to before for all that we know from others."""
+        if desk.connection != self._store.connections:
+            if desk.connection:
+                desk.settled = self._clock() + self._times.settle
+            desk.connection = self._store.connections
+            desk.lease.doubt()
+            desk.others.clear()
+            desk.revision = 0
+
+    async def _attach(self, own: Lease) -> None:
+        fenced, setbacks = own.fenced, own.setbacks
+        try:
+            await own.attach(secrets.token_urlsafe(12))
+        finally:
+            self.returned["fenced"] += own.fenced - fenced
+            self.setbacks += own.setbacks - setbacks
+            if own.setbacks > setbacks:
+                _log.warning("store went back", extra={"fields": {"account": own.account.key, "out": own.out}})
 
     async def _move(self, desk: _Desk) -> bool:
         own, now = desk.lease, self._clock()
@@ -252,6 +279,8 @@ class Leases:
         elif isinstance(step, Give):
             back = await own.give(step.drawn, step.leased, used)
             self.returned["idle"] += back > 0
+        elif now < desk.settled:
+            await asyncio.sleep(desk.settled - now)
         else:
             await own.take(Take(secrets.token_urlsafe(12), step.amount), step.to, used)
             desk.seen = now
@@ -297,7 +326,7 @@ class Leases:
     def _should_attach(self, desk: _Desk, used: int) -> bool:
         """Return whether something of ours is out there, or may be, or is to be had."""
         own = desk.lease
-        return bool(own.life or desk.waiting) or own.drawn > used or self._plan(desk, used) is not None
+        return bool(own.life or desk.waiting or own.drawn) or self._plan(desk, used) is not None
 
     async def _look(self, desk: _Desk) -> None:
         """Look at all holders; end those that are silent."""
@@ -308,13 +337,13 @@ class Leases:
         self._meet(desk, look, now)
         returns = Returns.from_json(look.sums.returns.text)
         # Who has written lately, by our own clock: no two clocks are compared.
-        alive = [seen.record for seen in desk.others.values() if now - seen.since < self._times.silence]
+        alive = [seen for seen in desk.others.values() if now - seen.since < self._times.silence]
         desk.holders = 1 + len(alive)
         # What the silent ones had drawn is as good as spent.
-        unused = sum(record.given(returns).unused for record in alive)
+        unused = sum(returns.standing(seen.record, seen.revision).unused for seen in alive)
         desk.gone = own.out - own.leased - unused
         for name, seen in [*desk.others.items()]:
-            is_idle = seen.record.given(returns).idle
+            is_idle = returns.standing(seen.record, seen.revision).idle
             if now - seen.since < (self._times.leftover if is_idle else self._times.silence):
                 continue
             try:
@@ -368,7 +397,7 @@ class Leases:
         own, times = desk.lease, self._times
         used = self._used(own.account)
         self._pace(desk, now, used)
-        if own.record is None:
+        if own.record is None or desk.connection != self._store.connections:
             due = self._should_attach(desk, used)
         else:
             due = self._is_silent_too_long(desk, used, now) or self._plan(desk, used) is not None

@@ -50,4 +50,9 @@ class LeaseMetrics(Collector):
         )
         for reason in REASONS:
             returned.add_metric((reason,), leases.returned[reason])
-        yield from (leased, drawn, errors, returned)
+        setbacks = CounterMetricFamily(
+            "agenttype_budget_store_setbacks",
+            "How often this pod found that the store knew less than before, and told it.",
+            value=leases.setbacks,
+        )
+        yield from (leased, drawn, errors, returned, setbacks)

@@ -146,12 +146,35 @@ class Record:
             raise StoreUnavailable("an entry cannot be read") from error
 
 
+class Past(NamedTuple):
+    """That the store went back, to an older copy or to nothing, and what was done about it.
+
+    Attributes:
+        era: How often that was found out.
+        floor: Entries up to this revision are from before; of what they say only what was drawn is believed.
+        covered: The counter as it stood before, up to which all is counted again.
+        owed: What must still be added to the counter.
+    """
+
+    era: int = 0
+    floor: int = 0
+    covered: int = 0
+    owed: Take | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Returns:
-    """What came back in all, and of each life the last gift that is part of it."""
+    """What came back in all, of each life the last gift that is part of it, and whether the store ever went back."""
 
     total: int = 0
     counted: Mapping[str, int] = field(default_factory=dict)
+    past: Past = field(default_factory=Past)
+
+    def standing(self, record: Record, revision: int) -> Record:
+        """Return what of a record of this revision is to be believed and not counted yet."""
+        if revision <= self.past.floor:
+            return replace(record, leased=record.drawn, take=None, gifts=())
+        return record.given(self)
 
     def missing(self, record: Record) -> tuple[Gift, ...]:
         """Return the gifts of a record that are not counted."""
@@ -161,20 +184,26 @@ class Returns:
     def counting(self, record: Record) -> "Returns":
         """Return the sum with all gifts of a record."""
         amount = sum(gift.amount for gift in self.missing(record))
-        return Returns(self.total + amount, {**self.counted, record.life: record.number})
+        return replace(self, total=self.total + amount, counted={**self.counted, record.life: record.number})
 
     def without(self, life: str) -> "Returns":
         """Return the same sum; `life` is over and will give no more."""
-        return Returns(self.total, {known: last for known, last in self.counted.items() if known != life})
+        return replace(self, counted={known: last for known, last in self.counted.items() if known != life})
 
     def to_json(self) -> bytes:
         """Return what the store keeps."""
-        return _json([self.total, dict(self.counted)])
+        return _json([self.total, dict(self.counted), *([self.past] if any(self.past) else [])])
 
     @staticmethod
     def from_json(text: bytes) -> "Returns":
         """Return what `to_json` wrote; of nothing, nothing."""
-        return Returns(*json.loads(text)) if text else Returns()
+        if not text:
+            return Returns()
+        total, counted, *past = json.loads(text)
+        if not past:
+            return Returns(total, counted)
+        era, floor, covered, owed = past[0]
+        return Returns(total, counted, Past(era, floor, covered, Take(*owed) if owed else None))
 
 
 class Entry(NamedTuple):
@@ -211,6 +240,10 @@ class Store(Protocol):
     @property
     def reachable(self) -> bool:
         """Whether it answered last time."""
+
+    @property
+    def connections(self) -> int:
+        """How often it was connected: behind each stands a server that may have lost what others had."""
 
     def open(self) -> None:
         """Begin to connect, and stay connected until `close`."""

@@ -65,6 +65,7 @@ class NatsStore:
 
     Attributes:
         failures: How often each of `OPERATIONS` failed.
+        connections: How often it was connected.
     """
 
     def __init__(self, url: str, token: Path | None, identity: Identity) -> None:
@@ -76,6 +77,7 @@ class NatsStore:
             identity: whose sidecar this is: the server lets it listen for answers to its own kind only.
         """
         self.failures: Counter[str] = Counter()
+        self.connections = 0
         scheme, _, hosts = url.partition("://")
         self._servers = [f"{scheme}://{host}" for host in hosts.split(",")]
         self._tls = scheme == "tls"
@@ -319,6 +321,7 @@ class NatsStore:
         }
 
     def _up(self) -> None:
+        self.connections += 1
         self._failing.clear()
         self._connected.set()
 

@@ -19,6 +19,7 @@ class Times:
         ahead: Calls of so long, at the recent pace, need not wait for the store.
         stock: And this is leased for them.
         fresh: Sums that are older are read again before a call is told that nothing is left.
+        settle: After the store was away nobody leases for so long: if it went back meanwhile, somebody else may know.
     """
 
     lease: float = 10.0
@@ -27,6 +28,7 @@ class Times:
     ahead: float = 3.0
     stock: float = 10.0
     fresh: float = 0.25
+    settle: float = 1.0
 
     @property
     def sign(self) -> float:
