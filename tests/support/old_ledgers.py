@@ -1,6 +1,8 @@
 """Ledgers as former versions of the sidecar wrote them, each with the same run: 1000, 200, 7, and two open calls."""
 
+import shutil
 import sqlite3
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -74,6 +76,17 @@ def write(folder: Path, version: int) -> None:
     db = sqlite3.connect(folder / FILE)
     db.executescript(VERSIONS[version])
     db.close()
+
+
+def write_killed(folder: Path, version: int) -> None:
+    """Put the ledger of a version into a folder as a kill leaves it: nearly all of it is in its log."""
+    with tempfile.TemporaryDirectory() as aside:
+        db = sqlite3.connect(Path(aside, FILE))
+        db.execute("PRAGMA journal_mode = WAL")
+        db.executescript(VERSIONS[version])
+        for name in (FILE, f"{FILE}-wal"):
+            shutil.copy(Path(aside, name), folder / name)
+        db.close()
 
 
 def write_tool_calls(folder: Path, **calls: int) -> Path:

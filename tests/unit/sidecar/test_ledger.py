@@ -520,8 +520,9 @@ def test_a_draw_that_cannot_be_recorded_has_not_happened(ledger):
 
 
 @pytest.mark.parametrize("version", old_ledgers.VERSIONS)
-def test_a_ledger_of_a_former_version_is_brought_up_to_date_and_stays_so(tmp_path, version):
-    old_ledgers.write(tmp_path, version)
+@pytest.mark.parametrize("write", [old_ledgers.write, old_ledgers.write_killed])
+def test_a_ledger_of_a_former_version_is_brought_up_to_date_and_stays_so(tmp_path, write, version):
+    write(tmp_path, version)
     first = Ledger(tmp_path)
     assert (first.book.spent, first.orphans.calls) == (old_ledgers.SPENT, old_ledgers.ORPHANS)
     assert first.holder
