@@ -208,16 +208,16 @@ class Admission:
 
     def _ask(self, call: Call, active: Active) -> Ask:
         """Return what a call wants; refuse one that nothing bounds where tokens or costs are limited."""
+        if not active.counts_tokens:
+            return Ask(0, None)
         ask = _exactly(call, active, None)
-        if ask is not None:
-            added = self.templates.adds(call) if call.bounded else 0
-            return ask._replace(prompt=ask.prompt + added) if added else ask
-        if active.counts_tokens:
+        if ask is None:
             raise NeverFits(
                 "the agent's tokens are limited, and for this model nothing bounds images, files and custom templates",
                 active.limits[0].name,
             )
-        return Ask(0, None)
+        added = self.templates.adds(call) if call.bounded else 0
+        return ask._replace(prompt=ask.prompt + added) if added else ask
 
     def _is_crowded(self, lines: Lines, active: Active, ask: Ask, decision: Grant | Denial) -> bool:
         """Return whether the call would fare better once running calls have given back what they hold."""

@@ -6,6 +6,7 @@ keeps, templates and their variables. JSON that a template writes anew, tools an
 than it went in, with blanks, line breaks and numbers in full: `surplus` says by how much.
 """
 
+import re
 from typing import Any, Final
 
 import orjson
@@ -36,6 +37,7 @@ ELSEWHERE: Final = frozenset({
 _SHORT: Final = 16
 #: By so much a number can grow that is written in full: `1e15` has fifteen zeros, and a point and a zero.
 _NUMBER: Final = 15
+_EXPONENT: Final = re.compile(r"[0-9][eE]")
 #: Of one byte of JSON a template makes so many at most, but for line breaks: of `1e15,` 20.
 _WIDEST: Final = 4
 #: Members that shape a chat's prompt; `/tokenize` understands the same ones.
@@ -74,7 +76,8 @@ def surplus(body: Body) -> int | None:
     tools = body.get("tools")
     try:
         if tools:
-            more += _surplus(tools)
+            start, end = body.places["tools"]
+            more += _rewritten(tools) - (end - start)
         for name in ("messages", "input"):
             turns = body.get(name)
             if isinstance(turns, list):
@@ -151,7 +154,7 @@ def _calls(turn: dict[str, Any]) -> int:
     content = turn.get("content")
     if isinstance(content, list):
         uses = [part["input"] for part in content if isinstance(part, dict) and isinstance(part.get("input"), dict)]
-        more += sum(map(_surplus, uses))
+        more += sum([_rewritten(use) - len(orjson.dumps(use)) for use in uses])
     return more
 
 
@@ -159,19 +162,22 @@ def _arguments(arguments: Any) -> int:
     """Return the surplus of arguments, which are JSON in a string."""
     if not isinstance(arguments, str) or not arguments:
         return 0
+    opened = arguments.count("{") + arguments.count("[")
+    if opened == 1 and not _EXPONENT.search(arguments):  # as almost always: a blank and a line break around each member
+        return 4 * (arguments.count(",") + 1) + arguments.count(":")
     try:
-        return _surplus(orjson.loads(arguments))
+        return _rewritten(orjson.loads(arguments)) - len(arguments)
     except orjson.JSONDecodeError:
         return len(arguments) * _WIDEST  # to us it is no JSON; others may be less strict
 
 
-def _surplus(value: Any) -> int:
-    """Return how much longer JSON can be as a template writes it than as its sender did.
+def _rewritten(value: Any) -> int:
+    """Return how long JSON can be as a template writes it.
 
     Two blanks a level stand for the four that some templates write: two blanks are never two tokens.
     """
-    short = orjson.dumps(value)
-    return len(orjson.dumps(value, option=orjson.OPT_INDENT_2)) - len(short) + short.count(b".0") * _NUMBER
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2)
+    return len(text) + text.count(b".0") * _NUMBER + text.count(b"e-")  # some write 1e-7 as 1e-07
 
 
 def _as_chat(body: Body) -> list[Any] | None:
