@@ -177,6 +177,8 @@ def chunked(*parts: bytes, kind: bytes = b"text/event-stream", end: bytes = b"0\
 
 def _as_an_engine(arrival: Arrival) -> bytes:
     path = arrival.target.partition(b"?")[0]
+    if path == b"/v1/models":
+        return whole(b'{"object":"list","data":[{"id":"gpt-4o"}]}')
     try:
         asked = json.loads(arrival.body) if arrival.body else {}
     except ValueError:

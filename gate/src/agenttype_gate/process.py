@@ -27,7 +27,7 @@ from agenttype_gate.shelf import Shelf
 from agenttype_gate.status import Status
 
 #: Callers of all agents together; what exceeds the engine's places waits here, in memory.
-_LIMITS: Final = ServerLimits(connections=4096)
+_CONNECTIONS: Final = 4096
 
 
 async def run(options: Options) -> None:
@@ -55,6 +55,7 @@ async def run(options: Options) -> None:
         Listener(Health(policies, status, engine), options.host, options.health_port),
         Listener(Control(policies, status, engine, metrics), options.host, options.control_port),
     ]
+    limits = ServerLimits(connections=_CONNECTIONS, body_bytes=options.max_held)
     stop = asyncio.Event()
     try:
         async with asyncio.TaskGroup() as group:
@@ -63,7 +64,7 @@ async def run(options: Options) -> None:
                 group.create_task(policies.watch(status.wake)),
                 group.create_task(_leave(status, stop, options.lame_duck)),
             ]
-            await serve(listeners, limits=_LIMITS, stop=stop, drain_seconds=options.drain, on_ready=_say_ready)
+            await serve(listeners, limits=limits, stop=stop, drain_seconds=options.drain, on_ready=_say_ready)
             for task in background:
                 task.cancel()
     finally:
