@@ -198,13 +198,17 @@ class Sidecar:
 
 
 class sidecar(AbstractContextManager):  # noqa: N801 — used like a function
-    """Starts a sidecar; `folder` keeps its ledger for a second start. Works with `with` and with `async with`."""
+    """Starts a sidecar; `folder` keeps its ledger for a second start, `under` is a command line that runs it.
+
+    Works with `with` and with `async with`.
+    """
 
     def __init__(self, policy: api.Policy, folder: Path | None = None, **options: Any) -> None:
         self._temporary = tempfile.TemporaryDirectory() if folder is None else None
         self.folder = Path(self._temporary.name) if self._temporary else folder
         self._policy = policy
         self._policy_text = options.pop("policy_text", None)
+        self._under = options.pop("under", ())
         self._options = options
         self._process: subprocess.Popen | None = None
         self._reader: threading.Thread | None = None
@@ -214,7 +218,10 @@ class sidecar(AbstractContextManager):  # noqa: N801 — used like a function
         (self.folder / "token").write_text(TOKEN)
         (self.folder / "credentials").mkdir(exist_ok=True)
         self._process = subprocess.Popen(
-            command(self.folder, **self._options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*self._under, *command(self.folder, **self._options)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         log: list[str] = []
         self._reader = threading.Thread(target=log.extend, args=(self._process.stderr,))

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from agenttype_proxy import files
 from agenttype_proxy.asgi import ASGIApp
 from agenttype_proxy.inbound import Inbound
 from agenttype_proxy.site import ServerLimits, Site
@@ -31,12 +32,15 @@ async def serve(
     """Serve until ``stop`` is set, then drain: no new connection, live responses finish, the rest is cut.
 
     Speaks HTTP/1.1 to plain ASGI apps; there is no ``lifespan`` and no WebSocket. Limits hold per listener, so
-    that a flood on one leaves the others answering. ``on_ready`` gets the ports, in the listeners' order.
+    that a flood on one leaves the others answering: where the process may open few files, each gets fewer
+    connections. ``on_ready`` gets the ports, in the listeners' order.
 
     Raises:
         OSError: A listener cannot be opened; those opened before are closed again.
     """
     loop = asyncio.get_running_loop()
+    # A caller that is served is another connection upstream, and as many callers again are told that there is no room.
+    limits = replace(limits, connections=min(limits.connections, files.room() // 4))
     sites: list[Site] = []
     servers: list[asyncio.Server] = []
     try:

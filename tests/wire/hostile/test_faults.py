@@ -268,6 +268,20 @@ def test_a_process_that_has_run_out_of_files_recovers(upstream):
         assert car.held() == 0
 
 
+def test_a_process_that_may_open_few_files_leaves_health_answering_under_a_flood(upstream):
+    with sidecar(policy=a_policy(upstream.url, 10**9), under=("prlimit", "--nofile=64:64")) as car:
+        sockets = process_watch.sockets(car.process.pid)
+        flood = [socket.create_connection(("127.0.0.1", car.data_port)) for _ in range(100)]
+        eventually(lambda: process_watch.sockets(car.process.pid) >= 30)
+        for _ in range(20):
+            assert car.health("/healthz").status == 200
+            assert car.spent() == 0
+        for connection in flood:
+            connection.close()
+        eventually(lambda: process_watch.sockets(car.process.pid) <= sockets)
+        assert car.chat().status == 200
+
+
 def test_large_bodies_share_a_room_that_has_an_end_and_each_gets_its_turn(upstream):
     raw = json.dumps(a_chat(max_tokens=4)).encode()
     said = post(b"connection: close", body=b" " * 8_000_000 + raw)
