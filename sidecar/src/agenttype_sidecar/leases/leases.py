@@ -11,23 +11,16 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from agenttype_sidecar.errors import LedgerUnavailable
 from agenttype_sidecar.leases import lease
 from agenttype_sidecar.leases import plan as lease_plan
+from agenttype_sidecar.leases.company import Company
 from agenttype_sidecar.leases.lease import Lease
+from agenttype_sidecar.leases.pace import Pace
 from agenttype_sidecar.leases.plan import Demand, Draw, Give, Standing
-from agenttype_sidecar.leases.shares import Account, Conflict, Look, Record, Returns, Store, StoreUnavailable, Take
+from agenttype_sidecar.leases.shares import Account, Conflict, Returns, Store, StoreUnavailable, Take
 from agenttype_sidecar.leases.terms import Outcome, Times, View, Want
-
-
-class _Seen(NamedTuple):
-    """Another holder's record, its revision, and when we first saw it so."""
-
-    record: Record
-    revision: int
-    since: float
 
 
 @dataclass(slots=True, eq=False)
@@ -36,35 +29,28 @@ class _Desk:
 
     Attributes:
         lease: Our part of it.
+        company: Who else has one.
+        pace: How it is used.
         gone: What others had used when we last looked; all that was leased since may come back.
         low: Room below this is too little for what comes.
         is_over: Whether a later window has begun.
-        others: All other holders whose records are not over; a look brings what changed of them.
-        revision: Up to here their records are known.
         settled: When all others will have told a store that was away what they know.
     """
 
     lease: Lease
+    company: Company
+    pace: Pace
     low: int = 0
     is_over: bool = False
     # what calls do
     waiting: list[tuple[int, asyncio.Future[Want]]] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
-    asked: bool = True
-    quiet: float = 0.0
-    peak: int = 0
-    peak_before: int = 0
-    high: int = 0
-    pace: float = 0.0
-    turned: float = 0.0
     # what the store said, and when
     seen: float = -math.inf
     looked: float = -math.inf
     wrote: float = -math.inf
     connection: int = 0
     settled: float = -math.inf
-    others: dict[str, _Seen] = field(default_factory=dict)
-    revision: int = 0
     holders: int = 1
     gone: int = 0
 
@@ -124,9 +110,10 @@ class Leases:
     def room(self, account: Account) -> int:
         """Return what a call may have of an account now; never waits."""
         desk = self._desk(account)
-        desk.asked = True
+        pace = desk.pace
+        pace.asked = True
         used = self._used(account)
-        desk.peak = max(desk.peak, used)
+        pace.peak = max(pace.peak, used)
         room = desk.lease.drawn - used
         if room < desk.low:
             self._kick(desk)
@@ -139,7 +126,7 @@ class Leases:
         desk = self._desk(account)
         future: asyncio.Future[Want] = asyncio.get_running_loop().create_future()
         desk.waiting.append((amount, future))
-        desk.peak = max(desk.peak, self._used(account) + amount)
+        desk.pace.peak = max(desk.pace.peak, self._used(account) + amount)
         self._kick(desk)
         return await future
 
@@ -191,9 +178,8 @@ class Leases:
             other.is_over = other.is_over or (key == account.key and index < newest)
         self._newest[account.key] = newest
         own = Lease(self._store, account, self._holder, self._restored.pop(place, 0), self._record)
-        desk = self._desks[place] = _Desk(own, is_over=account.index < newest, quiet=self._clock())
-        desk.peak = desk.peak_before = desk.high = self._used(account)
-        desk.turned = self._clock()
+        pace = Pace(self._times, self._used(account), self._clock())
+        desk = self._desks[place] = _Desk(own, Company(self._times), pace, is_over=account.index < newest)
         return desk
 
     def _change(self, desk: _Desk, account: Account) -> None:
@@ -247,8 +233,7 @@ class Leases:
                 desk.settled = self._clock() + self._times.settle
             desk.connection = self._store.connections
             desk.lease.doubt()
-            desk.others.clear()
-            desk.revision = 0
+            desk.company.forget()
 
     async def _attach(self, own: Lease) -> None:
         fenced, setbacks = own.fenced, own.setbacks
@@ -306,10 +291,10 @@ class Leases:
         desk.waiting = [(amount, future) for amount, future in desk.waiting if not future.done()]
         return Demand(
             waiting=tuple(amount for amount, _ in desk.waiting),
-            peak=max(desk.peak, desk.peak_before),
-            ahead=int(desk.pace * self._times.ahead),
-            stock=int(desk.pace * self._times.stock),
-            is_idle=self._clock() - desk.quiet >= self._times.idle,
+            peak=desk.pace.recent_peak,
+            ahead=int(desk.pace.rate * self._times.ahead),
+            stock=int(desk.pace.rate * self._times.stock),
+            is_idle=desk.pace.is_idle(self._clock()),
         )
 
     def _is_silent_too_long(self, desk: _Desk, used: int, now: float) -> bool:
@@ -321,7 +306,7 @@ class Leases:
     def _should_look(self, desk: _Desk, now: float) -> bool:
         """Return whether to look at other holders: while calls come, and more seldom the more do it."""
         every = self._times.sign * max(1.0, desk.holders / 50)
-        return (desk.asked or now - desk.quiet < self._times.lease) and now - desk.looked >= every
+        return (desk.pace.asked or now - desk.pace.quiet < self._times.lease) and now - desk.looked >= every
 
     def _should_attach(self, desk: _Desk, used: int) -> bool:
         """Return whether something of ours is out there, or may be, or is to be had."""
@@ -331,38 +316,22 @@ class Leases:
     async def _look(self, desk: _Desk) -> None:
         """Look at all holders; end those that are silent."""
         own = desk.lease
-        look = await self._store.look(own.account, desk.revision)
+        look = await self._store.look(own.account, desk.company.revision)
         now = desk.looked = desk.seen = self._clock()
         own.saw(look.sums)
-        self._meet(desk, look, now)
+        desk.company.meet(look, self._holder, now)
         returns = Returns.from_json(look.sums.returns.text)
-        # Who has written lately, by our own clock: no two clocks are compared.
-        alive = [seen for seen in desk.others.values() if now - seen.since < self._times.silence]
-        desk.holders = 1 + len(alive)
+        unused = desk.company.unused(returns, now)
+        desk.holders = 1 + len(unused)
         # What the silent ones had drawn is as good as spent.
-        unused = sum(returns.standing(seen.record, seen.revision).unused for seen in alive)
-        desk.gone = own.out - own.leased - unused
-        for name, seen in [*desk.others.items()]:
-            is_idle = returns.standing(seen.record, seen.revision).idle
-            if now - seen.since < (self._times.leftover if is_idle else self._times.silence):
-                continue
+        desk.gone = own.out - own.leased - sum(unused)
+        for name, revision in desk.company.silent(returns, now):
             try:
-                back = await lease.dissolve(self._store, own.account, name, seen.revision)
+                back = await lease.dissolve(self._store, own.account, name, revision)
             except Conflict:
                 continue
             self.returned["silent"] += back > 0
             desk.seen = -math.inf
-
-    def _meet(self, desk: _Desk, look: Look, now: float) -> None:
-        """Take note of the records that changed; those at rest when we come, perhaps thousands, are no company."""
-        at_rest = now - self._times.silence if desk.revision == 0 else now
-        desk.revision = look.revision
-        for name, entry in look.records.items():
-            record = Record.from_json(entry.text)
-            if name == self._holder or record.over:
-                desk.others.pop(name, None)
-            else:
-                desk.others[name] = _Seen(record, entry.revision, at_rest if record.idle else now)
 
     # those who wait
 
@@ -396,30 +365,15 @@ class Leases:
         """Note how an account is used, and wake its task where something is due."""
         own, times = desk.lease, self._times
         used = self._used(own.account)
-        self._pace(desk, now, used)
+        desk.pace.note(now, used)
         if own.record is None or desk.connection != self._store.connections:
             due = self._should_attach(desk, used)
         else:
             due = self._is_silent_too_long(desk, used, now) or self._plan(desk, used) is not None
         if due or self._should_look(desk, now):
             self._kick(desk)
-        elif desk.is_over and desk.task is None and now - desk.quiet >= 2 * times.lease:
+        elif desk.is_over and desk.task is None and now - desk.pace.quiet >= 2 * times.lease:
             del self._desks[own.account.key, own.account.index]
-
-    def _pace(self, desk: _Desk, now: float, used: int) -> None:
-        """Measure how fast the most that was used grows."""
-        desk.peak = max(desk.peak, used)
-        if desk.asked:
-            desk.asked, desk.quiet = False, now
-        growth = max(0, desk.peak - desk.high)
-        desk.high = max(desk.high, desk.peak)
-        span = self._times.tick
-        desk.pace += (growth / span - desk.pace) * (1 - math.exp(-span / self._times.ahead))
-        if now - desk.turned >= self._times.idle / 2:
-            desk.peak_before, desk.peak, desk.turned = desk.peak, used, now
-            desk.high = max(desk.peak_before, desk.peak)
-        if now - desk.quiet >= self._times.idle:
-            desk.pace = 0.0
 
     async def _end(self, desk: _Desk) -> None:
         own = desk.lease
