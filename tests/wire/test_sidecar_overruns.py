@@ -104,6 +104,14 @@ def test_a_stream_within_what_is_held_is_left_alone_whatever_its_count_is_of(ups
         assert (car.spent(), car.total("agenttype_budget_overspend_total")) == (63, 0)
 
 
+def test_a_prompt_that_is_longer_than_it_seemed_ends_no_stream(upstream):
+    limits = (a_limit(50_000, "InputTokens"), a_limit(50_000, name="all"))
+    with sidecar(policy=a_policy(upstream.url, limits=limits)) as car:
+        upstream.answers([Say(chunked(piece(1, prompt=900) + piece(2, prompt=900) + total(2, prompt=900) + DONE))])
+        assert car.post(CHAT, a_call(CHAT)).events[-1] == "[DONE]"
+        assert (car.spent(), car.spent("all")) == (900, 902)
+
+
 def test_a_stream_that_was_too_long_is_not_cut_at_its_end(upstream):
     with sidecar(policy=a_policy(upstream.url, 50_000)) as car:
         upstream.answers([Say(chunked(piece() + total(9000) + DONE))])
@@ -124,7 +132,7 @@ BELITTLED = [
 def test_a_cut_stream_is_not_cheaper_for_a_number_that_is_no_total(upstream, pieces, asked):
     policy = a_policy(upstream.url, 50_000, backends=(an_outside(upstream.url),))
     with sidecar(policy=policy) as car:
-        upstream.answers([Say(chunked(*pieces, end=b"")), Close()])
+        upstream.answers([Say(chunked(*pieces, end=b"")), Wait(0.05), Close()])
         with pytest.raises((http.client.IncompleteRead, ConnectionError)):
             car.post(CHAT, a_call(CHAT, **asked))
         eventually(lambda: car.held() == 0)
@@ -194,7 +202,7 @@ def test_hidden_thoughts_that_only_the_total_tells_of_are_charged(upstream):
 )
 def test_a_cut_message_whose_text_may_not_be_all_is_charged_what_was_held(upstream, hiding):
     with sidecar(policy=a_policy(upstream.url, 50_000)) as car:
-        upstream.answers([Say(chunked(START + TEXT, end=b"")), Close()])
+        upstream.answers([Say(chunked(START + TEXT, end=b"")), Wait(0.05), Close()])
         with pytest.raises((http.client.IncompleteRead, ConnectionError)):
             car.post(MESSAGES, a_call(MESSAGES, **hiding))
         eventually(lambda: car.held() == 0)

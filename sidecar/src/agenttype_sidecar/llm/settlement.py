@@ -57,11 +57,14 @@ class Settlement:
         self._stopped = not isinstance(error, TotalTimeout)
 
     def beyond(self, reported: Usage) -> Refusal | None:
-        """Return what ends a stream of which so much is reported, None while it keeps to what is held for it."""
-        held = self.hold.amounts
-        if (reported.output or 0) <= held.output and (reported.input or 0) <= held.input:
+        """Return what ends a stream of which so much is reported, None while it keeps to what is held for it.
+
+        A prompt that is longer than it seemed ends nothing: it is spent, and its answer is what it was spent for.
+        """
+        held, output = self.hold.amounts, reported.output or 0
+        if output <= held.output:
             return None
-        cost = self._priced(Amounts(reported.input or 0, reported.output or 0, 1), reported)
+        cost = self._priced(Amounts(reported.input or 0, output, 1), reported)
         for line in self._parts.table.lines(self._active.limits):
             if cost.of(line.limit.resource) > held.of(line.limit.resource):
                 return self._parts.admission.spent(line.limit, self._active, line.remaining)
