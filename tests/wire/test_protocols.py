@@ -327,13 +327,10 @@ def test_a_websocket_is_declined_at_once(inside):
     assert (answer.status, answer.json["error"]["code"]) == (426, "websocket_not_spoken")
 
 
-@pytest.mark.parametrize("path", ["/api/hello", "/anthropic/api/hello"])
-def test_a_greeting_is_answered_at_once(inside, path):
-    assert inside.get(path, method="HEAD").status == 404
-
-
-@pytest.mark.parametrize("path", ["/", "/v1", "/openai/v1", "/openai/v1/", "/anthropic"])
-def test_a_look_at_the_base_url_is_no_refused_call(inside, path):
+@pytest.mark.parametrize(
+    "path", ["/", "/v1", "/openai/v1", "/openai/v1/", "/anthropic", "/api/hello", "/anthropic/api/hello"]
+)
+def test_a_greeting_is_answered_and_is_no_refused_call(inside, path):
     before = inside.total("agenttype_refusals_total")
     assert (inside.get(path, method="HEAD").status, inside.get(path).status) == (200, 200)
     assert "/v1/messages" in inside.get(path).json["paths"]

@@ -83,7 +83,7 @@ def test_a_wrong_call_is_refused_in_anthropics_words(routed, vllm, body, status,
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("POST", "/", 405), ("HEAD", "/api/hello", 404), ("GET", f"/{MARK}", 404),
+        ("POST", "/", 405), ("HEAD", "/api/status", 404), ("GET", f"/{MARK}", 404),
         ("POST", "/v1/load_lora_adapter", 404),
         ("POST", "/v1/audio/speech", 404), ("GET", "/metrics", 404), ("POST", "/tokenize", 404), ("GET", CHAT, 405),
         ("DELETE", "/v1/models", 405), ("GET", "/v1/models/..", 404), ("GET", "/mcp/nothing", 404),

@@ -22,7 +22,7 @@ class Operation(StrEnum):
     MODELS = "models"
     MODEL = "model"
     BASE = "base"
-    """The base URL itself, which some agents look at before their first call."""
+    """Whether anybody is there, which some agents ask before their first call."""
 
 
 class Endpoint(NamedTuple):
@@ -54,9 +54,11 @@ _PATHS: Final = {
 }
 #: One base URL serves all: some SDKs append /v1 to it, some expect it there, some leave it out.
 _BASES: Final = ("", "/v1", "/openai", "/openai/v1", "/anthropic", "/anthropic/v1")
+#: The base URL itself, and the greeting of Claude Code.
+_GREETINGS: Final = ("", "/", "/api/hello")
 _BASE_ITSELF: Final = Endpoint(Operation.BASE, _OPENAI, ("GET", "HEAD"), b"/")
 _ENDPOINTS: Final = {base + path: endpoint for base in _BASES for path, endpoint in _PATHS.items()} | {
-    path: _BASE_ITSELF for base in _BASES for path in (base, base + "/") if path
+    path: _BASE_ITSELF for base in _BASES for path in map(base.__add__, _GREETINGS) if path
 }
 #: What there is, for people who look, and for those who have gone astray.
 SERVED: Final = tuple(endpoint.path.decode() for endpoint in _PATHS.values())
