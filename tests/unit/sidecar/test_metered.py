@@ -77,3 +77,11 @@ def test_a_conversation_that_the_provider_would_summarise_is_refused_under_a_lim
         outside(body, TOKENS)
     outside(body, ())
     outside({"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}}, TOKENS)
+
+
+@pytest.mark.parametrize("body", [{"max_tokens": 0}, {"max_completion_tokens": 0, "max_tokens": 0}])
+def test_a_bound_of_nothing_that_may_mean_no_bound_is_not_sent_outside(body):
+    with pytest.raises(MalformedBody):
+        outside(body, TOKENS)
+    checked(body, TOKENS)
+    outside({"max_tokens": 0, "max_completion_tokens": 1}, TOKENS)

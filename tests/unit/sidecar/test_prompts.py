@@ -64,6 +64,12 @@ def test_numbers_in_the_place_of_text_are_not_all_in_the_body():
     assert not is_all(EMBEDDINGS, input="a", padding="max_length")
 
 
+def test_a_prompt_that_is_an_object_may_be_anything():
+    assert not is_all(COMPLETIONS, prompt=[{"prompt": "a", "multi_modal_data": URL}])
+    assert not is_all(RESPONSES, input={"type": "input_image"})
+    assert is_all(COMPLETIONS, prompt=[[1, 2], [3]])
+
+
 @pytest.mark.parametrize(
     "members",
     [

@@ -57,6 +57,8 @@ def check(call: Call, active: Active) -> None:
         return
     if active.tariff.limits and not call.is_free:
         _check_prices(call.body)
+    if call.output == 0 and call.endpoint.operation is not Operation.EMBEDDINGS:
+        raise MalformedBody("a bound of 0 tokens is not taken here: to some servers it means none at all; ask for 1")
     kinds = [kind for kind in map(_kind, _tools(body.get("tools"))) if not _is_callers(kind, call.endpoint.operation)]
     if "mcp_servers" in body.members or any(kind in _SERVERS for kind in kinds):
         raise HostedTool(

@@ -65,7 +65,9 @@ def says_it_all(body: Body, endpoint: Endpoint) -> bool:
         case Operation.RESPONSES:
             return "prompt" not in body.members and _is_text_input(body.get("input"))
         case Operation.EMBEDDINGS:
-            return "messages" not in body.members and _is_embeddable(body.get("input"))
+            return "messages" not in body.members and _is_plain_input(body.get("input"))
+        case Operation.COMPLETIONS:
+            return _is_plain_input(body.get("prompt"))
         case _:
             return _is_text(body.get("messages")) and _is_text([{"content": body.get("system")}])
 
@@ -207,7 +209,7 @@ def _is_plain_turn(turn: Any) -> bool:
 
 def _is_text_input(asked: Any) -> bool:
     if not isinstance(asked, list):
-        return True
+        return not isinstance(asked, dict)
     return all(
         isinstance(item, dict)
         and _is_one_of(item.get("type", "message" if "role" in item else ""), _TEXT_ITEMS)
@@ -217,8 +219,11 @@ def _is_text_input(asked: Any) -> bool:
     )
 
 
-def _is_embeddable(asked: Any) -> bool:
-    return not isinstance(asked, list) or not any(isinstance(each, dict) or _holds_more(each) for each in asked)
+def _is_plain_input(asked: Any) -> bool:
+    """Return whether an input is text, tokens, or a list of either."""
+    if not isinstance(asked, list):
+        return not isinstance(asked, dict)
+    return not any(isinstance(each, dict) or _holds_more(each) for each in asked)
 
 
 def _holds_more(each: Any) -> bool:
