@@ -4,7 +4,8 @@ SHELL := /bin/bash
 UV := uv run --frozen --no-sync
 PYTEST := $(UV) pytest
 # Processes on loopback and control planes wait as much as they compute: one test file more at once than two cores.
-SIDE_BY_SIDE := --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+# What would take their turns from them is in tests/wire/alone.
+SIDE_BY_SIDE := --numprocesses=3 --dist=loadfile --no-loadscope-reorder --ignore=tests/wire/alone
 ROOMS := crds operator wrapper proxy sidecar gate cli simulator
 
 .PHONY: help
@@ -40,7 +41,10 @@ unit: setup ## Pure modules, tables, properties
 contract: setup ## What one room writes another can read
 	$(PYTEST) tests/contract
 wire: setup ## Sidecar, gate and agents as processes on loopback
-	$(PYTEST) $(SIDE_BY_SIDE) tests/wire
+	failed=0; \
+	$(PYTEST) $(SIDE_BY_SIDE) tests/wire || failed=1; \
+	$(PYTEST) tests/wire/alone || failed=1; \
+	exit $$failed
 integration: prepare ## The operator on a real API server
 	$(PYTEST) $(SIDE_BY_SIDE) tests/integration
 e2e: prepare ## Real pods on a real node, with the real engine
@@ -48,10 +52,10 @@ e2e: prepare ## Real pods on a real node, with the real engine
 
 .PHONY: test
 test: check prepare ## Everything that CI runs
-	@# What takes longest begins first; the one node and the one engine of a machine come alone, whatever failed before.
+	@# What takes longest begins first; whatever fails, the rest runs too.
 	failed=0; \
 	$(PYTEST) $(SIDE_BY_SIDE) tests/integration tests/wire tests/contract tests/unit || failed=1; \
-	$(PYTEST) tests/e2e || failed=1; \
+	$(PYTEST) tests/wire/alone tests/e2e || failed=1; \
 	exit $$failed
 
 .PHONY: demo

@@ -20,11 +20,24 @@ from pathlib import Path
 from typing import Any, Self
 
 from agenttype_api import policy as api
+from agenttype_api.v1alpha1 import Resource, Scope, Window
 from agenttype_sidecar.budget.ledger import Ledger
-from sidecars import Sidecar, sidecar
+from sidecars import Sidecar, a_policy, sidecar
 
 #: Between two calls of a caller, in seconds.
 _PAUSE = 0.15
+
+
+def a_shared_limit(maximum: int, name: str = "calls", resource: Resource = Resource.REQUESTS) -> api.Limit:
+    """A limit that all pods of green share for ever."""
+    account = f"team-a.agent.green.{name}"
+    shared = {"window": Window.FOREVER, "scope": Scope.AGENT_TYPE, "account": account}
+    return api.Limit(name=name, resource=resource, max=maximum, **shared)
+
+
+def a_sharing_policy(url: str, store: str, limit: api.Limit) -> api.Policy:
+    """The policy of a pod whose only limit is shared through the store."""
+    return a_policy(url, limits=(limit,), store=api.Store(url=store))
 
 
 class Member:
@@ -129,6 +142,11 @@ class fleet(AbstractContextManager):  # noqa: N801 — used like a function
     @property
     def cut_off(self) -> int:
         return sum(member.cut_off for member in self.members)
+
+    @property
+    def overspent(self) -> float:
+        """What the living say was spent beyond a limit."""
+        return sum(member.car.total("agenttype_budget_overspend_total") for member in self.members if member.car)
 
     def start_calling(self) -> None:
         for thread in self._threads:
