@@ -20,8 +20,6 @@ _JSON: Final = [(b"content-type", b"application/json")]
 _TOOLS: Final = (keys.MCP_PATH + "/", keys.TOOLS_PATH + "/")
 _BASE: Final = orjson.dumps({"service": "agenttype sidecar", "paths": paths.SERVED})
 _ASTRAY: Final = f"there is nothing at this path; OpenAI's and Anthropic's protocols are at {', '.join(paths.SERVED)}"
-    f"there is nothing at this path; OpenAI's and Anthropic's protocols are spoken at {', '.join(paths.SERVED)}"
-)
 
 
 class ToolGateway(Protocol):
