@@ -14,7 +14,7 @@ OF_ONE_REQUEST = frozenset({b"host", b"content-length", b"expect"})
 
 def forwardable(headers: Headers) -> Headers:
     """Return the fields that may go on, either way: no hop-by-hop ones and none that ``Connection`` names."""
-    named = _named_by_connection(headers)
+    named = named_by_connection(headers)
     if named:
         return [field for field in headers if field[0] not in HOP_BY_HOP and field[0] not in named]
     return [field for field in headers if field[0] not in HOP_BY_HOP]
@@ -48,7 +48,8 @@ def replaced(headers: Headers, name: bytes, value: bytes) -> Headers:
     return [*without(headers, name), (name, value)]
 
 
-def _named_by_connection(headers: Headers) -> frozenset[bytes]:
+def named_by_connection(headers: Headers) -> frozenset[bytes]:
+    """Return the names (lower case) of the fields that ``Connection`` says are not to go on."""
     tokens = [value for key, value in headers if key == b"connection"]
     if not tokens:
         return frozenset()

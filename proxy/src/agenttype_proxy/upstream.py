@@ -66,6 +66,10 @@ class _Phase(enum.IntEnum):
     DONE = 3
 
 
+# Asked for many times a call, and a class of an enumeration answers slowly.
+_IDLE, _HEAD, _BODY, _DONE = _Phase
+
+
 class Connection(asyncio.Protocol):
     """The protocol of one upstream connection.
 
@@ -89,7 +93,7 @@ class Connection(asyncio.Protocol):
         self._limits = limits
         self._loop = loop
         self._watchdog = Watchdog(loop, self._expired)
-        self._phase = _Phase.IDLE
+        self._phase = _IDLE
         self._response: Response | None = None
         self._paused = False
         self.heard = False
@@ -101,14 +105,14 @@ class Connection(asyncio.Protocol):
 
         Asks the kernel, because the loop may not yet have told us what has already arrived.
         """
-        return self._phase is _Phase.IDLE and not self._transport.is_closing() and not self._poll.poll(0)
+        return self._phase is _IDLE and not self._transport.is_closing() and not self._poll.poll(0)
 
     def begin(self, method: bytes, message: tuple[bytes, bytes], idle: float, total_due: float) -> Response:
         """Write a request and return the response that its answer will feed."""
         self._method = method
         self._total_due = total_due
         self._parser = httptools.HttpResponseParser(self)
-        self._phase = _Phase.HEAD
+        self._phase = _HEAD
         self._problem: UpstreamError | None = None
         self._fields = []
         self._head_bytes = self._silent = self._interim = 0
@@ -170,13 +174,13 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            if self._phase is not _Phase.DONE:
+            if self._phase is not _DONE:
                 problem = self._problem or InvalidResponse("the upstream's bytes are no HTTP/1.1 response")
                 problem.__cause__ = error
                 self._fail(problem)
                 return
             self._keep_alive = False  # whole, but more came than was asked for
-        if self._phase is _Phase.DONE:
+        if self._phase is _DONE:
             self._finish()
         elif self._silent > self._limits.head_bytes:
             self._fail(ResponseTooLarge("the response's framing is larger than its limit"))
@@ -184,14 +188,14 @@ class Connection(asyncio.Protocol):
             if response.waiting > self._limits.buffer_bytes and not self._paused:
                 self._paused = True
                 self._transport.pause_reading()
-            if self._phase is _Phase.BODY:
+            if self._phase is _BODY:
                 response.wake()
 
     def eof_received(self) -> None:
         """Take the end of the connection as the end of a body that has no other."""
-        if self._phase is _Phase.BODY and self._end is BodyEnd.CLOSE:
+        if self._phase is _BODY and self._end is BodyEnd.CLOSE:
             self._keep_alive = False
-            self._phase = _Phase.DONE
+            self._phase = _DONE
             self._finish()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -207,7 +211,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """Refuse a second response."""
-        if self._phase is not _Phase.HEAD:
+        if self._phase is not _HEAD:
             raise InvalidResponse("a response that nobody asked for")
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -216,7 +220,7 @@ class Connection(asyncio.Protocol):
         self._head_bytes += len(name) + len(value) + 4
         if self._head_bytes > self._limits.head_bytes or len(self._fields) > self._limits.head_fields:
             self._stop(ResponseTooLarge("the response head is larger than its limit"))
-        if self._phase is _Phase.HEAD:
+        if self._phase is _HEAD:
             self._fields.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
@@ -233,7 +237,7 @@ class Connection(asyncio.Protocol):
         except InvalidResponse as error:
             self._stop(error)
         self._keep_alive = parser.should_keep_alive() and self._end is not BodyEnd.CLOSE
-        self._phase = _Phase.DONE if self._end is BodyEnd.HEAD else _Phase.BODY
+        self._phase = _DONE if self._end is BodyEnd.HEAD else _BODY
         self._head_bytes = 0
         response = self._response
         if response is not None:
@@ -243,14 +247,14 @@ class Connection(asyncio.Protocol):
     def on_body(self, data: bytes) -> None:
         """Pass body bytes on."""
         self._silent = 0
-        if self._phase is not _Phase.BODY or self._response is None:
+        if self._phase is not _BODY or self._response is None:
             raise InvalidResponse("body bytes where none belong")
         self._response.feed(data)
 
     def on_message_complete(self) -> None:
         """Be done, unless this was an interim response."""
-        if self._phase is _Phase.BODY:
-            self._phase = _Phase.DONE
+        if self._phase is _BODY:
+            self._phase = _DONE
 
     def _skip_interim(self, status: int) -> None:
         self._interim += 1
@@ -285,12 +289,12 @@ class Connection(asyncio.Protocol):
     def _release(self, *, reusable: bool) -> None:
         self._response = None
         if reusable:
-            self._phase = _Phase.IDLE
+            self._phase = _IDLE
             self._total_due = inf
             self.resume()
             self._watchdog.watch(self._loop.time() + self._limits.idle_seconds)
         else:
-            self._phase = _Phase.DONE
+            self._phase = _DONE
             self._watchdog.stop()
             self._transport.abort()
         self._owner.ended(self, reusable=reusable)
@@ -300,7 +304,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()  # idle for long enough
         elif self._loop.time() + 0.001 >= self._total_due:
             self._fail(TotalTimeout("the call has used up its time"))
-        elif self._phase is _Phase.HEAD:
+        elif self._phase is _HEAD:
             self._fail(FirstByteTimeout("no response head in time"))
         else:
             self._fail(IdleTimeout("the response stopped arriving"))

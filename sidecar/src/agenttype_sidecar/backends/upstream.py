@@ -114,5 +114,9 @@ def request(call: Call, active: Active, body: bytes, caller: Headers, query: byt
 
 def passing(caller: Headers) -> Headers:
     """Return what a backend may hear of a caller's header fields."""
-    kept = fields.forwardable(caller)
-    return [field for field in kept if field[0] not in _DROPPED and not field[0].startswith(_OURS)]
+    named = fields.named_by_connection(caller)
+    return [
+        field
+        for field in caller
+        if field[0] not in _DROPPED and field[0] not in named and not field[0].startswith(_OURS)
+    ]

@@ -37,6 +37,9 @@ TEMPLATE_TOKENS: Final = 64
 TOOL_TOKENS: Final = 256
 
 
+#: Asked for at every call, and a class of an enumeration answers slowly.
+_TOKENS: Final = Resource.TOKENS
+_WALL_CLOCK: Final = Resource.WALL_CLOCK
 #: What a named tuple's own constructor ends with: half its cost is to find out that all arguments are there.
 _new: Final[Callable[[type["Amounts"], tuple[int, ...]], "Amounts"]] = tuple.__new__
 
@@ -71,7 +74,7 @@ class Amounts(NamedTuple):
 
     def of(self, resource: Resource) -> int:
         """Return the amount of one resource; WallClock, which no call adds to, is none of them."""
-        if resource is Resource.TOKENS:
+        if resource is _TOKENS:
             return self.input + self.output
         place = _PLACES.get(resource)
         return 0 if place is None else self[place]
@@ -188,7 +191,7 @@ def decide(lines: Lines, ask: Ask, on_limit: OnLimit) -> Grant | Denial:
         ask: what the call wants.
         on_limit: whether an answer may be shortened to what is left.
     """
-    if not counts_tokens([line.limit for line in lines]):
+    if _OF_TOKENS.isdisjoint([line.limit.resource for line in lines]):
         amounts = Amounts(requests=1)
         short = _shortest(lines, amounts)
         return Grant(amounts, None, clamped=False) if short is None else _denied(lines, amounts, short)
@@ -245,7 +248,7 @@ def _affordable(lines: Lines, ask: Ask) -> int:
 
 def _need(resource: Resource, amounts: Amounts) -> int:
     """Return what a call needs of a resource; of the run's time, any at all."""
-    return 1 if resource is Resource.WALL_CLOCK else amounts.of(resource)
+    return 1 if resource is _WALL_CLOCK else amounts.of(resource)
 
 
 def _shortest(lines: Lines, amounts: Amounts) -> Line | None:

@@ -13,6 +13,8 @@ from agenttype_sidecar.leases.shared import Shared
 
 #: Windows that end with the run, or never: what they have lost does not come back.
 LASTING: Final = (Window.RUN, Window.FOREVER)
+#: Asked for at every call, and a class of an enumeration answers slowly.
+_WALL_CLOCK: Final = Resource.WALL_CLOCK
 _LEAST: Final = {
     Resource.TOKENS: reservation.MIN_OUTPUT + 1,
     Resource.OUTPUT_TOKENS: reservation.MIN_OUTPUT,
@@ -70,7 +72,7 @@ class Table:
 
     def _line(self, limit: Limit) -> Line:
         resource = limit.resource
-        if resource is Resource.WALL_CLOCK:
+        if resource is _WALL_CLOCK:
             return Line(limit, self.ledger.elapsed_ms, 0)
         if limit.account:
             return self.shared.line(limit)

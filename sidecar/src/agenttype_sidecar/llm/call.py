@@ -16,6 +16,9 @@ from agenttype_sidecar.llm.paths import Endpoint, Operation
 _COMPLETION_TOKENS: Final = 16
 #: More than any answer has; who writes a larger bound means none, and no ledger could hold it.
 _MOST_TOKENS: Final = 2**31 - 1
+#: Asked for at every call, and a class of an enumeration answers slowly.
+_COUNT: Final = Operation.COUNT
+_POD_TOKEN: Final = Credential.POD_TOKEN
 _BOUNDS: Final = {
     Operation.CHAT: ("max_tokens", "max_completion_tokens"),
     Operation.RESPONSES: ("max_output_tokens",),
@@ -59,7 +62,7 @@ class Call(NamedTuple):
     @property
     def is_ours(self) -> bool:
         """Whether the backend is an engine behind our gate, whose ways we know."""
-        return self.target.backend.credential is Credential.POD_TOKEN
+        return self.target.backend.credential is _POD_TOKEN
 
     @property
     def asked(self) -> str:
@@ -69,7 +72,7 @@ class Call(NamedTuple):
     @property
     def is_free(self) -> bool:
         """Whether it costs nothing, so that nothing is held for it and no limit counts it."""
-        return self.endpoint.operation is Operation.COUNT
+        return self.endpoint.operation is _COUNT
 
     @property
     def shows_all(self) -> bool:

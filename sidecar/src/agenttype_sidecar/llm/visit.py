@@ -57,7 +57,7 @@ _EVENTS: Final = b"text/event-stream"
 #: Whom a call counts for until its route is known.
 _NOBODY: Final = {protocol: Lane(protocol=protocol) for protocol in WireProtocol}
 #: What is of one hop, and what an agent has no use for.
-_WITHHELD: Final = frozenset({b"content-length", b"set-cookie"})
+_WITHHELD: Final = fields.HOP_BY_HOP | {b"content-length", b"set-cookie"}
 
 
 class Visit:
@@ -207,10 +207,11 @@ class Visit:
     def _headers(self, delivery: Delivery, response: Response) -> Headers:
         rates = self._parts.rates.headers(delivery.call.endpoint.protocol)
         said = [name for name, _ in rates]
+        said += fields.named_by_connection(response.headers)
         # What we say of rates, budget and route, a backend must not say for us; a gate gives its reasons.
         kept = [
             field
-            for field in fields.forwardable(response.headers)
+            for field in response.headers
             if field[0] not in _WITHHELD
             and field[0] not in said
             and (not field[0].startswith(_OURS) or field[0] == _REASON)

@@ -39,9 +39,11 @@ class Bucket:
         """Take an amount, whether or not it is there; a negative one gives back."""
         self._level = min(self.size, self.level(now) - amount)
 
-    def full_after(self, now: float) -> float:
-        """Return the seconds until it is full."""
-        return (self.size - self.level(now)) * _MINUTE / self.size if self.size else 0.0
+    def standing(self, now: float) -> tuple[int, float]:
+        """Return what is in it, whole and at least nothing, and the seconds until it is full."""
+        level = self.level(now)
+        full_after = (self.size - level) * _MINUTE / self.size if self.size else 0.0
+        return (int(level) if level > 0 else 0), full_after
 
     def resize(self, size: int, now: float) -> None:
         """Take another size; what was taken stays taken, in proportion."""

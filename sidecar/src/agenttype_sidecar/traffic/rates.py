@@ -146,12 +146,8 @@ class Rates:
         written = _moment if protocol is WireProtocol.ANTHROPIC else _duration
         for (size, left, reset), bucket in zip(_NAMES[protocol], (self._requests, self._tokens), strict=True):
             if bucket is not None:
-                level = bucket.level(now)
-                found += (
-                    (size, b"%d" % bucket.size),
-                    (left, b"%d" % level if level > 0 else b"0"),
-                    (reset, written(bucket.full_after(now))),
-                )
+                rest, full_after = bucket.standing(now)
+                found += ((size, b"%d" % bucket.size), (left, b"%d" % rest), (reset, written(full_after)))
         return found
 
     def _estimate(self, ask: Ask) -> float:
