@@ -24,6 +24,7 @@ _REFUSALS = {
     431: b"431 Request Header Fields Too Large",
     503: b"503 Service Unavailable\r\nretry-after: 1",
 }
+_PIECE = 1024  # holds few enough heads
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 s: closing sends RST
 
 
@@ -35,7 +36,7 @@ class Inbound(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_closing", "_free", "_live", "_loop", "_name", "_out", "_peer", "_queue", "_reader", "_reading",
+        "_closing", "_free", "_held", "_live", "_loop", "_name", "_out", "_peer", "_queue", "_reader", "_reading",
         "_receiving", "_refusal", "_site", "_transport", "_watchdog", "congested",
     )  # fmt: skip
 
@@ -52,6 +53,7 @@ class Inbound(asyncio.Protocol):
         self._live: Exchange | None = None  # being answered
         self._receiving: Exchange | None = None  # whose body is arriving
         self._refusal = 0  # the status that ends this connection once its turn has come
+        self._held = b""  # has arrived, and is read once fewer requests wait
         self._closing = False
         self._reading = True
         self._out: list[bytes] = []
@@ -109,8 +111,13 @@ class Inbound(asyncio.Protocol):
             self._close()
         elif self._queue:
             self._start(*self._queue.popleft())
+            self._read_on()
         elif self._refusal:
             self._answer_refusal()
+        elif self._held:
+            self._read_on()
+            if self._live is None and self._reader is not None:
+                self._watch(self._site.limits.head_seconds)
         else:
             limits = self._site.limits
             in_head = self._reader is not None and self._reader.in_head
@@ -141,16 +148,9 @@ class Inbound(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read requests; hear a refused caller out without listening."""
-        if self._reader is None:
-            return
-        try:
-            self._reader.feed(data)
-        except Refused as refused:
-            self._refuse(refused.status)
-            return
-        if self._receiving is not None:
-            self._receiving.wake()
-        self._regulate()
+        if self._reader is not None:
+            self._held += data
+            self._read_on()
 
     def eof_received(self) -> None:
         """Let the transport close: a caller that has closed its half is taken as gone."""
@@ -158,6 +158,7 @@ class Inbound(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 — the protocol's signature
         """Tell the running exchange that its caller is gone."""
         self._reader = None
+        self._held = b""
         self._closing = True
         self._watchdog.stop()
         for exchange, _ in self._queue:  # their apps never run
@@ -192,8 +193,6 @@ class Inbound(asyncio.Protocol):
         """See ``Sink``."""
         if self._refusal:
             return self._refusal
-        if len(self._queue) >= self._site.limits.pipelined:
-            return 400
         scope = self._scope(head)
         exchange = self._receiving = Exchange(self, scope, keep_alive=head.keep_alive)
         if self._live is None:
@@ -261,13 +260,33 @@ class Inbound(asyncio.Protocol):
         if out and not self._transport.is_closing():
             self._transport.writelines(out)
 
+    def _read_on(self) -> None:
+        # What was asked is answered in its order, so there is no use in reading more requests than soon have their
+        # turn. The parser takes all it is given, so what may hold many heads is given to it in pieces.
+        most = self._site.limits.pipelined
+        while self._held and self._reader is not None and len(self._queue) < most:
+            data = self._held
+            if len(data) > _PIECE and data.count(b"\r\n\r\n") > most:
+                data = data[:_PIECE]
+            self._held = self._held[len(data) :]
+            try:
+                self._reader.feed(data)
+            except Refused as refused:
+                self._held = b""
+                self._refuse(refused.status)
+                return
+        if self._receiving is not None:
+            self._receiving.wake()
+        self._regulate()
+
     def _regulate(self) -> None:
         # Read on while the app keeps up. With nothing to wait for we go on reading too: it is how we learn that
         # the caller has gone.
         receiving = self._receiving
         most = self._site.limits.buffer_bytes
-        behind = receiving is not None and (
-            receiving.waiting > most or (receiving.size > most and not self._site.may_grow(receiving))
+        behind = bool(self._held) or (
+            receiving is not None
+            and (receiving.waiting > most or (receiving.size > most and not self._site.may_grow(receiving)))
         )
         if behind == self._reading and not self._closing:
             self._reading = not behind

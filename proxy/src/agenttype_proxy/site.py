@@ -19,7 +19,7 @@ class ServerLimits:
         idle_seconds: How long a connection may rest between two requests.
         stall_seconds: How long a caller may leave written bytes unread.
         linger_seconds: How long a refused caller may go on sending before it is cut.
-        pipelined: Requests that may wait behind the one being answered.
+        pipelined: Requests that may wait behind the one being answered; what follows is not read before.
         buffer_bytes: Body bytes that wait for the app before we stop reading.
         body_bytes: Of all bodies larger than `buffer_bytes` whose apps are running; beyond, only the oldest unfinished
             one is read on. An app may keep several copies of a body, so this is a third or less of the memory.

@@ -229,7 +229,10 @@ PIPELINES = [
     Case("pipelined refusals", get(b"/" + MARK).replace(b"connection: close\r\n", b"") * 10 + BYE, (404,) * 11),
     Case("pipelined garbage behind a call", post() + MARK + b"\r\n\r\n" + post(), (200, 400), 1),
     Case("pipelined behind a close", post(_LAST) + post(), (200,), 1),
-    Case("pipelined without end", get(b"/x").replace(b"connection: close\r\n", b"") * 500, (404,) * 17 + (400,)),
+    Case("pipelined without end", get(b"/x").replace(b"connection: close\r\n", b"") * 500 + BYE, (404,) * 501),
+    Case("pipelined calls without end", post() * 300 + BYE, (200,) * 300 + (404,), 300),
+    Case("pipelined calls in small pieces", (*[Say(post())] * 100, Say(BYE)), (200,) * 100 + (404,), 100),
+    Case("pipelined garbage behind many calls", post() * 100 + MARK + b"\r\n\r\n" + post(), (200,) * 100 + (400,), 100),
     Case("pipelined behind a refusal", post(body=b"{") + post() + BYE, (400, 200, 404), 1),
     Case(
         "pipelined behind a method that is not allowed",

@@ -323,10 +323,22 @@ async def test_a_request_split_at_any_byte_is_the_same_request():
             caller.leave()
 
 
-async def test_more_pipelined_requests_than_allowed_end_the_connection():
-    heard = await ask(echo, GET * 100, ServerLimits(pipelined=4))
-    assert heard.count(b"HTTP/1.1 200") == 5
-    assert heard.count(b"HTTP/1.1 400") == 1
+async def test_more_pipelined_requests_than_may_wait_are_read_as_those_before_are_answered():
+    heard = await ask(echo, GET * 2000 + HANGING_UP, ServerLimits(pipelined=4))
+    assert heard.count(b"HTTP/1.1 200") == 2001
+
+
+async def test_pipelined_requests_with_bodies_are_read_as_those_before_are_answered():
+    said = b"".join(
+        b"POST /%d HTTP/1.1\r\nhost: h\r\ncontent-length: 2000\r\n\r\n" % at + b"x" * 2000 for at in range(300)
+    )
+    heard = await ask(echo, said + HANGING_UP, ServerLimits(pipelined=4))
+    assert [part.partition(b"?")[0] for part in heard.split(b"POST /")[1:]] == [b"%d" % at for at in range(300)]
+
+
+async def test_a_caller_that_stops_in_a_pipelined_head_is_left_at_its_deadline():
+    heard = await ask(echo, GET * 50 + b"GET /", ServerLimits(pipelined=4, head_seconds=0.2))
+    assert (heard.count(b"HTTP/1.1 200"), heard.count(b"HTTP/1.1 408")) == (50, 1)
 
 
 @pytest.mark.parametrize("upgrade", [b"h2c", b"websocket"])
