@@ -48,7 +48,7 @@ def test_what_only_concerns_the_call_itself_passes(body):
 
 DEARER = [
     {"service_tier": "priority"}, {"speed": "fast"}, {"inference_geo": "us"}, {"modalities": ["text", "audio"]},
-    {"audio": {"voice": "alloy"}},
+    {"audio": {"voice": "alloy"}}, {"provider": {"sort": "throughput"}},
 ]  # fmt: skip
 
 
@@ -85,3 +85,24 @@ def test_a_bound_of_nothing_that_may_mean_no_bound_is_not_sent_outside(body):
         outside(body, TOKENS)
     checked(body, TOKENS)
     outside({"max_tokens": 0, "max_completion_tokens": 1}, TOKENS)
+
+
+@pytest.mark.parametrize("body", [{"models": ["dear"]}, {"fallbacks": [{"model": "dear"}]}])
+def test_a_call_cannot_choose_other_models_than_policy_did(body):
+    with pytest.raises(MalformedBody):
+        outside(body, ())
+
+
+@pytest.mark.parametrize("body", [{"search_parameters": {"mode": "on"}}, {"plugins": [{"id": "web"}]}])
+def test_what_a_provider_looks_up_is_refused_where_tokens_are_limited(body):
+    with pytest.raises(Unmetered):
+        outside(body, TOKENS)
+    outside(body, ())
+
+
+def test_only_the_tools_that_a_provider_documents_as_the_callers_are_its_own():
+    policy = a_policy(URL, 1000, backends=(a_backend(URL, credential=api.Credential.API_KEY),))
+    active = Active(policy)
+    raw = json.dumps({"model": "m", "max_tokens": 9, "tools": [{"type": "bash_code_execution_20250825"}]}).encode()
+    with pytest.raises(Unmetered):
+        metered.check(calls.read(paths.endpoint("/v1/messages"), Body(raw), active.routes), active)

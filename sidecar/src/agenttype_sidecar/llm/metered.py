@@ -7,6 +7,7 @@ call are refused always: which tools an agent has is decided here, not by a call
 that. What engines say to each other, and a place before others in an engine's queue, is no caller's to say.
 """
 
+import re
 from typing import Any, Final
 
 from agenttype_api.policy import Credential
@@ -23,10 +24,14 @@ _CALLERS: Final = frozenset({
     "function", "custom", "namespace", "local_shell", "apply_patch", "computer", "computer_use_preview",
 })  # fmt: skip
 #: Anthropic versions the names of its tools: `bash_20250124`.
-_CALLERS_OF_ANTHROPIC: Final = ("custom", "bash_", "text_editor_", "computer_", "memory_")
+_CALLERS_OF_ANTHROPIC: Final = re.compile(r"custom|(?:bash|text_editor|computer|memory)_[0-9]+")
 _SERVERS: Final = ("mcp", "mcp_toolset")
 #: By these, engines take over prompts and caches from others, wherever they are told that those are.
 _OF_ENGINES: Final = ("kv_transfer_params", "ec_transfer_params")
+#: By these, routers of others' models answer with another model than the one that policy chose.
+_OF_ROUTERS: Final = ("models", "fallbacks")
+#: By these, providers look things up for an answer.
+_LOOKING_UP: Final = ("web_search_options", "search_parameters", "plugins")
 #: Members by which a provider is asked for more than its model's price, and the values that ask for nothing more.
 _DEARER: Final[dict[str, tuple[Any, ...]]] = {
     "service_tier": ("auto", "default", "flex", "standard", "standard_only"),
@@ -34,6 +39,7 @@ _DEARER: Final[dict[str, tuple[Any, ...]]] = {
     "inference_geo": ("global",),
     "modalities": (["text"],),
     "audio": (),
+    "provider": (),
 }
 
 
@@ -43,40 +49,51 @@ def check(call: Call, active: Active) -> None:
     Raises:
         HostedTool: It asks the provider to call tool servers.
         Unmetered: It asks for work that nobody measures, and a limit or a rule needs to see it.
-        MalformedBody: It gives a name that is not its to give.
+        MalformedBody: It says what is not its to say.
     """
     body = call.body
     responses = call.endpoint.operation is Operation.RESPONSES
     if "request_id" in body.members and (responses or call.is_ours):
         # An engine runs the call under it, and keeps the response, over whatever else somebody has under that name.
         raise MalformedBody("request_id is not taken here; the backend names calls and responses itself")
-    _check_engines(call.body)
+    _check_engines(body)
     if responses:
         _check_background(call, active)
-    if not _may_leave(call):
-        return
-    if active.tariff.limits and not call.is_free:
-        _check_prices(call.body)
-    if call.output == 0 and call.endpoint.operation is not Operation.EMBEDDINGS:
-        raise MalformedBody("a bound of 0 tokens is not taken here: to some servers it means none at all; ask for 1")
+    if _may_leave(call):
+        _check_outside(call, active)
+
+
+def _check_outside(call: Call, active: Active) -> None:
+    """Refuse what only a provider outside would do."""
+    body = call.body
     kinds = [kind for kind in map(_kind, _tools(body.get("tools"))) if not _is_callers(kind, call.endpoint.operation)]
     if "mcp_servers" in body.members or any(kind in _SERVERS for kind in kinds):
         raise HostedTool(
             "the call asks the provider to call tool servers itself; this agent's tools are those of its policy, "
             "which it reaches through the sidecar"
         )
-    if not active.counts_tokens or call.is_free:
+    if _names(body, _OF_ROUTERS):
+        raise MalformedBody("which models may answer is said by this agent's policy; a call names one, as model")
+    if call.output == 0 and call.endpoint.operation is not Operation.EMBEDDINGS:
+        raise MalformedBody("a bound of 0 tokens is not taken here: to some servers it means none at all; ask for 1")
+    if call.is_free:
         return
-    if kinds or body.get("web_search_options") is not None:
+    if active.tariff.limits:
+        _check_prices(body)
+    if active.counts_tokens and (kinds or _names(body, _LOOKING_UP)):
         raise Unmetered(
             "the call asks for a tool that the provider runs, and what that takes is bounded by nothing; this agent's "
             "tokens are limited"
         )
-    if _compacts(body.get("context_management")):
+    if active.counts_tokens and _compacts(body.get("context_management")):
         raise Unmetered(
             "the call asks the provider to summarise the conversation, which takes tokens that no bound of the call "
             "holds; this agent's tokens are limited"
         )
+
+
+def _names(body: Body, names: tuple[str, ...]) -> bool:
+    return any(body.get(name) is not None for name in names)
 
 
 def _may_leave(call: Call) -> bool:
@@ -136,5 +153,5 @@ def _kind(tool: Any) -> str:
 
 def _is_callers(kind: str, operation: Operation) -> bool:
     if operation in (Operation.MESSAGES, Operation.COUNT):
-        return kind.startswith(_CALLERS_OF_ANTHROPIC)
+        return _CALLERS_OF_ANTHROPIC.fullmatch(kind) is not None
     return kind in _CALLERS
