@@ -95,16 +95,26 @@ def one(kind, component, values=()):
     return found
 
 
-def store_url(values):
+def variable(name, values):
     [container] = one("Deployment", "operator", values)["spec"]["template"]["spec"]["containers"]
-    [url] = [variable["value"] for variable in container["env"] if variable["name"] == "AGENTTYPE_STORE_URL"]
-    return url
+    return {found["name"]: found.get("value") for found in container["env"]}.get(name)
+
+
+def store_url(values):
+    return variable("AGENTTYPE_STORE_URL", values)
 
 
 def test_the_operator_tells_sidecars_where_shared_limits_are_counted():
     assert store_url([]) == "nats://agenttype-store.default.svc:4222"
     assert store_url(VALUE_SETS["a store of one's own"]) == "tls://nats.example.test:4222"
     assert store_url(VALUE_SETS["no store"]) == ""
+
+
+def test_the_operator_tells_sidecars_who_vouches_for_a_store_of_one_s_own():
+    elsewhere = VALUE_SETS["a store of one's own"]
+
+    assert variable("AGENTTYPE_STORE_CA", elsewhere) is None
+    assert variable("AGENTTYPE_STORE_CA", [*elsewhere, "--set", "nats.caBundle=a\nb"]) == "a\nb"
 
 
 def test_the_store_lies_on_a_volume_unless_told_otherwise():

@@ -8,7 +8,7 @@ import nats
 import pytest
 import stores
 from agenttype_api import store_names
-from agenttype_api.policy import Identity
+from agenttype_api.policy import Identity, Store
 from agenttype_api.v1alpha1 import Resource, Window
 from agenttype_sidecar.leases.shares import Account, Entry, Take
 from agenttype_sidecar.leases.store import NatsStore
@@ -174,7 +174,7 @@ async def test_many_connections_at_once_are_answered(url):
 async def test_the_sidecar_s_own_client_may_all_that_it_does(url, tmp_path):
     token = tmp_path / "token"
     token.write_text("green\n")
-    client = NatsStore(url, token, Identity(namespace="team-a", name="green", uid="u"))
+    client = NatsStore(Store(url=url), token, Identity(namespace="team-a", name="green", uid="u"))
     account = Account("team-a.budget.team.own.cost.hour", Resource.COST, Window.HOUR, 7, 100)
     client.open()
     async with asyncio.timeout(10):

@@ -32,12 +32,14 @@ class Surroundings:
 
     Attributes:
         store: URL of the NATS server that counts shared limits; None where there is none.
+        store_authority: Certificates (PEM) that vouch for it; None: the system's.
     """
 
     backends: Backends
     adapters: Adapters = field(default_factory=dict)
     budgets: Budgets = field(default_factory=dict)
     store: str | None = None
+    store_authority: str | None = None
 
 
 def agent_policy(agent: v1alpha1.AgentType, around: Surroundings) -> policy.Policy:
@@ -70,7 +72,7 @@ def agent_policy(agent: v1alpha1.AgentType, around: Surroundings) -> policy.Poli
         budget=_budget(agent.spec.budget, limits),
         rate_limits=policy.RateLimits.model_validate(agent.spec.rate_limits.model_dump()),
         rules=tuple(policy.Rule.model_validate(rule.model_dump()) for rule in agent.spec.rules),
-        store=policy.Store(url=around.store) if shared and around.store else None,
+        store=policy.Store(url=around.store, authority=around.store_authority) if shared and around.store else None,
     )
 
 

@@ -202,6 +202,8 @@ class Store(Document):
 
     url: str
     """nats://host:port or tls://host:port; of a cluster all its servers: nats://host:port,host:port."""
+    authority: str | None = None
+    """Certificates (PEM) of which one must vouch for a server at tls://; None: the system's."""
 
 
 class Timeouts(Document):

@@ -54,7 +54,9 @@ def agent_plan(agent: v1alpha1.AgentType, around: Neighbours, making: Making, *,
     Raises:
         compiler.Unresolved: a reference leads nowhere, or a limit is shared and there is no store.
     """
-    surroundings = compiler.Surroundings(around.backends, around.adapters, around.budgets, making.store_url)
+    surroundings = compiler.Surroundings(
+        around.backends, around.adapters, around.budgets, making.store_url, making.store_authority
+    )
     document = compiler.agent_policy(agent, surroundings)
     backends = [around.backends[backend.name] for backend in document.backends]
     objects = [

@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -30,6 +31,8 @@ class Making:
     images: Images
     store_url: str | None = None
     """NATS server that counts limits which pods share; None: there is none."""
+    store_authority: str | None = None
+    """Certificates (PEM) that vouch for it; None: the system's."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
                 pull_policy=env.get("IMAGE_PULL_POLICY", "IfNotPresent"),
             ),
             store_url=_store(env.get("AGENTTYPE_STORE_URL", "")),
+            store_authority=_certificates(env.get("AGENTTYPE_STORE_CA", "")),
         ),
         namespaces=tuple(sorted(filter(None, (part.strip() for part in env.get("NAMESPACES", "").split(","))))),
         lease_namespace=_required(env, "LEASE_NAMESPACE"),
@@ -95,6 +99,16 @@ def _store(url: str) -> str | None:
     if not url or re.match(r"(nats|tls)://[^\s/@]+$", url):
         return url or None
     raise SettingsError(f"AGENTTYPE_STORE_URL must be nats://host:port or tls://host:port, not {url!r}")
+
+
+def _certificates(text: str) -> str | None:
+    if not text:
+        return None
+    try:
+        ssl.create_default_context(cadata=text)
+    except (ssl.SSLError, ValueError) as error:
+        raise SettingsError(f"AGENTTYPE_STORE_CA must be certificates in PEM: {error}") from error
+    return text
 
 
 def _level(name: str) -> str:

@@ -1,5 +1,6 @@
 import pytest
 from agenttype_operator import settings
+from certificates import Authority
 
 REQUIRED = {"SIDECAR_IMAGE": "s", "WRAPPER_IMAGE": "w", "GATE_IMAGE": "g", "LEASE_NAMESPACE": "here"}
 
@@ -17,7 +18,14 @@ def test_what_is_required_is_named_when_it_is_missing(name):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("HTTP_PORT", "x"), ("SWEEP_SECONDS", "soon"), ("LOG_LEVEL", "LOUD"), ("AGENTTYPE_STORE_URL", "http://x")],
+    [
+        ("HTTP_PORT", "x"),
+        ("SWEEP_SECONDS", "soon"),
+        ("LOG_LEVEL", "LOUD"),
+        ("AGENTTYPE_STORE_URL", "http://x"),
+        ("AGENTTYPE_STORE_URL", "nats://user:secret@x"),
+        ("AGENTTYPE_STORE_CA", "no certificate"),
+    ],
 )
 def test_a_value_that_makes_no_sense_is_named(name, value):
     with pytest.raises(settings.SettingsError, match=name):
@@ -28,6 +36,18 @@ def test_there_is_a_store_when_its_url_is_given():
     assert settings.from_environment(REQUIRED).making.store_url is None
     found = settings.from_environment({**REQUIRED, "AGENTTYPE_STORE_URL": "nats://store:4222"})
     assert found.making.store_url == "nats://store:4222"
+
+
+def test_a_store_is_vouched_for_by_the_certificates_that_are_given(tmp_path):
+    certificate = Authority(tmp_path).certificate.read_text()
+    found = settings.from_environment({**REQUIRED, "AGENTTYPE_STORE_CA": certificate})
+    assert found.making.store_authority == certificate
+    assert settings.from_environment(REQUIRED).making.store_authority is None
+
+
+def test_all_servers_of_a_cluster_can_be_named():
+    url = "nats://a:4222,b:4222"
+    assert settings.from_environment({**REQUIRED, "AGENTTYPE_STORE_URL": url}).making.store_url == url
 
 
 def test_two_replicas_without_names_are_not_one():

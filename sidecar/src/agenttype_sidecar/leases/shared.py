@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from agenttype_api.policy import Limit, Policy
+from agenttype_api.policy import Store as At
 
 from agenttype_sidecar.budget import windows
 from agenttype_sidecar.budget.ledger import Ledger
@@ -43,7 +44,7 @@ class Shared:
         """Count in `ledger`; prove ourselves to the store with the file `token`, where there is one."""
         self._ledger = ledger
         self._token = token
-        self._url: str | None = None
+        self._at: At | None = None
         self.store: NatsStore | None = None
         self.leases: Leases | None = None
         self._task: asyncio.Task[None] | None = None
@@ -54,20 +55,19 @@ class Shared:
 
     def adopt(self, policy: Policy) -> None:
         """Use the store that a policy names."""
-        url = policy.store.url if policy.store else None
-        if url == self._url:
+        if policy.store == self._at:
             return
-        self._url = url
+        self._at = policy.store
         if self.leases is not None:
             leaving = asyncio.create_task(_leave(self.leases, self._task))
             self._closing.add(leaving)
             leaving.add_done_callback(self._closing.discard)
         self._task = self.leases = self.store = None
-        if url is None:
+        if policy.store is None:
             return
         self._patient_until = time.monotonic() + _BRIEF
         token = self._token if self._token.exists() else None
-        self.store = NatsStore(url, token, policy.identity)
+        self.store = NatsStore(policy.store, token, policy.identity)
         self.leases = Leases(self.store, self._ledger.holder, self.used, self._record, time.monotonic)
         self.leases.restore(self._ledger.all_drawn())
         self._task = asyncio.create_task(self.leases.run())

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from agenttype_api import store_names
-from agenttype_api.policy import Identity
+from agenttype_api.policy import Identity, Store
 
 from agenttype_sidecar.leases.shares import (
     RETURNS,
@@ -68,19 +68,19 @@ class NatsStore:
         connections: How often it was connected.
     """
 
-    def __init__(self, url: str, token: Path | None, identity: Identity) -> None:
+    def __init__(self, at: Store, token: Path | None, identity: Identity) -> None:
         """Prepare to connect.
 
         Args:
-            url: nats://host:port or tls://host:port; of a cluster all its servers: nats://host:port,host:port.
+            at: where it is, and who vouches for it.
             token: a file that is read at every connect; None where the server wants none.
             identity: whose sidecar this is: the server lets it listen for answers to its own kind only.
         """
         self.failures: Counter[str] = Counter()
         self.connections = 0
-        scheme, _, hosts = url.partition("://")
+        scheme, _, hosts = at.url.partition("://")
         self._servers = [f"{scheme}://{host}" for host in hosts.split(",")]
-        self._tls = scheme == "tls"
+        self._tls = ssl.create_default_context(cadata=at.authority) if scheme == "tls" else None
         self._token = token
         self._inbox = store_names.inbox(identity.namespace, identity.name)
         self._client: Client | None = None
@@ -271,11 +271,10 @@ class NatsStore:
         raise self._unavailable("create", str(error.get("description", "refused")))
 
     async def _stay_connected(self) -> None:
-        from nats.aio.client import Client  # noqa: PLC0415 — see the top
-        from nats.errors import Error  # noqa: PLC0415
+        from nats.errors import Error  # noqa: PLC0415 — see the top
 
         while True:
-            client = self._client = Client()
+            client = self._client = self._new_client()
             closed = asyncio.Event()
             try:
                 await client.connect(self._servers, **self._options(closed))
@@ -289,6 +288,15 @@ class NatsStore:
                 self._connected.clear()
                 with contextlib.suppress(Error, OSError, TimeoutError):
                     await client.close()
+
+    def _new_client(self) -> "Client":
+        if self._tls is not None:
+            from agenttype_sidecar.leases.tls_client import TlsClient  # noqa: PLC0415 — see the top
+
+            return TlsClient()
+        from nats.aio.client import Client  # noqa: PLC0415 — see the top
+
+        return Client()
 
     def _options(self, closed: asyncio.Event) -> dict[str, Any]:
         async def on_error(error: Exception) -> None:
@@ -317,7 +325,7 @@ class NatsStore:
             "max_outstanding_pings": 2,
             "pending_size": 0,  # what cannot be sent now must fail now, not be sent later
             "token": self._read_token if self._token else None,
-            "tls": ssl.create_default_context() if self._tls else None,
+            "tls": self._tls,
         }
 
     def _up(self) -> None:
