@@ -11,6 +11,16 @@ HOP_BY_HOP = frozenset({
 OF_ONE_REQUEST = frozenset({b"host", b"content-length", b"expect"})
 """Fields of a request that the client writes anew, or answers itself."""
 
+MISLEADING = frozenset({
+    b"alt-used", b"base-url", b"forwarded", b"proxy", b"true-client-ip", b"x-client-ip", b"x-host",
+    b"x-http-host-override", b"x-http-method", b"x-http-method-override", b"x-http-path-override", b"x-method",
+    b"x-method-override", b"x-override-url", b"x-real-ip",
+})  # fmt: skip
+"""Fields by which some servers read another method, path, host or caller than the request itself names."""
+
+MISLEADING_PREFIXES = (b"x-accel-", b"x-envoy-", b"x-forwarded-", b"x-original-", b"x-rewrite-")
+"""What more such fields begin with."""
+
 
 def forwardable(headers: Headers) -> Headers:
     """Return the fields that may go on, either way: no hop-by-hop ones and none that ``Connection`` names."""

@@ -122,12 +122,23 @@ def _field(name: str, *fields: bytes, status: int = 200) -> Case:
     return Case(f"field {name}", post(*fields, _LAST), (status,), int(status == 200))
 
 
+#: By these some servers read another method, path, host or caller than the request names.
+MISLEADING = (
+    b"x-http-method-override", b"x-http-method", b"x-method-override", b"x-original-url", b"x-original-uri",
+    b"x-rewrite-url", b"x-override-url", b"x-forwarded-host", b"x-forwarded-prefix", b"x-forwarded-for", b"forwarded",
+    b"x-real-ip", b"x-host", b"x-http-host-override", b"x-envoy-original-path", b"x-accel-redirect", b"proxy",
+)  # fmt: skip
 FIELDS = [
     _field("with an underscore", b"x_agenttype_hop: 1", b"content_type: text/plain", b"host_: " + MARK),
     _field("authorization with an underscore", b"api_key: " + MARK, b"x_api_key: " + MARK),
     _field("that Connection names", b"x-drop: " + MARK, b"connection: x-drop, keep-alive"),
     _field("of a hop", b"keep-alive: 9", b"te: trailers", b"trailer: a", b"proxy-authorization: " + MARK),
     _field("of ours", b"x-agenttype-reason: " + MARK, b"X-AgentType-Anything: " + MARK),
+    _field(
+        "that names another request",
+        *[name + b": " + MARK for name in MISLEADING],
+    ),
+    _field("that Connection names among ours", b"connection: authorization, host, content-type, content-length"),
     _field("with a credential", b"authorization: Bearer " + MARK, b"x-api-key: " + MARK, b"cookie: a=" + MARK),
     _field("with a high byte", b"x-odd: \xff\xfe"),
     _field("with a BEL", b"x-odd: \x07", status=400),

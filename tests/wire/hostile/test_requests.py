@@ -55,6 +55,7 @@ async def test_a_hostile_request_is_refused_or_read_in_one_way(car, upstream, ca
         assert arrival.target.partition(b"?")[0] in OWN
         names = [name for name, _ in arrival.fields]
         assert not NEVER.intersection(names)
+        assert MARK not in b"".join(value for _, value in arrival.fields)
         assert not any(b"_" in name or name.startswith(b"x-agenttype-") for name in names)
         assert arrival.all(b"host") == [b"127.0.0.1:%d" % upstream.port]
         assert arrival.all(b"authorization") == [b"Bearer the-pods-token"]

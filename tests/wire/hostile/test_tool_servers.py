@@ -6,6 +6,7 @@ import pytest
 from agenttype_api import policy as api
 from agenttype_api.policy import HttpRoute, ToolProtocol
 from hostile.cases import MARK, post
+from hostile.heads import MISLEADING
 from hostile.payloads import message
 from hostile.policies import a_full_policy
 from raw_caller import converse
@@ -67,9 +68,7 @@ async def test_a_method_that_is_not_allowed_or_a_get_with_a_body_reaches_no_api(
     assert (upstream.arrivals, upstream.noise) == ([], [])
 
 
-@pytest.mark.parametrize(
-    "name", ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"]
-)
+@pytest.mark.parametrize("name", [name.decode() for name in MISLEADING])
 def test_a_header_that_means_another_request_does_not_go_to_an_api(car, upstream, name):
     upstream.forget()
     assert car.post("/tools/api/v1/items/1", {}, {name: "/v1/admin"}).status == 200

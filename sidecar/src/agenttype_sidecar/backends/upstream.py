@@ -22,8 +22,9 @@ from agenttype_sidecar.policies import Active
 _DROPPED: Final = frozenset({
     b"authorization", b"x-api-key", b"api-key", b"cookie", b"openai-organization", b"openai-project",
     b"content-type", b"content-encoding", b"accept-encoding", *fields.HOP_BY_HOP, *fields.OF_ONE_REQUEST,
+    *fields.MISLEADING,
 })  # fmt: skip
-_OURS: Final = b"x-agenttype-"
+_PREFIXES: Final = (b"x-agenttype-", *fields.MISLEADING_PREFIXES)
 _FIXED: Final = [(b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
 _COUNT_DEADLINES: Final = Deadlines(connect=1.0, first_byte=5.0, idle=5.0, total=5.0)
 _COUNT_BYTES: Final = 64 * 1024 * 1024
@@ -118,5 +119,5 @@ def passing(caller: Headers) -> Headers:
     return [
         field
         for field in caller
-        if field[0] not in _DROPPED and field[0] not in named and not field[0].startswith(_OURS)
+        if field[0] not in _DROPPED and field[0] not in named and not field[0].startswith(_PREFIXES)
     ]

@@ -17,12 +17,11 @@ from agenttype_sidecar.tools.metrics import OTHER
 #: Names of tools that get a label of their own, per server; an agent that invents names must not fill our metrics.
 _LABELS: Final = 100
 #: What the wrapper tells us, and what the agent might say of hops that are not its business.
-_PREFIXES: Final = (b"x-agenttype-", b"x-forwarded-")
-#: Proofs of the agent's own, and fields by which some servers read another method, path or body than we did.
+_PREFIXES: Final = (b"x-agenttype-", *fields.MISLEADING_PREFIXES)
+#: Proofs of the agent's own, and fields by which some servers read another request than we did.
 _DROPPED: Final = (
-    b"authorization", b"x-api-key", b"api-key", b"cookie", b"forwarded", b"accept-encoding", b"content-encoding",
-    b"x-http-method", b"x-http-method-override", b"x-method-override", b"x-original-url", b"x-rewrite-url",
-    *fields.OF_ONE_REQUEST,
+    b"authorization", b"x-api-key", b"api-key", b"cookie", b"accept-encoding", b"content-encoding",
+    *fields.MISLEADING, *fields.OF_ONE_REQUEST,
 )  # fmt: skip
 _PLAIN: Final = (b"accept-encoding", b"identity")
 #: Of an answer: what would make the agent's client keep a session beside ours, or take the server's word for ours.
