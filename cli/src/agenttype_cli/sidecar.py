@@ -108,7 +108,7 @@ class Sidecar:
 
 
 def _explained(words: str) -> str:
-    if "address already in use" in words:
+    if "bind on address" in words:
         return f"{words}; give --data-port and --control-port others, or leave them out"
     return words or "its log is above"
 
