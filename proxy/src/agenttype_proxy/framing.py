@@ -50,12 +50,14 @@ def body_end(method: bytes, status: int, headers: Headers) -> BodyEnd:
         InvalidResponse: The body is coded in a way that has no end that we could see.
     """
     length = coding = None
+    codings = 0
     for name, value in headers:
         if name == b"content-length":
             length = value
         elif name == b"transfer-encoding":
             coding = value
-    if coding is not None and coding.strip().lower() != b"chunked":
+            codings += 1
+    if coding is not None and (codings > 1 or coding.strip().lower() != b"chunked"):
         raise InvalidResponse("the response has a transfer encoding other than chunked")
     if status in (204, 304) or method == b"HEAD":
         return BodyEnd.HEAD

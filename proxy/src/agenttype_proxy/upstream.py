@@ -227,8 +227,11 @@ class Connection(asyncio.Protocol):
         """Skip interim responses; decide how the body of the final one ends."""
         parser = self._parser
         status = parser.get_status_code()
-        if parser.get_http_version() not in ("1.1", "1.0") or status < 100:  # noqa: PLR2004 — the lowest there is
+        version = parser.get_http_version()
+        if version not in ("1.1", "1.0") or not 100 <= status <= 599:  # noqa: PLR2004 — all that there are
             self._stop(InvalidResponse("the response is of another version of HTTP, or of no status that it knows"))
+        if version == "1.0" and any(name == b"transfer-encoding" for name, _ in self._fields):
+            self._stop(InvalidResponse("the response is coded as its version cannot be"))
         if status < 200:  # noqa: PLR2004 — the class of interim responses
             self._skip_interim(status)
             return
