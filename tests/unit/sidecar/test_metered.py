@@ -2,7 +2,7 @@ import json
 
 import pytest
 from agenttype_api import policy as api
-from agenttype_sidecar.errors import MalformedBody, Unmetered
+from agenttype_sidecar.errors import HostedTool, MalformedBody, Unmetered
 from agenttype_sidecar.llm import call as calls
 from agenttype_sidecar.llm import metered, paths
 from agenttype_sidecar.llm.body import Body
@@ -14,15 +14,15 @@ URL = "http://model.test"
 COSTS, TOKENS = (a_limit(10**9, "Cost"),), (a_limit(10**6),)
 
 
-def checked(body, limits, **backend):
+def checked(body, limits, path=CHAT, **backend):
     policy = a_policy(URL, limits=limits, backends=(a_backend(URL, prices=(a_price(),), **backend),))
     active = Active(policy)
     raw = json.dumps({"model": "m", "messages": [], **body}).encode()
-    metered.check(calls.read(paths.endpoint(CHAT), Body(raw), active.routes), active)
+    metered.check(calls.read(paths.endpoint(path), Body(raw), active.routes), active)
 
 
-def outside(body, limits):
-    checked(body, limits, credential=api.Credential.API_KEY)
+def outside(body, limits, path=CHAT):
+    checked(body, limits, path, credential=api.Credential.API_KEY)
 
 
 @pytest.mark.parametrize(
@@ -106,3 +106,24 @@ def test_only_the_tools_that_a_provider_documents_as_the_callers_are_its_own():
     raw = json.dumps({"model": "m", "max_tokens": 9, "tools": [{"type": "bash_code_execution_20250825"}]}).encode()
     with pytest.raises(Unmetered):
         metered.check(calls.read(paths.endpoint("/v1/messages"), Body(raw), active.routes), active)
+
+
+def nested(tool):
+    """A tool where Codex has its own: in a namespace, in an item of the input."""
+    namespace = {"type": "namespace", "name": "functions", "tools": [{"type": "function", "name": "f"}, tool]}
+    return {"input": ["hi", {"type": "additional_tools", "role": "developer", "tools": [namespace]}]}
+
+
+@pytest.mark.parametrize(
+    ("tool", "refusal"),
+    [({"type": "mcp", "server_url": "https://elsewhere.test"}, HostedTool), ({"type": "web_search"}, Unmetered)],
+)
+def test_a_tool_that_the_provider_runs_is_found_wherever_it_is_offered(tool, refusal):
+    for body in (nested(tool), {"tools": [{"type": "namespace", "name": "n", "tools": [tool]}]}):
+        with pytest.raises(refusal):
+            outside(body, TOKENS, "/v1/responses")
+        checked(body, TOKENS, "/v1/responses")
+
+
+def test_tools_that_the_caller_runs_pass_wherever_they_are_offered():
+    outside(nested({"type": "custom", "name": "exec"}), TOKENS, "/v1/responses")

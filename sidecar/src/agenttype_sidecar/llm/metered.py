@@ -8,6 +8,7 @@ that. What engines say to each other, and a place before others in an engine's q
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 
 from agenttype_api.policy import Credential
@@ -66,7 +67,7 @@ def check(call: Call, active: Active) -> None:
 def _check_outside(call: Call, active: Active) -> None:
     """Refuse what only a provider outside would do."""
     body = call.body
-    kinds = [kind for kind in map(_kind, _tools(body.get("tools"))) if not _is_callers(kind, call.endpoint.operation)]
+    kinds = [kind for kind in map(_kind, _offered(call)) if not _is_callers(kind, call.endpoint.operation)]
     if "mcp_servers" in body.members or any(kind in _SERVERS for kind in kinds):
         raise HostedTool(
             "the call asks the provider to call tool servers itself; this agent's tools are those of its policy, "
@@ -142,8 +143,20 @@ def _check_background(call: Call, active: Active) -> None:
         raise Unmetered("a rule of this agent looks at every answer; ask without background")
 
 
-def _tools(tools: Any) -> list[Any]:
-    return tools if isinstance(tools, list) else []
+def _offered(call: Call) -> Iterator[Any]:
+    """Return every tool that a call offers to the model, wherever it does."""
+    yield from _tools(call.body.get("tools"))
+    asked = call.body.get("input") if call.endpoint.operation is Operation.RESPONSES else None
+    for item in asked if isinstance(asked, list) else ():
+        if isinstance(item, dict):  # such as `additional_tools`, in which Codex has all of its own
+            yield from _tools(item.get("tools"))
+
+
+def _tools(tools: Any) -> Iterator[Any]:
+    for tool in tools if isinstance(tools, list) else ():
+        yield tool
+        if isinstance(tool, dict):  # a namespace holds others
+            yield from _tools(tool.get("tools"))
 
 
 def _kind(tool: Any) -> str:
