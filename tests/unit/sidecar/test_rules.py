@@ -3,6 +3,7 @@ from itertools import pairwise
 
 import orjson
 import pytest
+import re2
 from agenttype_api.policy import Rule
 from agenttype_api.v1alpha1 import RuleAction, RuleOn
 from agenttype_proxy.sse import EventReader
@@ -120,6 +121,18 @@ def test_many_rules_find_what_each_finds_alone(patterns, text):
 def test_a_text_is_searched_among_others_as_it_is_alone(pattern, several):
     rules = [a_rule(matches=pattern)]
     assert bool(applied(rules, a_message(*several))) == any(applied(rules, a_message(text)) for text in several)
+
+
+@given(
+    st.sampled_from(
+        ["ab", "ab?c", "a?b", "ab*c", "ab{0}", "ab+", "ab|c", "a(?i)b", "(?i)ab", "a[bc]", r"a\x62", "a-b_ c"]
+    ),
+    st.text("abcABC-_ ", max_size=8),
+)
+def test_looking_for_how_a_match_begins_first_hides_none(pattern, text):
+    found = re2.search(pattern, text) is not None
+    assert bool(applied([a_rule(matches=pattern)], a_message(text))) == found
+    assert bool(applied([a_rule(matches=pattern), a_rule("other", matches="zz")], a_message(text))) == found
 
 
 def test_a_warning_denies_nothing():

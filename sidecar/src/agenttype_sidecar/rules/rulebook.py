@@ -23,6 +23,8 @@ _ANYWHERE: Final = re2._Anchor.UNANCHORED  # noqa: SLF001 — see `_Pattern`
 _NOWHERE: Final = (-1, -1)
 #: What asks where a text begins or ends. The mark of a class of other characters only looks like it.
 _EDGES: Final = re.compile(r"(?<!\\)\[\^|([$^]|\\[Az])")
+#: Letters that an expression begins with, as long as none of them may be missing.
+_BEGINNING: Final = re.compile(r"[A-Za-z0-9 _-]+(?![?*+{])")
 _STRICTNESS: Final = {RuleAction.WARN: 0, RuleAction.DENY: 1, RuleAction.STOP_AGENT: 2}
 
 
@@ -162,12 +164,17 @@ class Watcher:
 class _Pattern:
     """An expression of RE2.
 
-    Asks the compiled half of its package directly, whose other half makes a generator and a match for every search.
+    Asks the compiled half of its package directly, whose other half makes a generator and a match for every search;
+    and not even that where the letters are missing that each of its alternatives begins with.
     """
 
-    __slots__ = ("_match", "has_edges")
+    __slots__ = ("_beginnings", "_match", "has_edges")
 
-    def __init__(self, expression: str) -> None:
+    def __init__(self, *alternatives: str) -> None:
+        several = len(alternatives) > 1
+        expression = "|".join(f"(?:{each})" for each in alternatives) if several else alternatives[0]
+        beginnings = [_beginning(each) for each in alternatives]
+        self._beginnings = beginnings if all(beginnings) else []
         self.has_edges = any(_EDGES.findall(expression))
         options = re2.Options()
         options.log_errors = False  # they would quote the pattern, and the text with it
@@ -175,6 +182,12 @@ class _Pattern:
         self._match: Any = re2.compile(expression, options)._regexp.Match  # noqa: SLF001 — see above
 
     def is_in(self, content: bytes, start: int = 0) -> bool:
+        for beginning in self._beginnings:
+            if content.find(beginning, start) >= 0:
+                break
+        else:
+            if self._beginnings:
+                return False
         found: list[tuple[int, int]] = self._match(_ANYWHERE, content, start, len(content))
         return found[0] != _NOWHERE
 
@@ -249,12 +262,18 @@ def _any(entries: Iterable[_Entry]) -> _Pattern | None:
     Mostly none is found, which one search tells for all.
     """
     patterns = [entry.rule.matches for entry in entries if entry.rule.matches is not None]
-    if any(r"\Q" in pattern for pattern in patterns):
+    if not patterns or any(r"\Q" in pattern for pattern in patterns):
         return None  # a quotation that is not closed would swallow the patterns after it
     try:
-        return _Pattern("|".join(f"(?:{pattern})" for pattern in patterns))
+        return _Pattern(*patterns)
     except re2.error:  # together they are too large
         return None
+
+
+def _beginning(expression: str) -> bytes:
+    """Return what all that an expression finds begins with; nothing where that is not plain to see."""
+    found = _BEGINNING.match(expression)
+    return found[0].encode() if found and "|" not in expression else b""
 
 
 def _pattern(rule: Rule) -> _Pattern | None:
