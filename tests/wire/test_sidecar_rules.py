@@ -175,7 +175,7 @@ def a_request(path):
         (CHAT, chat_chunks, ["policy_violation", "[DONE]"]),
         (COMPLETIONS, completion_chunks, ["policy_violation", "[DONE]"]),
         (MESSAGES, message_events, ["permission_error"]),
-        (RESPONSES, response_events, ["policy_violation"]),
+        (RESPONSES, response_events, ["policy_violation", "response.failed"]),
     ],
 )
 def test_a_stream_is_cut_before_the_event_that_completes_a_match(upstream, path, write, ending):
