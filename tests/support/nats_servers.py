@@ -117,9 +117,14 @@ class nats_server(AbstractContextManager):  # noqa: N801 — used like a functio
 
 
 class Wire:
-    """A relay in front of a port, in a thread of its own; `cut` makes it swallow nothing and pass nothing."""
+    """A relay in front of a port, in a thread of its own; `cut` makes it swallow nothing and pass nothing.
 
-    def __init__(self, target: int) -> None:
+    Attributes:
+        delay: Seconds that everything takes, each way.
+    """
+
+    def __init__(self, target: int, delay: float) -> None:
+        self.delay = delay
         self._target = target
         self._whole = asyncio.Event()
         self._loop = asyncio.new_event_loop()
@@ -184,18 +189,32 @@ class Wire:
             there[1].transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
+        """Pass on what comes, each piece as late as the way is long; pieces do not wait for each other."""
+        loop = asyncio.get_running_loop()
+        on_the_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        passing = asyncio.create_task(self._deliver(on_the_way, writer))
+        try:
+            while data := await reader.read(65536):
+                on_the_way.put_nowait((loop.time() + self.delay, data))
+            on_the_way.put_nowait((loop.time(), b""))
+            await passing
+        finally:
+            passing.cancel()
+            writer.transport.abort()
+
+    async def _deliver(self, on_the_way: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
+        while (piece := await on_the_way.get())[1]:
+            await asyncio.sleep(max(0.0, piece[0] - asyncio.get_running_loop().time()))
             await self._whole.wait()
-            writer.write(data)
+            writer.write(piece[1])
             await writer.drain()
-        writer.transport.abort()
 
 
 class wire(AbstractContextManager):  # noqa: N801 — used like a function
-    """Puts a relay that can be cut in front of a loopback port."""
+    """Puts a relay that can be cut, or is slow, in front of a loopback port."""
 
-    def __init__(self, target: int) -> None:
-        self._wire = Wire(target)
+    def __init__(self, target: int, delay: float = 0.0) -> None:
+        self._wire = Wire(target, delay)
 
     def __enter__(self) -> Wire:
         self._wire.start()
