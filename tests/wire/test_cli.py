@@ -275,7 +275,7 @@ def test_an_address_with_the_version_is_an_address(agent, engine):
 def test_what_is_typed_reaches_the_command_once(agent, tmp_path):
     """Ctrl-C at a terminal, where the command's input comes from a pipe."""
     code = f"""
-import os, pathlib, signal
+import os, pathlib, signal, time
 seen = pathlib.Path({str(tmp_path / "seen")!r})
 told = []
 def interrupted(*_):
@@ -285,7 +285,7 @@ def interrupted(*_):
 signal.signal(signal.SIGINT, interrupted)
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 seen.write_text("0")
-while True: signal.pause()
+while True: time.sleep(0.01)  # a pause would miss a signal that comes just before it
 """
     pid, terminal = pty.fork()
     if pid == 0:
