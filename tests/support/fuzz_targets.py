@@ -1,12 +1,16 @@
 """What the fuzzer holds to, whatever the bytes: each target reads them and fails where a promise is broken."""
 
+import contextlib
 import json
 import re
 from collections.abc import Callable
 from typing import Any
 
+import strict_requests
 from agenttype_api.policy import WireProtocol
 from agenttype_proxy.errors import EventTooLarge
+from agenttype_proxy.request_reader import Head, Refused, RequestReader
+from agenttype_proxy.site import ServerLimits
 from agenttype_proxy.sse import Event, EventReader
 from agenttype_sidecar.backends.routes import Routes
 from agenttype_sidecar.budget.reservation import Amounts, Grant
@@ -140,9 +144,54 @@ def listing(data: bytes) -> None:
             _hold(_ALLOWED.fullmatch(tool["name"]), "a tool that is not allowed is listed")
 
 
+def requests(data: bytes) -> None:
+    """What is read as a request, a strict reader reads as the same one, however its bytes were cut."""
+    step, stream = data[:1], data[1:]
+    size = (step[0] if step else 0) + 1
+    whole = _heard([stream])
+    cut = _heard([stream[at : at + size] for at in range(0, len(stream), size)])
+    _hold(whole == cut, "another cut, other requests")
+    _hold(whole == strict_requests.read(stream)[: len(whole)], "a strict reader reads something else")
+
+
+class _Sink:
+    """Keeps what a reader tells."""
+
+    def __init__(self) -> None:
+        self.whole: list[strict_requests.Request] = []
+        self._head: Head | None = None
+        self._body = b""
+
+    def head_begun(self) -> None:
+        self._body = b""
+
+    def head_read(self, head: Head) -> int:
+        self._head = head
+        return 0
+
+    def body_read(self, data: bytes) -> None:
+        self._body += data
+
+    def request_read(self) -> None:
+        head = self._head
+        if head is not None:
+            fields = [(name, value.strip(b" \t")) for name, value in head.headers]
+            self.whole.append(strict_requests.Request(head.method, head.target, head.version, fields, self._body))
+
+
+def _heard(pieces: list[bytes]) -> list[strict_requests.Request]:
+    sink = _Sink()
+    reader = RequestReader(sink, ServerLimits())
+    with contextlib.suppress(Refused):
+        for piece in pieces:
+            reader.feed(piece)
+    return sink.whole
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "events": events,
     "body": body,
     "message": message,
     "listing": listing,
+    "requests": requests,
 }
