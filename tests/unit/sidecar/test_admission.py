@@ -115,6 +115,7 @@ async def test_a_caller_that_leaves_while_it_waits_holds_nothing(ledger):
 async def test_a_prompt_is_counted_once_and_only_when_that_can_help(ledger):
     active, engine = under(a_limit(1000)), Engine(size=40)
     door = admission(ledger, engine)
+    door.templates.saw(a_call(active), 1, 100)
     assert (await door.admit(a_call(active, "hi", max_tokens=10), active)).hold.amounts.input > 40
     assert engine.asked == 0
     assert (await door.admit(a_call(active, "word " * 300, max_tokens=10), active)).hold.amounts.input == 40
@@ -124,6 +125,7 @@ async def test_a_prompt_is_counted_once_and_only_when_that_can_help(ledger):
 async def test_an_agent_with_nothing_left_does_not_keep_the_engine_busy(ledger):
     active, engine = under(a_limit(1000), a_limit(1, "Requests", "calls")), Engine(size=40)
     door = admission(ledger, engine)
+    door.templates.saw(a_call(active), 1, 100)
     first = await door.admit(a_call(active, max_tokens=10), active)
     settled(ledger, door, first.hold, Amounts(40, 10, 1))
     with pytest.raises(BudgetSpent):
@@ -151,8 +153,8 @@ def test_what_a_template_was_seen_to_add_is_held_from_then_on(ledger):
     gate = admission(ledger)
     call = a_call(active, max_tokens=5)
     before = asyncio.run(gate.admit(call, active)).hold.amounts.input
-    gate.templates.saw(call, before + 500)
-    gate.templates.saw(call, before + 20)
+    gate.templates.saw(call, before + 500, before)
+    gate.templates.saw(call, before + 20, before + 500)
     assert asyncio.run(gate.admit(call, active)).hold.amounts.input == before + 500
     with_tools = a_call(active, max_tokens=5, tools=[{"type": "function"}])
     assert asyncio.run(gate.admit(with_tools, active)).hold.amounts.input < before + 500
@@ -162,5 +164,20 @@ def test_a_template_that_would_say_more_than_any_does_is_not_believed(ledger):
     active = under(a_limit(100_000))
     gate = admission(ledger)
     call = a_call(active, max_tokens=5)
-    gate.templates.saw(call, 10**12)
+    gate.templates.saw(call, 10**12, 100)
     assert gate.templates.adds(call) == MOST
+
+
+async def test_a_template_that_nobody_has_seen_is_counted_where_it_could_pass_a_limit(ledger):
+    active, engine = under(a_limit(2000)), Engine(size=700)
+    door = admission(ledger, engine)
+    assert (await door.admit(a_call(active, max_tokens=10), active)).hold.amounts.input == 700
+    assert engine.asked == 1
+    assert (await door.admit(a_call(active, max_tokens=10), active)).hold.amounts.input >= 700
+    assert engine.asked == 1
+
+
+async def test_a_template_that_nobody_has_seen_is_not_counted_far_from_every_limit(ledger):
+    active, engine = under(a_limit(100_000)), Engine(size=700)
+    await admission(ledger, engine).admit(a_call(active, max_tokens=10), active)
+    assert engine.asked == 0

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Protocol, TypeGuard
 from agenttype_api.policy import Limit
 from agenttype_api.v1alpha1 import OnExhausted
 
-from agenttype_sidecar.budget import reservation, tool_time
+from agenttype_sidecar.budget import reservation, templates, tool_time
 from agenttype_sidecar.budget.book import Hold
 from agenttype_sidecar.budget.halt import Halt
 from agenttype_sidecar.budget.reservation import Amounts, Ask, Denial, Grant, Line, Lines
@@ -136,8 +136,7 @@ class Admission:
             decision = reservation.decide(lines, ask, active.on_limit)
             if may_count and self._counting_helps(call, active, ask, decision):
                 may_count = False
-                exact = await self._upstream.count(call, active)
-                ask = _exactly(call, active, exact) or ask
+                ask = await self._counted(call, active, ask)
                 continue
             if _is_whole(decision):
                 return Admitted(decision, self._ledger.reserve(decision.amounts))
@@ -216,8 +215,16 @@ class Admission:
                 "the agent's tokens are limited, and for this model nothing bounds images, files and custom templates",
                 active.limits[0].name,
             )
-        added = self.templates.adds(call) if call.bounded else 0
+        added = self.templates.adds(call)
         return ask._replace(prompt=ask.prompt + added) if added else ask
+
+    async def _counted(self, call: Call, active: Active, ask: Ask) -> Ask:
+        """Return what a call wants with its prompt counted by the engine; as before where that cannot be had."""
+        exact = await self._upstream.count(call, active)
+        if exact is None:
+            return ask
+        self.templates.saw(call, exact, ask.prompt)
+        return _exactly(call, active, exact) or ask
 
     def _is_crowded(self, lines: Lines, active: Active, ask: Ask, decision: Grant | Denial) -> bool:
         """Return whether the call would fare better once running calls have given back what they hold."""
@@ -231,14 +238,20 @@ class Admission:
 
     def _counting_helps(self, call: Call, active: Active, ask: Ask, decision: Grant | Denial) -> bool:
         """Return whether it is worth a question to the engine to know the prompt's tokens exactly."""
-        if isinstance(decision, Grant) and not decision.clamped:
+        if _is_whole(decision):
             context = ask.context
-            return call.output is None and context is not None and ask.prompt * _COARSE > context
+            coarse = call.output is None and context is not None and ask.prompt * _COARSE > context
+            return coarse or (not self.templates.knows(call) and self._is_near(active, ask))
         # An agent that goes on asking with nothing left must not keep the engine busy.
         lines = self._table.lines(active.limits)
         unspent = isinstance(decision, Denial) and decision.never
         lines = tuple(Line(line.limit, 0, 0) for line in lines) if unspent else _unshared(_alone(lines))
         return isinstance(reservation.decide(lines, ask._replace(prompt=1), active.on_limit), Grant)
+
+    def _is_near(self, active: Active, ask: Ask) -> bool:
+        """Return whether a template that nobody has seen yet could take a call past a limit."""
+        longest = ask._replace(prompt=ask.prompt + templates.MOST)
+        return not _is_whole(reservation.decide(self._table.lines(active.limits), longest, active.on_limit))
 
     def _is_over(self, lines: Lines, active: Active, ask: Ask) -> bool:
         """Return whether no call of this kind, however small, can go any more in this run."""

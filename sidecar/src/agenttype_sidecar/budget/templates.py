@@ -1,7 +1,8 @@
 """What chat templates were seen to add to prompts, beyond what is taken for granted. Pure.
 
 A template may say something of its own in front of every prompt: some models bring instructions of hundreds of tokens.
-Nobody tells how many before the first answer does; from then on every prompt of the model is held with them.
+How many is known from the first answer or count on, and every later prompt of the model is held with them. Until then
+a call that comes close to a limit is counted by the engine.
 """
 
 from typing import Final
@@ -19,16 +20,23 @@ class Templates:
     def __init__(self) -> None:
         self._added: dict[tuple[str, str, bool], int] = {}
 
+    def knows(self, call: Call) -> bool:
+        """Return whether a prompt of this kind was seen, or its bound holds whatever a template says."""
+        return not call.bounded or _key(call) in self._added
+
     def adds(self, call: Call) -> int:
         """Return the tokens to hold for a prompt beside what its bytes bound."""
-        return self._added.get(_key(call), 0) if self._added else 0
+        return self._added.get(_key(call), 0) if self._added and call.bounded else 0
 
-    def saw(self, call: Call, prompt: int) -> None:
-        """Take note that a prompt had so many tokens."""
-        ask = calls.ask(call)
-        if call.bounded and ask is not None and prompt > ask.prompt:
-            key = _key(call)
-            self._added[key] = max(self._added.get(key, 0), min(prompt - ask.prompt, MOST))
+    def saw(self, call: Call, prompt: int, held: int) -> None:
+        """Take note that a prompt had so many tokens, of so many that were held for it."""
+        key = _key(call)
+        if prompt > held and call.bounded:
+            ask = calls.ask(call)
+            beyond = prompt - ask.prompt if ask is not None else 0
+            self._added[key] = max(self._added.get(key, 0), min(beyond, MOST))
+        elif key not in self._added:
+            self._added[key] = 0
 
 
 def _key(call: Call) -> tuple[str, str, bool]:

@@ -102,8 +102,9 @@ class Settlement:
             self.cost = cost
             parts.admission.freed.tell()
             parts.metrics.charged(lane, cost)
+            if cost.amounts.input and cost.source is Source.PROVIDER:
+                parts.admission.templates.saw(self.call, cost.amounts.input, hold.amounts.input)
             if cost.amounts.exceed(hold.amounts):
-                parts.admission.templates.saw(self.call, cost.amounts.input)
                 self._check(cost.amounts)
 
     def _of_stream(self) -> Cost:
