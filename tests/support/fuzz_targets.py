@@ -19,7 +19,7 @@ from agenttype_sidecar.llm import call as calls
 from agenttype_sidecar.llm import paths, usage
 from agenttype_sidecar.llm.body import Body
 from agenttype_sidecar.rules import texts
-from agenttype_sidecar.tools import messages
+from agenttype_sidecar.tools.mcp import messages
 from sidecars import a_policy
 
 _LIMIT = 4096

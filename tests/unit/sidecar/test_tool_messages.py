@@ -4,8 +4,8 @@ import json
 
 import pytest
 from agenttype_sidecar import globs
-from agenttype_sidecar.tools import messages, protocol
-from agenttype_sidecar.tools.messages import McpRefusal
+from agenttype_sidecar.tools.mcp import messages, protocol
+from agenttype_sidecar.tools.mcp.messages import McpRefusal
 
 LOOKUPS = globs.glob(["lookup_*"])
 

@@ -1,7 +1,7 @@
 """Arguments that also travel as header fields."""
 
 import pytest
-from agenttype_sidecar.tools import parameters
+from agenttype_sidecar.tools.mcp import parameters
 
 SCHEMA = {
     "type": "object",

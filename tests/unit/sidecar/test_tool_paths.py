@@ -1,7 +1,7 @@
 """Which paths of HTTP APIs have one reading only."""
 
 import pytest
-from agenttype_sidecar.tools import plain_path
+from agenttype_sidecar.tools.http import plain_path
 from hypothesis import given
 from hypothesis import strategies as st
 

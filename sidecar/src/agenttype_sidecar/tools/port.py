@@ -4,9 +4,9 @@ from agenttype_api import keys
 from agenttype_proxy import asgi
 
 from agenttype_sidecar.tools.calls import ToolCalls, ToolParts
-from agenttype_sidecar.tools.gateway import McpGateway
-from agenttype_sidecar.tools.http_api import HttpTools
-from agenttype_sidecar.tools.merged import MergedEndpoint
+from agenttype_sidecar.tools.http.api import HttpTools
+from agenttype_sidecar.tools.mcp.gateway import McpGateway
+from agenttype_sidecar.tools.merged.endpoint import MergedEndpoint
 
 
 class ToolPort:

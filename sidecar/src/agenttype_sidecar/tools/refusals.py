@@ -33,7 +33,7 @@ from agenttype_proxy.messages import Headers
 
 from agenttype_sidecar.errors import BodyTimedOut, Refusal
 from agenttype_sidecar.errors import BodyTooLarge as MessageTooLarge
-from agenttype_sidecar.tools.protocol import REFUSED
+from agenttype_sidecar.tools.mcp.protocol import REFUSED
 
 JSON: Final = (b"content-type", b"application/json")
 _REASON: Final = keys.HEADER_REASON.encode()

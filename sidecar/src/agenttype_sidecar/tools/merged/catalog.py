@@ -11,9 +11,10 @@ from agenttype_proxy.errors import UpstreamError
 from agenttype_proxy.messages import Deadlines
 
 from agenttype_sidecar.errors import Refusal
-from agenttype_sidecar.tools import envelopes, names
+from agenttype_sidecar.tools.mcp import envelopes
+from agenttype_sidecar.tools.mcp.peer import Ask, Peer
+from agenttype_sidecar.tools.merged import names
 from agenttype_sidecar.tools.metrics import ToolMetrics
-from agenttype_sidecar.tools.peer import Ask, Peer
 from agenttype_sidecar.tools.refusals import ToolUnavailable
 from agenttype_sidecar.tools.servers import ToolServer
 

@@ -6,9 +6,15 @@ from typing import Any, Final
 from agenttype_proxy import headers as fields
 from agenttype_proxy.messages import Headers
 
-from agenttype_sidecar.tools import messages, protocol
-from agenttype_sidecar.tools.messages import McpRefusal, MessageId
-from agenttype_sidecar.tools.protocol import HANDSHAKES, HEADER_MISMATCH, INVALID_PARAMS, MODERN, UNSUPPORTED_VERSION
+from agenttype_sidecar.tools.mcp import messages, protocol
+from agenttype_sidecar.tools.mcp.messages import McpRefusal, MessageId
+from agenttype_sidecar.tools.mcp.protocol import (
+    HANDSHAKES,
+    HEADER_MISMATCH,
+    INVALID_PARAMS,
+    MODERN,
+    UNSUPPORTED_VERSION,
+)
 
 _PLAIN: Final = re.compile(r"[0-9A-Za-z.-]{1,32}")
 _ROUTING: Final = (protocol.VERSION, protocol.METHOD, protocol.NAME, protocol.SESSION)

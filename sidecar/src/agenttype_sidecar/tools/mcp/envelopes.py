@@ -14,7 +14,7 @@ from agenttype_proxy.messages import Headers
 
 from agenttype_sidecar.errors import Refusal
 from agenttype_sidecar.tools import refusals
-from agenttype_sidecar.tools.messages import Call, MessageId
+from agenttype_sidecar.tools.mcp.messages import Call, MessageId
 from agenttype_sidecar.tools.refusals import ToolRefusal
 
 _REASON: Final = keys.HEADER_REASON.encode()

@@ -6,7 +6,8 @@ from agenttype_proxy import asgi
 from agenttype_proxy import headers as fields
 from agenttype_proxy.messages import Headers
 
-from agenttype_sidecar.tools import envelopes, refusals
+from agenttype_sidecar.tools import refusals
+from agenttype_sidecar.tools.mcp import envelopes
 
 _STREAM: Final = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache, no-transform")]
 _ALIVE: Final = b": \n\n"

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from agenttype_proxy.messages import Headers
 
-from agenttype_sidecar.tools import messages
-from agenttype_sidecar.tools.protocol import PARAMETER
+from agenttype_sidecar.tools.mcp import messages
+from agenttype_sidecar.tools.mcp.protocol import PARAMETER
 
 _MARK: Final = "x-mcp-header"
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")

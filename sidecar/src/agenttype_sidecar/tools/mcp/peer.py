@@ -22,8 +22,9 @@ from agenttype_proxy.response import Response
 from agenttype_proxy.sse import Event, EventReader
 
 from agenttype_sidecar.errors import Refusal
-from agenttype_sidecar.tools import envelopes, messages, protocol, refusals
-from agenttype_sidecar.tools.protocol import HANDSHAKE, HANDSHAKES, META_PREFIX, MODERN
+from agenttype_sidecar.tools import refusals
+from agenttype_sidecar.tools.mcp import envelopes, messages, protocol
+from agenttype_sidecar.tools.mcp.protocol import HANDSHAKE, HANDSHAKES, META_PREFIX, MODERN
 from agenttype_sidecar.tools.refusals import ToolUnavailable
 from agenttype_sidecar.tools.servers import ToolServer
 

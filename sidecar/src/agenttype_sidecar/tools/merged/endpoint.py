@@ -18,14 +18,13 @@ from agenttype_proxy.errors import BodyTimeout, BodyTooLarge, CallerGone
 from agenttype_proxy.messages import Headers
 
 from agenttype_sidecar.errors import Refusal
-from agenttype_sidecar.tools import envelopes, eras, messages, protocol, refusals, request
+from agenttype_sidecar.tools import refusals
 from agenttype_sidecar.tools.calls import ToolCalls, ToolParts
-from agenttype_sidecar.tools.catalog import Catalog
-from agenttype_sidecar.tools.gateway import BODY_LIMIT, BODY_SECONDS
-from agenttype_sidecar.tools.merged_call import MergedCalls
-from agenttype_sidecar.tools.messages import Call, McpRefusal
-from agenttype_sidecar.tools.peer import IDENTITY
-from agenttype_sidecar.tools.protocol import (
+from agenttype_sidecar.tools.mcp import envelopes, messages, protocol
+from agenttype_sidecar.tools.mcp.gateway import BODY_LIMIT, BODY_SECONDS
+from agenttype_sidecar.tools.mcp.messages import Call, McpRefusal
+from agenttype_sidecar.tools.mcp.peer import IDENTITY
+from agenttype_sidecar.tools.mcp.protocol import (
     HANDSHAKE,
     HANDSHAKES,
     INVALID_PARAMS,
@@ -33,10 +32,13 @@ from agenttype_sidecar.tools.protocol import (
     METHOD_NOT_FOUND,
     NO_SESSION,
 )
-from agenttype_sidecar.tools.reply import Reply
-from agenttype_sidecar.tools.request import McpRequest
+from agenttype_sidecar.tools.merged import eras, request
+from agenttype_sidecar.tools.merged.call import MergedCalls
+from agenttype_sidecar.tools.merged.catalog import Catalog
+from agenttype_sidecar.tools.merged.reply import Reply
+from agenttype_sidecar.tools.merged.request import McpRequest
+from agenttype_sidecar.tools.merged.sessions import Session, Sessions
 from agenttype_sidecar.tools.servers import ToolServer
-from agenttype_sidecar.tools.sessions import Session, Sessions
 
 #: Tools in one page of a list; few clients ask for a second.
 PAGE: Final = 500

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from agenttype_sidecar.tools.messages import MessageId
+from agenttype_sidecar.tools.mcp.messages import MessageId
 from agenttype_sidecar.tools.refusals import Cancelled
 
 #: How many are kept; an agent that opens them without end only loses its own oldest.

@@ -19,9 +19,11 @@ from agenttype_proxy.sse import EventReader
 
 from agenttype_sidecar.errors import Refusal
 from agenttype_sidecar.rules import texts
-from agenttype_sidecar.tools import envelopes, plain_path, refusals
+from agenttype_sidecar.tools import refusals
 from agenttype_sidecar.tools.calls import Running, Subject, ToolCalls, ToolParts
-from agenttype_sidecar.tools.envelopes import Sending
+from agenttype_sidecar.tools.http import plain_path
+from agenttype_sidecar.tools.mcp import envelopes
+from agenttype_sidecar.tools.mcp.envelopes import Sending
 from agenttype_sidecar.tools.refusals import (
     AmbiguousPath,
     ArgumentsTooLarge,

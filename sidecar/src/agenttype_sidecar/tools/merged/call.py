@@ -8,15 +8,17 @@ from agenttype_proxy.errors import UpstreamError
 from agenttype_proxy.sse import Event
 
 from agenttype_sidecar.errors import Refusal
-from agenttype_sidecar.tools import calls, envelopes, judgement, names, parameters, refusals
+from agenttype_sidecar.tools import calls, judgement, refusals
 from agenttype_sidecar.tools.calls import Running, Subject, ToolCalls, ToolParts
-from agenttype_sidecar.tools.catalog import Shelf
-from agenttype_sidecar.tools.messages import McpRefusal
-from agenttype_sidecar.tools.peer import Ask, Peer
-from agenttype_sidecar.tools.protocol import HEADER_MISMATCH, INVALID_PARAMS
+from agenttype_sidecar.tools.mcp import envelopes, parameters
+from agenttype_sidecar.tools.mcp.messages import McpRefusal
+from agenttype_sidecar.tools.mcp.peer import Ask, Peer
+from agenttype_sidecar.tools.mcp.protocol import HEADER_MISMATCH, INVALID_PARAMS
+from agenttype_sidecar.tools.merged import names
+from agenttype_sidecar.tools.merged.catalog import Shelf
+from agenttype_sidecar.tools.merged.reply import Reply
+from agenttype_sidecar.tools.merged.request import McpRequest
 from agenttype_sidecar.tools.refusals import ToolNotAllowed, ToolTimedOut, ToolUnavailable
-from agenttype_sidecar.tools.reply import Reply
-from agenttype_sidecar.tools.request import McpRequest
 
 
 class _Found(NamedTuple):

@@ -5,12 +5,12 @@ from typing import Any, Final
 
 from agenttype_proxy.messages import Headers
 
-from agenttype_sidecar.tools import envelopes, protocol
-from agenttype_sidecar.tools.catalog import FRESH, Definition
-from agenttype_sidecar.tools.messages import Call
-from agenttype_sidecar.tools.peer import IDENTITY
+from agenttype_sidecar.tools.mcp import envelopes, protocol
+from agenttype_sidecar.tools.mcp.messages import Call
+from agenttype_sidecar.tools.mcp.peer import IDENTITY
+from agenttype_sidecar.tools.merged.catalog import FRESH, Definition
+from agenttype_sidecar.tools.merged.sessions import InFlight, Session
 from agenttype_sidecar.tools.refusals import ToolUnavailable
-from agenttype_sidecar.tools.sessions import InFlight, Session
 
 _STATUSES: Final = {
     protocol.PARSE_ERROR: 400,

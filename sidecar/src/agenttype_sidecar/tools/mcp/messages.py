@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 from agenttype_proxy import json_size
 
-from agenttype_sidecar.tools.protocol import INVALID_REQUEST, PARSE_ERROR
+from agenttype_sidecar.tools.mcp.protocol import INVALID_REQUEST, PARSE_ERROR
 
 _ENCODED: Final = "=?base64?"
 _SAFE: Final = re.compile(r"[ -~]*")

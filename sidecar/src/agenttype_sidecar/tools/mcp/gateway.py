@@ -16,12 +16,13 @@ from agenttype_proxy.response import Response
 from agenttype_proxy.sse import Event, EventReader
 
 from agenttype_sidecar.errors import Refusal
-from agenttype_sidecar.tools import calls, envelopes, judgement, messages, refusals
+from agenttype_sidecar.tools import calls, judgement, refusals
 from agenttype_sidecar.tools.calls import ANSWER_LIMIT, Running, Subject, ToolCalls, ToolParts
-from agenttype_sidecar.tools.envelopes import Sending
 from agenttype_sidecar.tools.judgement import Judgement
-from agenttype_sidecar.tools.messages import Call, McpRefusal
-from agenttype_sidecar.tools.protocol import INVALID_REQUEST, METHOD, NAME
+from agenttype_sidecar.tools.mcp import envelopes, messages
+from agenttype_sidecar.tools.mcp.envelopes import Sending
+from agenttype_sidecar.tools.mcp.messages import Call, McpRefusal
+from agenttype_sidecar.tools.mcp.protocol import INVALID_REQUEST, METHOD, NAME
 from agenttype_sidecar.tools.refusals import ResultTooLarge, ToolNotAllowed, ToolUnavailable, UnknownServer
 from agenttype_sidecar.tools.servers import ToolServer
 
