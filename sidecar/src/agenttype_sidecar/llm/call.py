@@ -8,7 +8,7 @@ from agenttype_sidecar.backends.routes import Routes, Target
 from agenttype_sidecar.budget import reservation
 from agenttype_sidecar.budget.reservation import Ask, Grant
 from agenttype_sidecar.errors import MalformedBody
-from agenttype_sidecar.llm import prompts
+from agenttype_sidecar.llm import counting, prompts
 from agenttype_sidecar.llm.body import Body
 from agenttype_sidecar.llm.paths import Endpoint, Operation
 
@@ -145,7 +145,7 @@ def ask(call: Call, exact: int | None = None) -> Ask | None:
     context = call.target.backend.max_model_len
     surplus = prompts.surplus(call.body) if call.bounded and exact is None else None
     if exact is not None:
-        prompt = exact + prompts.untold(call.body)
+        prompt = exact + counting.untold(call.body)
     elif surplus is not None:
         # Embeddings of a text beyond the context are made in parts.
         most = None if call.endpoint.operation is Operation.EMBEDDINGS else context
@@ -191,7 +191,7 @@ def counts_running(call: Call, grant: Grant) -> bool:
 def tokenize_body(call: Call) -> bytes | None:
     """Return the body for the engine's `/tokenize`, None where it cannot render what the call would."""
     model = call.target.route.model or call.asked
-    return prompts.tokenize_body(call.body, call.endpoint, model)
+    return counting.question(call.body, call.endpoint, model)
 
 
 def _bound(call: Call, output: int, changes: dict[str, Any]) -> None:
