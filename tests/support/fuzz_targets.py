@@ -16,8 +16,9 @@ from agenttype_sidecar.backends.routes import Routes
 from agenttype_sidecar.budget.reservation import Amounts, Grant
 from agenttype_sidecar.errors import MalformedBody, Refusal
 from agenttype_sidecar.llm import call as calls
-from agenttype_sidecar.llm import paths, usage
+from agenttype_sidecar.llm import paths
 from agenttype_sidecar.llm.body import Body
+from agenttype_sidecar.llm.meter import Meter
 from agenttype_sidecar.rules import texts
 from agenttype_sidecar.tools.mcp import messages
 from sidecars import a_policy
@@ -55,9 +56,9 @@ def events(data: bytes) -> None:
     for event in whole:
         _hold(all(isinstance(piece.text, str) for piece in texts.of_event(event.data)), "a text that is none")
     for protocol in WireProtocol:
-        meter = usage.Meter(protocol, keep_usage=True, running=False)
+        meter = Meter(protocol, keep_usage=True, running=False)
         _hold(b"".join(meter.passed(event) for event in whole) == stream, "a meter that keeps all changed the stream")
-        taking = usage.Meter(protocol, keep_usage=False, running=True)
+        taking = Meter(protocol, keep_usage=False, running=True)
         _hold(len(b"".join(taking.passed(event) for event in whole)) <= len(stream), "a meter added bytes")
         counts = [count for count in (*meter.usage, *taking.usage) if count is not None]
         _hold(all(0 <= count < 2**62 for count in counts), "a count that no ledger can hold")

@@ -7,7 +7,8 @@ from agenttype_proxy.sse import Event, EventReader
 from agenttype_sidecar.budget.reservation import Amounts
 from agenttype_sidecar.errors import BudgetSpent
 from agenttype_sidecar.llm import usage
-from agenttype_sidecar.llm.usage import Cost, Meter, Source, Usage
+from agenttype_sidecar.llm.meter import Meter
+from agenttype_sidecar.llm.usage import Cost, Source, Usage
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -13,7 +13,7 @@ from agenttype_proxy.response import Response
 from agenttype_proxy.sse import Event, EventReader
 
 from agenttype_sidecar.errors import Refusal
-from agenttype_sidecar.llm.usage import Meter
+from agenttype_sidecar.llm.meter import Meter
 
 MAX_ANSWER: Final = 64 * 1024 * 1024
 MAX_EVENT: Final = 8 * 1024 * 1024

@@ -17,8 +17,9 @@ from agenttype_sidecar.budget.reservation import Amounts
 from agenttype_sidecar.errors import Refusal
 from agenttype_sidecar.llm import usage
 from agenttype_sidecar.llm.call import Call
+from agenttype_sidecar.llm.meter import Meter
 from agenttype_sidecar.llm.parts import Parts
-from agenttype_sidecar.llm.usage import Cost, Meter, Source, Usage
+from agenttype_sidecar.llm.usage import Cost, Source, Usage
 from agenttype_sidecar.policies import Active
 from agenttype_sidecar.reports.metrics import Lane
 

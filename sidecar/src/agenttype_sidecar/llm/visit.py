@@ -29,10 +29,10 @@ from agenttype_sidecar.llm import call as calls
 from agenttype_sidecar.llm.body import Body
 from agenttype_sidecar.llm.call import Call
 from agenttype_sidecar.llm.delivery import Caller, Delivery
+from agenttype_sidecar.llm.meter import Meter
 from agenttype_sidecar.llm.parts import Parts
 from agenttype_sidecar.llm.paths import Endpoint, Operation
 from agenttype_sidecar.llm.relay import MAX_ANSWER, Relay
-from agenttype_sidecar.llm.usage import Meter
 from agenttype_sidecar.reports.metrics import Lane
 from agenttype_sidecar.reports.observations import CallRecord
 from agenttype_sidecar.traffic.rates import Ask, Turn

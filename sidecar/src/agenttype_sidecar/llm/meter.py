@@ -1,0 +1,188 @@
+"""What a stream took, event by event.
+
+Reported numbers are cumulative, so the largest counts, never the sum. A usage chunk that the caller did not ask for is
+taken out; every other byte passes as it came.
+"""
+
+import re
+from typing import Final, Protocol
+
+from agenttype_api.policy import WireProtocol
+from agenttype_proxy.sse import Event
+
+from agenttype_sidecar.errors import Refusal
+from agenttype_sidecar.llm import usage as reports
+from agenttype_sidecar.llm.usage import UNSEEN, Usage
+from agenttype_sidecar.rules import texts
+
+#: Bytes of JSON around the text of one event, at the least, in every protocol.
+_FRAME: Final = 48
+#: Events that end a Responses stream.
+_ENDS: Final = ("response.completed", "response.incomplete", "response.failed", "error")
+#: The last chunk of a choice, or an error in its place.
+_FINISHED: Final = re.compile(rb'"finish_reason"\s*:\s*"|"error"\s*:\s*[{"]')
+_USAGE: Final = re.compile(rb',[ \t]*"usage"[ \t]*:[ \t]*(?:null|\{[^{}"]*(?:"[^"\\]*"[^{}"]*|\{[^{}]*\}[^{}"]*)*\})')
+
+
+class Allowed(Protocol):
+    """What a stream may come to."""
+
+    def beyond(self, reported: Usage) -> Refusal | None:
+        """Return what ends a stream of which so much is reported, None while it keeps to what is held for it."""
+
+
+class Meter:
+    """Watches one stream.
+
+    Attributes:
+        usage: The numbers so far.
+        heard: When something was last passed on, in monotonic seconds.
+        lagging: Whether the caller reads so slowly that the backend may be well ahead of what was seen of it.
+        pieces: Events that carried something; about as many as tokens.
+        written: An upper bound of the bytes of text that the events carried.
+        ended: Whether the answer came to its end, as its protocol marks it: what ends without was cut.
+        refused: What the stream is to be ended with, None while it keeps to what is held for it.
+        ids: The names under which the backend keeps the response, once it is whole.
+    """
+
+    def __init__(self, protocol: WireProtocol, *, keep_usage: bool, running: bool, keep_count: bool = False) -> None:
+        """Watch a stream of `protocol`.
+
+        Args:
+            protocol: the caller's.
+            keep_usage: whether the caller asked for the usage chunk.
+            running: whether we asked for a running count in every chunk.
+            keep_count: whether the caller asked for that too; else it must not see it.
+        """
+        self.usage = Usage()
+        self.heard = 0.0
+        self.lagging = False
+        self.pieces = 0
+        self.written = 0
+        self.ended = False
+        self.refused: Refusal | None = None
+        self.ids: tuple[str, ...] = ()
+        self._total = self._whole = self._stale = False
+        self._allowed: Allowed | None = None
+        self._running = running
+        self._strips = running and not keep_count
+        self._keep_usage = keep_usage
+        self._passed = self._openai if protocol is WireProtocol.OPENAI else self._anthropic
+
+    @property
+    def final(self) -> bool:
+        """Whether the numbers are the backend's last word: its total, or what it said last of a whole answer."""
+        return self._total or (self._whole and not self._stale and self.usage.output is not None)
+
+    @property
+    def counts(self) -> bool:
+        """Whether every event tells how far the call is, so that the numbers of a stream that is cut are its own."""
+        return self._running and not self._stale
+
+    @property
+    def most(self) -> int:
+        """More tokens than what was seen of the answer can have taken, be a token ever so short."""
+        return self.written + UNSEEN
+
+    def limit(self, allowed: Allowed) -> None:
+        """Let `refused` say when the stream goes beyond what is allowed.
+
+        By what is reported, and by nothing else: neither events nor bytes are a count of tokens, for servers cut
+        tokens up, gather them, and send sound and images that way.
+        """
+        self._allowed = allowed
+
+    def complete(self) -> None:
+        """Take note that nothing is missing of the stream, whether or not its protocol says a last word."""
+        self._whole = True
+
+    def passed(self, event: Event) -> bytes:
+        """Take note of an event and return the bytes that the caller gets for it, perhaps none."""
+        return self._passed(event)
+
+    def _openai(self, event: Event) -> bytes:
+        data = event.data
+        if event.name:  # only Responses names its events
+            return self._responses(event)
+        if data == b"[DONE]":
+            self.ended = self._whole = True
+            return event.raw
+        if _FINISHED.search(data):
+            self.ended = True
+        # Quotes inside JSON strings are escaped, so this finds members only, never text of the answer.
+        if b'"usage"' in data:
+            return self._chunk(event)
+        self._carried(data)
+        return event.raw
+
+    def _chunk(self, event: Event) -> bytes:
+        """Take note of an event that may tell what the call took."""
+        data = event.data
+        chunk = reports.loaded(data)
+        if isinstance(chunk.get("response"), dict):
+            return self._responses(event)
+        usage = reports.reported(chunk.get("usage"), WireProtocol.OPENAI)
+        if usage == Usage():
+            self._carried(data)
+            return event.raw
+        if chunk.get("choices"):
+            self._carried(data, reports=True)
+            self._reports(usage, total=False, last=self.ended)
+            return _USAGE.sub(b"", event.raw, count=1) if self._strips else event.raw
+        self._reports(usage, total=True, last=True)
+        return event.raw if self._keep_usage else b""
+
+    def _responses(self, event: Event) -> bytes:
+        """Take note of an event of the Responses protocol; its last one tells what the call took."""
+        if event.name.endswith(b".delta"):
+            self._carried(event.data)
+            return event.raw
+        content = reports.loaded(event.data)
+        kind, response = content.get("type"), content.get("response")
+        ends = event.name == b"error" or kind in _ENDS
+        self.ended = self.ended or ends
+        if isinstance(response, dict):
+            usage = reports.reported(response.get("usage"), WireProtocol.OPENAI)
+            self._reports(usage, total=ends and usage.output is not None, last=ends)
+            if ends:
+                self.ids = reports.ids(response)
+        return event.raw
+
+    def _anthropic(self, event: Event) -> bytes:
+        name = event.name
+        if name == b"content_block_delta":
+            self._carried(event.data)
+        elif name in (b"message_stop", b"error"):
+            self.ended = True
+        elif name in (b"message_start", b"message_delta"):
+            content = reports.loaded(event.data)
+            holder = content.get("message") if name == b"message_start" else content
+            usage = reports.reported(holder.get("usage") if isinstance(holder, dict) else None, WireProtocol.ANTHROPIC)
+            if name == b"message_start":  # its output count is of the beginning only, and says nothing of a cut stream
+                usage = usage._replace(output=None)
+            delta = content.get("delta")
+            last = isinstance(delta, dict) and delta.get("stop_reason") is not None
+            self._reports(usage, total=usage.output is not None, last=last)
+        return event.raw
+
+    def _reports(self, usage: Usage, *, total: bool, last: bool) -> None:
+        self.usage = self.usage.or_more(usage)
+        self._total = self._total or total
+        self._stale = False
+        # What has come to its end is not cut for what it took.
+        if self._allowed is not None and not last and self.refused is None:
+            self.refused = self._allowed.beyond(self.usage)
+
+    def _carried(self, data: bytes, *, reports: bool = False) -> None:
+        self.pieces += 1
+        self.written += max(1, len(data) - _FRAME)
+        if reports:
+            self._total = False
+        elif self.usage.output is not None and not self._whole and _text(data):
+            # Text came after it, so the last report was no total.
+            self._stale, self._total = True, False
+
+
+def _text(data: bytes) -> int:
+    """Return the bytes of text that an event of an answer carries."""
+    return sum(len(piece.text.encode(errors="replace")) for piece in texts.of_event(data) if piece.channel)
