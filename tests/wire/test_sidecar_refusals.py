@@ -176,3 +176,17 @@ def test_a_caller_that_never_sends_its_body_takes_nothing_with_it(routed):
         stuck.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
         assert routed.chat(max_tokens=2).status == 200
     assert routed.held() == 0
+
+
+@pytest.mark.parametrize("path", [CHAT, MESSAGES, "/v1/models", "/mcp", "/mcp/none", "/tools/none/a"])
+@pytest.mark.parametrize("origin", ["https://evil.example.com", "null", "http://localhost.evil.example.com:15001"])
+def test_a_page_of_another_site_may_not_ask_anything(routed, vllm, path, origin):
+    answer = routed.post(path, json.dumps(a_chat()).encode(), {"origin": origin, "content-type": "text/plain"})
+
+    assert (answer.status, answer.headers["x-agenttype-reason"]) == (403, "foreign_origin")
+    assert vllm.arrived() == []
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1", "https://[::1]:8443"])
+def test_a_page_of_the_agents_own_machine_may(routed, origin):
+    assert routed.post(CHAT, json.dumps(a_chat()).encode(), {"origin": origin}).status == 200

@@ -1,5 +1,6 @@
 """The data port: which call goes where. Bare ASGI, because a framework costs more than all of our own work."""
 
+import re
 from typing import Final, Protocol
 
 import orjson
@@ -7,8 +8,9 @@ from agenttype_api import keys
 from agenttype_api.policy import WireProtocol
 from agenttype_proxy import asgi
 from agenttype_proxy import headers as fields
+from agenttype_proxy.messages import Headers
 
-from agenttype_sidecar.errors import NoWebSocket, Refusal, UnknownModel, UnknownPath, WrongMethod
+from agenttype_sidecar.errors import ForeignOrigin, NoWebSocket, Refusal, UnknownModel, UnknownPath, WrongMethod
 from agenttype_sidecar.llm import answers, models, paths
 from agenttype_sidecar.llm.errand import Errand
 from agenttype_sidecar.llm.parts import Parts
@@ -18,6 +20,8 @@ from agenttype_sidecar.reports.metrics import Lane
 
 _JSON: Final = [(b"content-type", b"application/json")]
 _TOOLS: Final = (keys.MCP_PATH + "/", keys.TOOLS_PATH + "/")
+#: Where a page may come from that calls a sidecar: the agent's own machine, which MCP asks of servers too.
+_LOCAL: Final = re.compile(rb"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]+)?", re.IGNORECASE)
 _BASE: Final = orjson.dumps({"service": "agenttype sidecar", "paths": paths.SERVED})
 _ASTRAY: Final = f"there is nothing at this path; OpenAI's and Anthropic's protocols are at {', '.join(paths.SERVED)}"
 
@@ -41,7 +45,9 @@ class DataPort:
         # As it was written: what means the same only once it is decoded, somebody else might decode differently.
         path: str = scope["raw_path"].decode()
         endpoint = paths.endpoint(path)
-        if endpoint is not None:
+        if _is_of_another_site(scope["headers"]):
+            await self._refuse(ForeignOrigin(), _protocol(path, scope), send)
+        elif endpoint is not None:
             if scope["method"] not in endpoint.methods:
                 await self._refuse(_wrong_method(endpoint, scope), endpoint.protocol, send)
             elif endpoint.operation is Operation.BASE:
@@ -71,6 +77,10 @@ class DataPort:
         self._parts.metrics.answered(Lane(protocol=protocol), "refused", status)
         self._parts.metrics.refused(refusal.reason)
         await asgi.respond(send, status, headers, body)
+
+
+def _is_of_another_site(headers: Headers) -> bool:
+    return any(_LOCAL.fullmatch(origin) is None for origin in fields.every(headers, b"origin"))
 
 
 def _wrong_method(endpoint: Endpoint, scope: asgi.Scope) -> Refusal:

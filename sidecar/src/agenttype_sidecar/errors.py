@@ -11,6 +11,7 @@
     ├── RuleViolated             403  a rule of the policy forbids it
     ├── UnpricedModel            400  costs are limited, and nobody said what this model costs
     ├── AgentStopped             403  the agent was stopped for good
+    ├── ForeignOrigin            403  a page of another site asks, through somebody's browser
     ├── UnknownPath              404  not one of our paths
     ├── UnknownModel             404  no route matches
     ├── UnknownResponse          404  no stored response that was made through this sidecar
@@ -164,6 +165,17 @@ class BodyTooLarge(Refusal):
     status = 413
     reason = "body_too_large"
     kinds = ("invalid_request_error", "request_too_large")
+
+
+class ForeignOrigin(Refusal):
+    """A page of another site asks; on a developer's machine any page that is open can reach our port."""
+
+    status = 403
+    reason = "foreign_origin"
+    kinds = ("invalid_request_error", "permission_error")
+
+    def __init__(self) -> None:
+        super().__init__("pages of other sites may not spend this agent's budget or call its tools")
 
 
 class NoWebSocket(Refusal):

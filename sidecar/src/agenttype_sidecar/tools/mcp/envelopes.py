@@ -20,28 +20,6 @@ from agenttype_sidecar.tools.refusals import ToolRefusal
 _REASON: Final = keys.HEADER_REASON.encode()
 #: The fast reader makes such a number a float.
 _LONG_NUMBER: Final = re.compile(rb"[0-9]{19}")
-#: Where a page may come from that calls a sidecar: the agent's own machine (which the specification asks of servers).
-_LOCAL: Final = re.compile(rb"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]+)?", re.IGNORECASE)
-
-
-class ForeignOrigin(ToolRefusal):
-    """A page of another site asks, through somebody's browser."""
-
-    status = 403
-    reason = "foreign_origin"
-
-    def __init__(self) -> None:
-        super().__init__("pages of other sites may not call this agent's tools")
-
-
-def check_origin(incoming: Headers) -> None:
-    """Refuse a request that a page of another site sends.
-
-    Raises:
-        ForeignOrigin: It says so.
-    """
-    if any(_LOCAL.fullmatch(origin) is None for origin in fields.every(incoming, b"origin")):
-        raise ForeignOrigin
 
 
 def is_stream(answered: Headers) -> bool:

@@ -52,7 +52,6 @@ class McpGateway:
             if scope["method"] not in _METHODS:
                 await envelopes.wrong_method(send, _METHODS)
                 return
-            envelopes.check_origin(scope["headers"])
             body = await asgi.read_body(receive, limit=BODY_LIMIT, timeout=BODY_SECONDS)
             call = _admitted(scope, body)
         except McpRefusal as refusal:
