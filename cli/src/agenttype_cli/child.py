@@ -15,6 +15,7 @@ from agenttype_cli.errors import Missing
 _FORWARDED: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
 _FROM_TERMINAL: Final = {signal.SIGINT, signal.SIGQUIT}
 _GRACE_SECONDS: Final = 10.0
+_PAUSE: Final = 0.5
 _SIGNALLED: Final = 128
 
 
@@ -41,7 +42,7 @@ class Child:
             self._process = process
             for number in self._early:
                 self._send(number)
-            status = process.wait()
+            status = _ended(process)
         return status if status >= 0 else _SIGNALLED - status
 
     def stop(self) -> None:
@@ -73,6 +74,18 @@ class Child:
         # What is typed at a terminal reaches the command by itself; a second one would be taken for impatience.
         if number not in _FROM_TERMINAL or not _has_the_terminal():
             self._send(number)
+
+
+def _ended(process: "subprocess.Popen[bytes]") -> int:
+    """Wait for the end of a process; return its status.
+
+    Another thread does the waiting: a signal that comes just before a wait without an end is not seen until it ends.
+    """
+    waiter = threading.Thread(target=process.wait, name="wait", daemon=True)
+    waiter.start()
+    while waiter.is_alive():
+        waiter.join(_PAUSE)
+    return process.returncode
 
 
 def _has_the_terminal() -> bool:
