@@ -290,11 +290,13 @@ while True: time.sleep(0.01)  # a pause would miss a signal that comes just befo
     pid, terminal = pty.fork()
     if pid == 0:
         os.execvp("sh", ["sh", "-c", f"echo hi | {shlex.join([*agent, '--', sys.executable, '-c', code])}"])
-    eventually(lambda: (tmp_path / "seen").exists() and (tmp_path / "seen").read_text())
-    os.write(terminal, b"\x03")
-    drained(terminal)
-    os.waitpid(pid, 0)
-    os.close(terminal)
+    try:
+        eventually(lambda: (tmp_path / "seen").exists() and (tmp_path / "seen").read_text())
+        os.write(terminal, b"\x03")
+        drained(terminal)
+    finally:
+        os.close(terminal)  # whatever still has it is hung up on
+        os.waitpid(pid, 0)
 
     assert (tmp_path / "seen").read_text() == "1"
 
