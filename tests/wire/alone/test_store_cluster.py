@@ -19,7 +19,7 @@ ENTRIES = store_names.entry_stream(Window.DAY, "team-a")
 pytestmark = [
     pytest.mark.timeout(240),
     # NATS' client leaves a connection on which no server has spoken to the collector, which closes it.
-    pytest.mark.filterwarnings("ignore:.*StreamWriter:pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore:.*(StreamWriter|Transport|socket):pytest.PytestUnraisableExceptionWarning"),
 ]
 
 
