@@ -2,19 +2,11 @@
 
 import asyncio
 
-import pytest
 from agenttype_sidecar.leases.shares import RETURNS, Record, Returns, Take
 from agenttype_sidecar.leases.terms import Outcome
 from lease_pods import a_pod, an_account, until
-from nats_servers import nats_server
 
 HOLDERS = 3_000
-
-
-@pytest.fixture
-def nats():
-    with nats_server() as server:
-        yield server
 
 
 async def crowd(store, account):

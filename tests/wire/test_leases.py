@@ -1,20 +1,13 @@
 import asyncio
 import time
 
-import pytest
 from agenttype_sidecar.leases.shares import Take
 from agenttype_sidecar.leases.terms import Outcome
 from lease_pods import QUICK, a_pod, an_account, pods, until
-from nats_servers import nats_server, wire
+from nats_servers import wire
 from ports import free_port
 
 GRANTED, EXHAUSTED, UNAVAILABLE = Outcome.GRANTED, Outcome.EXHAUSTED, Outcome.UNAVAILABLE
-
-
-@pytest.fixture
-def nats():
-    with nats_server() as server:
-        yield server
 
 
 async def left(pod, account):

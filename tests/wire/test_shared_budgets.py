@@ -4,7 +4,6 @@ import pytest
 import store_eyes
 from agenttype_api.v1alpha1 import Resource
 from fleets import a_shared_limit, a_sharing_policy, fleet
-from nats_servers import nats_server
 from sidecars import a_policy, eventually, sidecar
 from simulators import simulator
 
@@ -15,12 +14,6 @@ CHAT = "/v1/chat/completions"
 def vllm():
     with simulator() as engine:
         yield engine
-
-
-@pytest.fixture
-def nats():
-    with nats_server() as server:
-        yield server
 
 
 def test_three_pods_spend_one_budget_to_its_last_call(vllm, nats, tmp_path):

@@ -9,7 +9,6 @@ import time
 import pytest
 from agenttype_api import policy as api
 from agenttype_api.v1alpha1 import OnExhausted, Scope
-from nats_servers import nats_server
 from sidecars import a_backend, a_chat, a_limit, a_policy, a_price, eventually, sidecar, together
 from simulators import simulator
 
@@ -411,12 +410,6 @@ def test_those_who_watch_do_not_keep_a_sidecar_from_ending(vllm):
 
 
 # limits that pods share
-
-
-@pytest.fixture
-def nats():
-    with nats_server() as running:
-        yield running
 
 
 def sharing(url, store, *limits, **members):

@@ -7,15 +7,9 @@ import pytest
 from agenttype_sidecar.leases.shares import Returns
 from agenttype_sidecar.leases.terms import Outcome
 from lease_pods import a_pod, an_account, pods, until
-from nats_servers import nats_server, wire
+from nats_servers import wire
 
 GRANTED, EXHAUSTED, UNAVAILABLE = Outcome.GRANTED, Outcome.EXHAUSTED, Outcome.UNAVAILABLE
-
-
-@pytest.fixture
-def nats():
-    with nats_server() as server:
-        yield server
 
 
 async def out(pod, account):

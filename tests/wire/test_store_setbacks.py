@@ -6,15 +6,8 @@ import pytest
 from agenttype_sidecar.leases.shares import Returns
 from agenttype_sidecar.leases.terms import Outcome
 from lease_pods import a_pod, an_account, pods, until
-from nats_servers import nats_server
 
 GRANTED = Outcome.GRANTED
-
-
-@pytest.fixture
-def nats():
-    with nats_server() as server:
-        yield server
 
 
 def copied(nats):

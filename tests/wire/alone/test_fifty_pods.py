@@ -6,7 +6,7 @@ import pytest
 import store_eyes
 from agenttype_sidecar.leases.terms import Times
 from fleets import a_shared_limit, a_sharing_policy, fleet
-from nats_servers import nats_server, wire
+from nats_servers import wire
 from sidecars import eventually
 from simulators import simulator
 
@@ -17,12 +17,6 @@ CHAT = "/v1/chat/completions"
 def vllm():
     with simulator() as engine:
         yield engine
-
-
-@pytest.fixture
-def nats():
-    with nats_server() as server:
-        yield server
 
 
 @pytest.mark.timeout(300)

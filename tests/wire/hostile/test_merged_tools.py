@@ -1,5 +1,6 @@
 """All tool servers as one: whatever is said there, in whatever order, one answer comes and nothing is left behind."""
 
+import contextlib
 import json
 import socket
 import threading
@@ -137,33 +138,35 @@ def test_of_calls_under_one_id_that_come_at_once_one_is_answered_and_the_others_
 
 
 def test_a_call_that_is_called_off_before_its_server_is_asked_never_asks_it():
-    with mcp_server(HANDSHAKE, {"lookup": says("found")}) as server:
-        server.paused.set()
-        with sidecar(policy=with_tools(a_tool(server.url, "old"))) as car, ThreadPoolExecutor(1) as pool:
-            caller = Caller(car)
-            waiting = pool.submit(caller.call, "old_lookup", 7)
-            eventually(lambda: server.messages("tools/list"))
-            cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}
-            assert car.post("/mcp", cancelled, caller.headers).status == 202
-            server.resumed.set()
+    with call_under_way() as (server, car, caller, waiting):
+        cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}
+        assert car.post("/mcp", cancelled, caller.headers).status == 202
+        server.resumed.set()
 
-            assert waiting.result().json["error"]["data"]["code"] == "cancelled"
+        assert waiting.result().json["error"]["data"]["code"] == "cancelled"
     assert server.calls == []
 
 
 def test_a_session_that_ends_before_its_server_is_asked_opens_none_there():
+    with call_under_way() as (server, car, caller, waiting):
+        assert car.get("/mcp", "DELETE", **caller.headers).status == 204
+        server.resumed.set()
+
+        assert waiting.result().json["error"]["data"]["code"] == "cancelled"
+        assert caller.call("old_lookup").status == 404
+    assert len(server.messages("initialize")) == 1  # the sidecar's own, for the list
+
+
+@contextlib.contextmanager
+def call_under_way():
+    """A call, 7, of a tool whose server does not answer yet when it is asked for its list."""
     with mcp_server(HANDSHAKE, {"lookup": says("found")}) as server:
         server.paused.set()
         with sidecar(policy=with_tools(a_tool(server.url, "old"))) as car, ThreadPoolExecutor(1) as pool:
             caller = Caller(car)
             waiting = pool.submit(caller.call, "old_lookup", 7)
             eventually(lambda: server.messages("tools/list"))
-            assert car.get("/mcp", "DELETE", **caller.headers).status == 204
-            server.resumed.set()
-
-            assert waiting.result().json["error"]["data"]["code"] == "cancelled"
-            assert caller.call("old_lookup").status == 404
-    assert len(server.messages("initialize")) == 1  # the sidecar's own, for the list
+            yield server, car, caller, waiting
 
 
 def test_sessions_without_end_cost_neither_memory_nor_sessions_of_servers(car, old, caller):

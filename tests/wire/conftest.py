@@ -1,0 +1,11 @@
+"""What many of these tests begin with."""
+
+import pytest
+from nats_servers import nats_server
+
+
+@pytest.fixture
+def nats():
+    """One NATS server, without anybody who asks who comes."""
+    with nats_server() as server:
+        yield server
