@@ -12,7 +12,7 @@ from agenttype_operator.plan import Neighbours
 from agenttype_operator.settings import Images, Making
 from agenttype_sidecar import options as sidecar_options
 from agenttype_wrapper.payload.python._agenttype_wrapper import environment
-from kinds import a_backend, an_adapter, an_agent_type, an_external_backend
+from support.kinds import a_backend, an_adapter, an_agent_type, an_external_backend
 
 MAKING = Making(Images("sidecar:1", "wrapper:1", "gate:1"))
 BACKEND = an_external_backend("shared", credentialRef={"name": "key", "key": "token"})

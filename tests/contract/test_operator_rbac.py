@@ -4,7 +4,7 @@ import re
 
 import yaml
 from agenttype_operator import rbac
-from clusters import ROOT
+from support.clusters import ROOT
 
 TEMPLATE = (ROOT / "charts/agenttype/templates/operator-rbac.yaml").read_text()
 GATES = "the-gates"

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import clusters
 import install
 import places
 import pytest
-from engines import OneEngine
 from kubectl import Kubectl
+from support import clusters
+from support.engines import OneEngine
 
 
 @pytest.fixture(scope="session")

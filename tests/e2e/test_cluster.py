@@ -2,8 +2,8 @@
 
 import subprocess
 
-import clusters
 import pytest
+from support import clusters
 
 # The base image is made by debootstrap on the first run of all.
 pytestmark = pytest.mark.timeout(600)

@@ -1,8 +1,7 @@
 """The embedded cluster goes without a trace, whatever happened to it."""
 
-import clusters
-import machine
 import pytest
+from support import clusters, machine
 
 # The base image is made by debootstrap on the first run of all.
 pytestmark = pytest.mark.timeout(600)

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from engines import adapter_folder, adapter_version, held_out
+from support.engines import adapter_folder, adapter_version, held_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engines import Engine, OneEngine
+    from support.engines import Engine, OneEngine
 
 pytestmark = pytest.mark.timeout(600)  # the engine starts in the first test
 

@@ -5,9 +5,9 @@ After the engine's version changed, record anew (tests/support/record_engine.py)
 
 import json
 
-import evictions
 import pytest
-from exchanges import (
+from support import evictions
+from support.exchanges import (
     EMBEDDING_FLAGS,
     EMBEDDING_GROUPS,
     GROUPS,
@@ -16,10 +16,10 @@ from exchanges import (
     TOOL_FLAGS,
     TOOL_GROUPS,
 )
-from lora_files import a_shelf_of_adapters
-from recordings import recorded
-from replay import Replay
-from shapes import comparable
+from support.lora_files import a_shelf_of_adapters
+from support.recordings import recorded
+from support.replay import Replay
+from support.shapes import comparable
 
 pytestmark = pytest.mark.timeout(600)  # the engine starts in the first test
 

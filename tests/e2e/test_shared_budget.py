@@ -4,14 +4,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import clusters
 import install
-import kinds
 import places
 import pytest
 from kubectl import Kubectl
-from simulators import Simulator, simulator
-from waiting import until
+from support import clusters, kinds
+from support.simulators import Simulator, simulator
+from support.waiting import until
 
 # The first story waits for images and the chart.
 pytestmark = pytest.mark.timeout(1500)

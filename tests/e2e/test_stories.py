@@ -13,7 +13,7 @@ import install
 import pytest
 import story
 from kubectl import Kubectl
-from waiting import until
+from support.waiting import until
 
 # The first story waits for images, an engine and two agents.
 pytestmark = pytest.mark.timeout(1800)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 LONGEST = 2048
-sys.path.insert(0, str(HERE.parent / "support"))
+sys.path.insert(0, str(HERE.parent))
 
 
 def main() -> int:
@@ -27,7 +27,7 @@ def main() -> int:
     arguments, flags = parser.parse_known_args()
     if arguments.as_child:
         return _child(arguments.targets[0], [arguments.as_child, *flags])
-    from fuzz_targets import TARGETS  # noqa: PLC0415 — a child imports it under instrumentation
+    from support.fuzz_targets import TARGETS  # noqa: PLC0415 — a child imports it under instrumentation
 
     chosen = arguments.targets or list(TARGETS)
     return max(_fuzz(name, arguments.seconds // len(chosen)) for name in chosen)
@@ -74,7 +74,7 @@ def _child(name: str, flags: list[str]) -> int:
     except ImportError:
         sys.exit("the fuzzer is not installed; it comes with `uv sync` on Linux on x86-64")
     with atheris.instrument_imports(include=["agenttype_proxy", "agenttype_sidecar"]):
-        from fuzz_targets import TARGETS  # noqa: PLC0415 — see above
+        from support.fuzz_targets import TARGETS  # noqa: PLC0415 — see above
     atheris.Setup(flags, TARGETS[name])
     atheris.Fuzz()
     return 0

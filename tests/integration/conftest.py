@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-import clusters
 import pytest
+from support import clusters
 
 
 @pytest.fixture(scope="session")

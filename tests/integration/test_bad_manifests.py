@@ -4,10 +4,10 @@ import json
 import subprocess
 from typing import Any
 
-import clusters
 import pytest
 from agenttype_api import v1alpha1
-from kinds import (
+from support import clusters
+from support.kinds import (
     a_limit,
     a_rule,
     a_tool,

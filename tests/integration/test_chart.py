@@ -2,9 +2,9 @@
 
 import subprocess
 
-import clusters
 import pytest
 import yaml
+from support import clusters
 
 CHART = clusters.ROOT / "charts/agenttype"
 VALUE_SETS = {

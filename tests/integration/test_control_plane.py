@@ -2,9 +2,8 @@
 
 import json
 
-import clusters
-import machine
 import pytest
+from support import clusters, machine
 
 CRD = """
 apiVersion: apiextensions.k8s.io/v1

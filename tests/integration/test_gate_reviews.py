@@ -3,11 +3,11 @@
 import base64
 from pathlib import Path
 
-import clusters
 import pytest
 import yaml
-from gates import a_gate_policy, caller, gate, write_policy
-from simulators import simulator
+from support import clusters
+from support.gates import a_gate_policy, caller, gate, write_policy
+from support.simulators import simulator
 
 CHAT = "/v1/chat/completions"
 BODY = {"model": "base", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 4}

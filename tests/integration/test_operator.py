@@ -3,11 +3,11 @@
 import json
 import time
 
-import kinds
 import pytest
 from agenttype_api import keys
-from fake_node import FakeNode
-from operators import Control, operator, prepared, until
+from support import kinds
+from support.fake_node import FakeNode
+from support.operators import Control, operator, prepared, until
 
 CHILDREN = "deployments,services,configmaps,serviceaccounts,networkpolicies"
 #: How long the audit log is watched at rest: several sweeps and retries.

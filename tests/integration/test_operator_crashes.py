@@ -7,12 +7,12 @@ import subprocess
 import time
 from collections.abc import Iterator
 
-import kinds
 import pytest
 from agenttype_api import keys
 from agenttype_api.gate_policy import GatePolicy
-from fake_node import FakeNode
-from operators import Control, operator, paused, prepared, until
+from support import kinds
+from support.fake_node import FakeNode
+from support.operators import Control, operator, paused, prepared, until
 
 #: Enough to pass every write of the story below; the sweep ends when an operator gets through without dying.
 MOST_WRITES = 40

@@ -1,10 +1,10 @@
 """StopAgent on a real API server: scaled to zero, over restarts of the operator, until the spec changes."""
 
-import kinds
 import pytest
 from agenttype_api import keys
-from fake_node import FakeNode
-from operators import Control, operator, prepared, until
+from support import kinds
+from support.fake_node import FakeNode
+from support.operators import Control, operator, prepared, until
 
 pytestmark = pytest.mark.timeout(300)  # a control plane and two operators start in the one test
 

@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from agenttype_api import keys
-from operators import Control, until
+
+from support.operators import Control, until
 
 
 class FakeNode:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import strict_requests
 from agenttype_api.policy import WireProtocol
 from agenttype_proxy.errors import EventTooLarge
 from agenttype_proxy.request_reader import Head, Refused, RequestReader
@@ -21,7 +20,9 @@ from agenttype_sidecar.llm.body import Body
 from agenttype_sidecar.llm.meter import Meter
 from agenttype_sidecar.rules import texts
 from agenttype_sidecar.tools.mcp import messages
-from sidecars import a_policy
+
+from support import strict_requests
+from support.sidecars import a_policy
 
 _LIMIT = 4096
 _ALLOWED = re.compile("lookup_.*", re.DOTALL)

@@ -1,8 +1,9 @@
 """Clients of the merged MCP path in plain HTTP, one for each era of the protocol."""
 
 from agenttype_api import policy as api
-from mcp_servers import HANDSHAKE, MODERN
-from sidecars import a_policy
+
+from support.mcp_servers import HANDSHAKE, MODERN
+from support.sidecars import a_policy
 
 NOBODY = "http://127.0.0.1:9"
 ACCEPT = {"accept": "application/json, text/event-stream"}

@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from example_agents import python_of
-from made_once import CACHE, made_once
+
+from support.example_agents import python_of
+from support.made_once import CACHE, made_once
 
 FOLDER = Path(__file__).parent / "conformance"
 

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import nats
-from nats_servers import binary, stop
-from ports import free_port
+
+from support.nats_servers import binary, stop
+from support.ports import free_port
 
 #: Seconds within which three servers on a busy machine have to agree.
 _PATIENCE = 60

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import clusters
 import yaml
 from agenttype_operator import rbac
+
+from support import clusters
 
 ACCOUNT = "system:serviceaccount:agenttype-system:agenttype-operator"
 BINDING = "agenttype-gate"

@@ -1,6 +1,6 @@
 """Record what the real engine answers to `exchanges`; run it after the engine's version changed.
 
-    uv run --no-sync python tests/support/record_engine.py [GROUP…]     # all: starts it four times, eight minutes
+    PYTHONPATH=tests uv run --no-sync python -m support.record_engine [GROUP…]     # all: starts it four times, eight minutes
 
 The files under tests/contract/recordings/ are written whole; read their diff before committing it.
 """
@@ -9,11 +9,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-import recordings
-from engines import real_engine
-from exchanges import SETUPS, Exchange
-from lora_files import a_shelf_of_adapters
-from replay import Replay
+from support import recordings
+from support.engines import real_engine
+from support.exchanges import SETUPS, Exchange
+from support.lora_files import a_shelf_of_adapters
+from support.replay import Replay
 
 
 def record(url: str, groups: dict[str, list[Exchange]]) -> None:

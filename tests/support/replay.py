@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import engine_metrics
-from exchanges import Exchange
+from support import engine_metrics
+from support.exchanges import Exchange
 
 KEPT_HEADERS = ("content-type", "transfer-encoding", "allow", "location")
 PATIENCE = 60.0

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from made_once import CACHE, made_once
+
+from support.made_once import CACHE, made_once
 
 LISTS = Path(__file__).parent / "sdks"
 PROGRAMS = LISTS / "programs"

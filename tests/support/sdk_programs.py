@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from agenttype_api import environment
-from kinds import an_agent_type
-from sdk_environments import PROGRAMS, node, node_programs, python_with
-from sidecars import Sidecar
+
+from support.kinds import an_agent_type
+from support.sdk_environments import PROGRAMS, node, node_programs, python_with
+from support.sidecars import Sidecar
 
 
 class Program:

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 from agenttype_api import keys
-from kinds import a_limit, agent_container, agent_manifest, backend_manifest, pod
-from sidecars import eventually
-from simulators import simulator
+from support.kinds import a_limit, agent_container, agent_manifest, backend_manifest, pod
+from support.sidecars import eventually
+from support.simulators import simulator
 
 PROGRAM = str(Path(sys.executable).with_name("agenttype"))
 #: An agent that knows nothing of us: it calls its model so many times and ends with a status of its own.

@@ -11,7 +11,7 @@ from agenttype_sidecar.budget import ledger_file, mark
 from agenttype_sidecar.budget.ledger import Clock, Ledger, Stopped
 from agenttype_sidecar.budget.reservation import Amounts
 from agenttype_sidecar.errors import StartError
-from memory_folders import memory_folder
+from support.memory_folders import memory_folder
 
 NOON = 1_795_262_400.0
 CALL = Amounts(300_123, 200_456, 1, 400_000_000)

@@ -10,14 +10,14 @@ import os
 import signal
 import sys
 
-import old_ledgers
 import pytest
 from agenttype_api.v1alpha1 import Window
 from agenttype_sidecar.budget import book, ledger_file, mark, responses, sheets, tool_counts
 from agenttype_sidecar.budget import ledger as ledgers
 from agenttype_sidecar.budget.ledger import Clock, Ledger, Stopped
 from agenttype_sidecar.budget.reservation import Amounts
-from memory_folders import memory_folder
+from support import old_ledgers
+from support.memory_folders import memory_folder
 
 NOON = 1_795_262_400.0
 TRACED = {module.__file__ for module in (book, ledger_file, ledgers, mark, responses, sheets, tool_counts)}

@@ -5,9 +5,9 @@ import json
 
 import pytest
 from agenttype_api import policy as api
-from providers import RESPONSE_ID, SAID, provider
-from sidecars import a_backend, a_limit, a_policy, a_route, sidecar
-from simulators import simulator
+from support.providers import RESPONSE_ID, SAID, provider
+from support.sidecars import a_backend, a_limit, a_policy, a_route, sidecar
+from support.simulators import simulator
 
 HI = [{"role": "user", "content": f"[[say={SAID}]]"}]
 CHAT, TEXT, RESPONSES, EMBEDDINGS = "/chat/completions", "/completions", "/responses", "/embeddings"

@@ -1,11 +1,11 @@
 """One budget of many sidecar processes: what the engine counted, the books and the store agree, whatever dies."""
 
 import pytest
-import store_eyes
 from agenttype_api.v1alpha1 import Resource
-from fleets import a_shared_limit, a_sharing_policy, fleet
-from sidecars import a_policy, eventually, sidecar
-from simulators import simulator
+from support import store_eyes
+from support.fleets import a_shared_limit, a_sharing_policy, fleet
+from support.sidecars import a_policy, eventually, sidecar
+from support.simulators import simulator
 
 CHAT = "/v1/chat/completions"
 

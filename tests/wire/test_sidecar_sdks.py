@@ -2,10 +2,10 @@
 
 import pytest
 from agenttype_api import policy as api
-from sdk_matrix import MATRIX, STATUSES
-from sdk_programs import driven
-from sidecars import a_limit, a_policy, eventually, sidecar
-from simulators import simulator
+from support.sdk_matrix import MATRIX, STATUSES
+from support.sdk_programs import driven
+from support.sidecars import a_limit, a_policy, eventually, sidecar
+from support.simulators import simulator
 
 pytestmark = pytest.mark.timeout(600)  # on a new machine the environments are made first
 

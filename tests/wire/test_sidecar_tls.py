@@ -5,9 +5,9 @@ import time
 
 import pytest
 from agenttype_api import policy as api
-from certificates import Authority
-from providers import provider
-from sidecars import a_backend, a_chat, a_policy, a_route, eventually, sidecar
+from support.certificates import Authority
+from support.providers import provider
+from support.sidecars import a_backend, a_chat, a_policy, a_route, eventually, sidecar
 
 CHAT = "/v1/chat/completions"
 

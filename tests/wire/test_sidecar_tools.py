@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from agenttype_api import policy as api
-from example_agents import GREEN, NORMS, eventually, python_of, running
-from ports import free_port
-from scripted_upstream import Close, Reset, Say, TakeRequest, scripted
-from sidecars import a_policy, sidecar
+from support.example_agents import GREEN, NORMS, eventually, python_of, running
+from support.ports import free_port
+from support.scripted_upstream import Close, Reset, Say, TakeRequest, scripted
+from support.sidecars import a_policy, sidecar
 
 ACCEPT = {"accept": "application/json, text/event-stream"}
 CLIENT = Path(__file__).parents[1] / "support" / "mcp_client.py"

@@ -6,9 +6,9 @@ import json
 import socket
 import time
 
-import evictions
 import pytest
-from simulators import simulator
+from support import evictions
+from support.simulators import simulator
 
 CHAT = "/v1/chat/completions"
 PAUSE, PATIENCE = 0.01, 10

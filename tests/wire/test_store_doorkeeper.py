@@ -6,12 +6,12 @@ import urllib.parse
 
 import nats
 import pytest
-import stores
 from agenttype_api import store_names
 from agenttype_api.policy import Identity, Store
 from agenttype_api.v1alpha1 import Resource, Window
 from agenttype_sidecar.leases.shares import Account, Entry, Take
 from agenttype_sidecar.leases.store import NatsStore
+from support import stores
 
 GREEN = "at.bud.day.team-a.agent.green.cost.cost.day.20000"
 SHARED = "at.bud.day.team-a.budget.team.cost.cost.day.20000"

@@ -7,9 +7,9 @@ import pytest
 from agenttype_api.policy import Identity, Store
 from agenttype_sidecar.leases.shares import Take
 from agenttype_sidecar.leases.store import NatsStore
-from certificates import Authority
-from lease_pods import an_account, until
-from nats_servers import nats_server
+from support.certificates import Authority
+from support.lease_pods import an_account, until
+from support.nats_servers import nats_server
 
 ACCOUNT = an_account(100)
 

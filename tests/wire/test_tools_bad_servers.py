@@ -4,8 +4,8 @@ import json
 
 import pytest
 from agenttype_api import policy as api
-from mcp_servers import HANDSHAKE, MODERN, Raw, mcp_server, says, text
-from sidecars import a_policy, sidecar
+from support.mcp_servers import HANDSHAKE, MODERN, Raw, mcp_server, says, text
+from support.sidecars import a_policy, sidecar
 
 NOBODY = "http://127.0.0.1:9"
 META = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}

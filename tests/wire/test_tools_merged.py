@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from mcp_callers import ACCEPT, NOBODY, Caller, ModernCaller, a_tool, names, with_tools
-from mcp_servers import HANDSHAKE, MODERN, mcp_server, says, text
-from sidecars import eventually, sidecar
+from support.mcp_callers import ACCEPT, NOBODY, Caller, ModernCaller, a_tool, names, with_tools
+from support.mcp_servers import HANDSHAKE, MODERN, mcp_server, says, text
+from support.sidecars import eventually, sidecar
 
 
 def steps(message):

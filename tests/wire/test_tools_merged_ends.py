@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from agenttype_api import policy as api
 from agenttype_api.v1alpha1 import OnRefusal
-from mcp_callers import ACCEPT, META, Caller, ModernCaller, a_tool, names, with_tools
-from mcp_servers import HANDSHAKE, MODERN, answer, mcp_server, says, text
-from sidecars import eventually, sidecar
+from support.mcp_callers import ACCEPT, META, Caller, ModernCaller, a_tool, names, with_tools
+from support.mcp_servers import HANDSHAKE, MODERN, answer, mcp_server, says, text
+from support.sidecars import eventually, sidecar
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from agenttype_api import policy as api
-from example_agents import GREEN, NORMS, python_of, running
-from mcp_servers import HANDSHAKE, mcp_server, says
-from sidecars import a_policy, sidecar
+from support.example_agents import GREEN, NORMS, python_of, running
+from support.mcp_servers import HANDSHAKE, mcp_server, says
+from support.sidecars import a_policy, sidecar
 
 NOBODY = "http://127.0.0.1:9"
 CLIENT = Path(__file__).parents[1] / "support" / "mcp_client.py"

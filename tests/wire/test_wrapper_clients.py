@@ -4,11 +4,8 @@ import json
 import re
 import sys
 
-import interpreters
 import pytest
-import recorders
-import sdk_environments
-import wrapped_agents
+from support import interpreters, recorders, sdk_environments, wrapped_agents
 
 TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01")
 PROCESS = re.compile(r"[0-9]+-[0-9a-f]{16}")

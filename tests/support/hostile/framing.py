@@ -1,6 +1,6 @@
 """Requests whose end two servers could find in different places: lengths, encodings, chunks, line ends."""
 
-from hostile.cases import BODY, BYE, CHAT, CHUNKED, HIDDEN, MARK, Case, chunks, post, request
+from support.hostile.cases import BODY, BYE, CHAT, CHUNKED, HIDDEN, MARK, Case, chunks, post, request
 
 _SIZE = b"content-length: %d" % len(BODY)
 _LINE = b"POST " + CHAT + b" HTTP/1.1"

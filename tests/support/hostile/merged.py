@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from hostile.cases import MARK
-from hostile.payloads import message
+from support.hostile.cases import MARK
+from support.hostile.payloads import message
 
 _MARK = MARK.decode()
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any, NamedTuple
 
-from hostile.cases import MARK
+from support.hostile.cases import MARK
 
 _MARK = MARK.decode()
 

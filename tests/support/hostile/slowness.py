@@ -5,12 +5,12 @@ import socket
 import time
 from typing import NamedTuple
 
-import process_watch
-from hostile.cases import BODY, CHAT, CHUNKED, get, post, request
-from raw_caller import CallerStep, HalfClose, Heard
-from recording_upstream import RecordingUpstream, chunked
-from scripted_upstream import Say, Wait
-from sidecars import Sidecar
+from support import process_watch
+from support.hostile.cases import BODY, CHAT, CHUNKED, get, post, request
+from support.raw_caller import CallerStep, HalfClose, Heard
+from support.recording_upstream import RecordingUpstream, chunked
+from support.scripted_upstream import Say, Wait
+from support.sidecars import Sidecar
 
 #: Deadlines of the sidecar, in seconds.
 HEAD, BODY_SECONDS, IDLE, STALL = 5, 30, 60, 60

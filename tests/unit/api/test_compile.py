@@ -5,7 +5,7 @@ from agenttype_api import compile as compiler
 from agenttype_api import policy
 from agenttype_api.compile import Surroundings
 from agenttype_api.conditions import Reason
-from kinds import DIGEST, a_backend, a_limit, an_adapter, an_agent_type, an_external_backend
+from support.kinds import DIGEST, a_backend, a_limit, an_adapter, an_agent_type, an_external_backend
 
 SHARED = {"shared": a_backend()}
 GREEN = {"green": an_adapter()}

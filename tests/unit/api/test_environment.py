@@ -1,7 +1,7 @@
 """The environment an agent gets: what wins, what is kept, what is joined."""
 
 from agenttype_api import environment, keys
-from kinds import an_agent_type
+from support.kinds import an_agent_type
 
 SIDECAR = environment.Endpoints()
 

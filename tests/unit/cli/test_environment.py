@@ -5,7 +5,7 @@ import yaml
 from agenttype_api.environment import Endpoints
 from agenttype_cli import environment, manifests, secrets
 from agenttype_cli.errors import Missing
-from kinds import agent_container, agent_manifest, backend_manifest, pod
+from support.kinds import agent_container, agent_manifest, backend_manifest, pod
 
 WHERE = Endpoints(1, 2)
 SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}, "stringData": {"crm": "s3cret"}}

@@ -4,7 +4,7 @@ import pytest
 import yaml
 from agenttype_cli import composition, manifests
 from agenttype_cli.errors import BadManifest, BadPolicy, Missing
-from kinds import a_limit, agent_manifest, backend_manifest, external_manifest
+from support.kinds import a_limit, agent_manifest, backend_manifest, external_manifest
 
 
 def read(tmp_path, *documents):

@@ -1,7 +1,7 @@
 from agenttype_operator import kinds
 from agenttype_operator.cache import Cache
 from agenttype_operator.kinds import Key
-from kinds import agent_manifest  # the builders of tests/support
+from support.kinds import agent_manifest  # the builders of tests/support
 
 MAP = kinds.CONFIG_MAP
 

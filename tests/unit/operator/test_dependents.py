@@ -3,7 +3,7 @@ from agenttype_operator import kinds
 from agenttype_operator.cache import Cache
 from agenttype_operator.kinds import Key
 from agenttype_operator.world import World
-from kinds import adapter_manifest, agent_manifest, backend_manifest, budget_manifest, external_manifest
+from support.kinds import adapter_manifest, agent_manifest, backend_manifest, budget_manifest, external_manifest
 
 BINDING = Key("ClusterRoleBinding", "", "gates")
 AGENT, BACKEND = Key("AgentType", "default", "green"), Key("ModelBackend", "default", "shared")

@@ -13,7 +13,7 @@ from agenttype_operator.plan import Neighbours
 from agenttype_operator.settings import Images, Making
 from hypothesis import given
 from hypothesis import strategies as st
-from kinds import (
+from support.kinds import (
     a_backend,
     a_limit,
     agent_container,

@@ -4,7 +4,7 @@ from agenttype_api.gate_policy import AdapterReport, AdapterState, GateReport
 from agenttype_api.sidecar_report import PolicyReport
 from agenttype_api.v1alpha1 import LoraAdapter
 from agenttype_operator import findings
-from kinds import adapter_manifest, an_adapter
+from support.kinds import adapter_manifest, an_adapter
 
 SERVED = "green@abababababab"
 

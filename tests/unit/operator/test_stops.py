@@ -4,7 +4,7 @@ import pytest
 from agenttype_api.v1alpha1 import AgentType
 from agenttype_operator import stops
 from agenttype_operator.stops import Leaving, Obeyed, Stop
-from kinds import agent_manifest
+from support.kinds import agent_manifest
 
 
 def an_agent(generation=1, told_at=None, reason="Stopped"):

@@ -8,7 +8,7 @@ from agenttype_operator.kinds import Key
 from agenttype_operator.metrics import Metrics
 from agenttype_operator.sweep import Sweep
 from agenttype_operator.world import World
-from kinds import agent_manifest
+from support.kinds import agent_manifest
 
 AGENT = Key("AgentType", "default", "green")
 

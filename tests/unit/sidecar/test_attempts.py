@@ -5,7 +5,7 @@ from agenttype_sidecar.backends.attempts import Attempts, Failure, Step
 from agenttype_sidecar.backends.retries import RetryBudget
 from agenttype_sidecar.backends.routes import Routes
 from agenttype_sidecar.errors import PolicyError
-from sidecars import a_backend, a_policy, a_route
+from support.sidecars import a_backend, a_policy, a_route
 
 OPENAI = WireProtocol.OPENAI
 URL = "http://shared.test"

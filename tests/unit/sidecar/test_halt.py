@@ -17,7 +17,7 @@ from agenttype_sidecar.leases.shared import Shared
 from agenttype_sidecar.policies import Active
 from agenttype_sidecar.reports.metrics import Metrics
 from agenttype_sidecar.running import Running
-from sidecars import a_limit, a_policy
+from support.sidecars import a_limit, a_policy
 
 
 class Car:

@@ -2,7 +2,6 @@ import sqlite3
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import old_ledgers
 import pytest
 from agenttype_api.v1alpha1 import OnLimit, Window
 from agenttype_sidecar.budget import mark, reservation, windows
@@ -17,7 +16,8 @@ from agenttype_sidecar.leases.shared import Shared
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
-from sidecars import a_limit
+from support import old_ledgers
+from support.sidecars import a_limit
 
 CALL = Amounts(100, 50, 1)
 #: A morning in November, in Unix seconds.

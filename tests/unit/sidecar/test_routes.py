@@ -4,7 +4,7 @@ from agenttype_sidecar.backends.routes import Routes
 from agenttype_sidecar.errors import PolicyError, UnknownModel
 from agenttype_sidecar.llm import models, paths
 from agenttype_sidecar.llm.paths import Operation
-from sidecars import a_backend, a_policy, a_route
+from support.sidecars import a_backend, a_policy, a_route
 
 OPENAI, ANTHROPIC = WireProtocol.OPENAI, WireProtocol.ANTHROPIC
 URL = "http://shared.test"

@@ -11,7 +11,7 @@ from agenttype_sidecar.llm import metered, paths
 from agenttype_sidecar.llm.body import Body
 from agenttype_sidecar.llm.stored import Stored
 from agenttype_sidecar.policies import Active
-from sidecars import a_backend, a_policy, a_route
+from support.sidecars import a_backend, a_policy, a_route
 
 URL = "http://shared.test"
 RULE = api.Rule(name="r", on=(RuleOn.LLM_RESPONSE,), matches="secret", action=RuleAction.DENY)

@@ -4,7 +4,7 @@ from agenttype_sidecar.budget.reservation import Amounts, Ask, Denial, Grant, Li
 from agenttype_sidecar.budget.wants import Wants
 from agenttype_sidecar.errors import LedgerUnavailable
 from agenttype_sidecar.leases.terms import Outcome, Want
-from sidecars import a_limit
+from support.sidecars import a_limit
 
 LIMIT = a_limit(1000).model_copy(update={"account": "team-a.agent.green.run"})
 ASK = Ask(100, 100)

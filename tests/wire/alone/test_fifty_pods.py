@@ -3,12 +3,12 @@
 import time
 
 import pytest
-import store_eyes
 from agenttype_sidecar.leases.terms import Times
-from fleets import a_shared_limit, a_sharing_policy, fleet
-from nats_servers import wire
-from sidecars import eventually
-from simulators import simulator
+from support import store_eyes
+from support.fleets import a_shared_limit, a_sharing_policy, fleet
+from support.nats_servers import wire
+from support.sidecars import eventually
+from support.simulators import simulator
 
 CHAT = "/v1/chat/completions"
 

@@ -5,14 +5,14 @@ import socket
 import struct
 import time
 
-import process_watch
 import pytest
 from agenttype_sidecar.llm import usage
-from hostile import streams
-from hostile.cases import post
-from recording_upstream import chunked, recording
-from scripted_upstream import Say
-from sidecars import a_chat, a_policy, eventually, sidecar
+from support import process_watch
+from support.hostile import streams
+from support.hostile.cases import post
+from support.recording_upstream import chunked, recording
+from support.scripted_upstream import Say
+from support.sidecars import a_chat, a_policy, eventually, sidecar
 
 CALL = post(body=json.dumps(a_chat(stream=True, max_tokens=40)).encode())
 LINGER_NOT = struct.pack("ii", 1, 0)

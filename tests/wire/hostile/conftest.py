@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 from agenttype_api import policy as api
-from hostile.slowness import SLOW, SlowCase, not_reading
-from raw_caller import Heard, converse
-from recording_upstream import recording
-from sidecars import a_policy, sidecar
+from support.hostile.slowness import SLOW, SlowCase, not_reading
+from support.raw_caller import Heard, converse
+from support.recording_upstream import recording
+from support.sidecars import a_policy, sidecar
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import base64
 from pathlib import Path
 
 import pytest
-from fuzz_targets import TARGETS
+from support.fuzz_targets import TARGETS
 
 CORPUS = Path(__file__).parents[2] / "fuzz" / "corpus"
 

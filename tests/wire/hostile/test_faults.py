@@ -7,12 +7,12 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import process_watch
 import pytest
-from hostile.cases import post
-from recording_upstream import recording
-from sidecars import a_chat, a_limit, a_policy, eventually, sidecar, together
-from simulators import simulator
+from support import process_watch
+from support.hostile.cases import post
+from support.recording_upstream import recording
+from support.sidecars import a_chat, a_limit, a_policy, eventually, sidecar, together
+from support.simulators import simulator
 
 CHAT = "/v1/chat/completions"
 CALL = post(body=json.dumps(a_chat(stream=True, max_tokens=40)).encode())

@@ -2,15 +2,15 @@
 
 import json
 
-import process_watch
 import pytest
-from gates import a_gate_policy, caller, gate, write_policy
-from hostile import framing, heads
-from hostile.cases import BODY, MARK, request
-from raw_caller import converse
-from recording_upstream import recording
-from sidecars import eventually
-from token_reviews import token_reviews
+from support import process_watch
+from support.gates import a_gate_policy, caller, gate, write_policy
+from support.hostile import framing, heads
+from support.hostile.cases import BODY, MARK, request
+from support.raw_caller import converse
+from support.recording_upstream import recording
+from support.sidecars import eventually
+from support.token_reviews import token_reviews
 
 #: The gate takes larger bodies; and a token would be put into the hidden request too, and change its length.
 OTHERWISE = {

@@ -6,14 +6,14 @@ import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import process_watch
 import pytest
-from hostile.cases import MARK, get, request
-from hostile.merged import MESSAGES, call
-from mcp_callers import Caller, a_tool, with_tools
-from mcp_servers import HANDSHAKE, MODERN, mcp_server, says, text
-from raw_caller import converse
-from sidecars import eventually, sidecar
+from support import process_watch
+from support.hostile.cases import MARK, get, request
+from support.hostile.merged import MESSAGES, call
+from support.mcp_callers import Caller, a_tool, with_tools
+from support.mcp_servers import HANDSHAKE, MODERN, mcp_server, says, text
+from support.raw_caller import converse
+from support.sidecars import eventually, sidecar
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from agenttype_api import policy as api
-from hostile import payloads
-from hostile.cases import MARK
-from hostile.policies import a_full_policy
-from sidecars import a_policy, a_route, call, sidecar
+from support.hostile import payloads
+from support.hostile.cases import MARK
+from support.hostile.policies import a_full_policy
+from support.sidecars import a_policy, a_route, call, sidecar
 
 CHAT, COMPLETIONS, MESSAGES = "/v1/chat/completions", "/v1/completions", "/v1/messages"
 PLENTY = 10**12

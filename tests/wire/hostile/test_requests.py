@@ -5,14 +5,14 @@ The upstream behind the sidecar is stricter than any server, so whatever is forw
 
 import json
 
-import process_watch
 import pytest
 from agenttype_api import policy as api
-from hostile import framing, heads
-from hostile.cases import BODY, MARK
-from hostile.policies import a_full_policy
-from raw_caller import converse
-from sidecars import eventually, sidecar
+from support import process_watch
+from support.hostile import framing, heads
+from support.hostile.cases import BODY, MARK
+from support.hostile.policies import a_full_policy
+from support.raw_caller import converse
+from support.sidecars import eventually, sidecar
 
 CORPUS = [
     *framing.CONFLICTS, *framing.CHUNKS, *framing.LINE_ENDS, *heads.TARGETS, *heads.FORMS, *heads.METHODS, *heads.HOSTS,

@@ -1,9 +1,9 @@
 """Callers that take their time are left at their deadline; they all begin with the first test."""
 
-import process_watch
 import pytest
-from hostile.slowness import SLOW, STALL
-from sidecars import eventually
+from support import process_watch
+from support.hostile.slowness import SLOW, STALL
+from support.sidecars import eventually
 
 #: Seconds that a busy machine may be late.
 SLACK = 5

@@ -1,6 +1,5 @@
-import interpreters
 import pytest
-import wrapped_agents
+from support import interpreters, wrapped_agents
 
 VERSIONS = ("3.8", "3.11", "3.13")  # the oldest that is supported, the one of our images, a new one
 

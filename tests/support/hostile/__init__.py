@@ -1,0 +1,1 @@
+"""The corpus of hostile callers, backends and tool servers: each case once, for every test that plays it."""
