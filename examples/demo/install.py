@@ -15,10 +15,10 @@ MANIFESTS = EXAMPLES / "demo/manifests"
 CHART = ROOT / "charts/agenttype"
 PREFIX = "localhost/"
 
-#: Our own images: built from the repository's root.
-ROOMS = ("operator", "sidecar", "wrapper", "gate")
-#: What they are built from.
-SOURCES = ("uv.lock", "crds", "proxy", *ROOMS)
+#: Our own images that one Dockerfile builds from the repository's root; the wrapper has one of its own.
+PROGRAMS = ("operator", "sidecar", "gate")
+#: What our images are built from.
+SOURCES = ("uv.lock", "Dockerfile", "crds", "lib", "wrapper", *PROGRAMS)
 #: Images that know nothing of us: each folder is a build context of its own.
 OTHERS = {
     "green:1": EXAMPLES / "agents/green",
@@ -38,7 +38,7 @@ def _tag() -> str:
         files = (
             [place]
             if place.is_file()
-            else [*sorted(place.glob("src/**/*.py")), place / "pyproject.toml", *place.glob("Dockerfile")]
+            else sorted({*place.glob("**/src/**/*.py"), *place.glob("**/pyproject.toml"), *place.glob("Dockerfile")})
         )
         for file in files:
             found.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes())
@@ -48,9 +48,11 @@ def _tag() -> str:
 def platform_images(place: Place) -> str:
     """Build our own images and the store's, and put them on the node; return the tag of ours."""
     tag = _tag()
-    for room in ROOMS:
+    for room in PROGRAMS:
         say(f"  image agenttype-{room}")
-        place.build(f"{PREFIX}agenttype-{room}:{tag}", ROOT / room / "Dockerfile", ROOT)
+        place.build(f"{PREFIX}agenttype-{room}:{tag}", ROOT / "Dockerfile", ROOT, ROOM=room)
+    say("  image agenttype-wrapper")
+    place.build(f"{PREFIX}agenttype-wrapper:{tag}", ROOT / "wrapper/Dockerfile", ROOT)
     say(f"  image {STORE_IMAGE}")
     place.build(f"{PREFIX}{STORE_IMAGE}", ROOT / "cluster/nats/Dockerfile", ROOT / "cluster/nats")
     return tag

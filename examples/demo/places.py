@@ -22,7 +22,7 @@ class Place(Protocol):
     def up(self) -> None:
         """Make the cluster, or find it running."""
 
-    def build(self, image: str, dockerfile: Path, context: Path) -> None:
+    def build(self, image: str, dockerfile: Path, context: Path, **arguments: str) -> None:
         """Build an image and put it where the cluster's node finds it."""
 
     def kubectl(self) -> Kubectl:
@@ -33,6 +33,11 @@ class Place(Protocol):
 
     def engine(self) -> dict[str, Any]:
         """Make the engine ready and return the chart's `backend` values for it."""
+
+
+def build_arguments(arguments: dict[str, str]) -> list[str]:
+    """Return the flags that give a Dockerfile its arguments, alike for Docker and for `cluster image build`."""
+    return [f"--build-arg={name}={value}" for name, value in arguments.items()]
 
 
 def choose() -> Place:
@@ -56,9 +61,9 @@ class Embedded:
         """Make the cluster, or find it running."""
         self._cluster("up", "--dir", str(self.folder), shown=True)
 
-    def build(self, image: str, dockerfile: Path, context: Path) -> None:
+    def build(self, image: str, dockerfile: Path, context: Path, **arguments: str) -> None:
         """Build an image with buildah and import it into the node's containerd."""
-        self._cluster("image", "build", "-t", image, "-f", str(dockerfile), str(context))
+        self._cluster("image", "build", "-t", image, "-f", str(dockerfile), *build_arguments(arguments), str(context))
         self._cluster("image", "load", image)
 
     def kubectl(self) -> Kubectl:
@@ -111,9 +116,9 @@ class Kind:
         self.file.write_text(run("kind", "get", "kubeconfig", "--name", self.cluster))
         self.file.chmod(0o600)
 
-    def build(self, image: str, dockerfile: Path, context: Path) -> None:
+    def build(self, image: str, dockerfile: Path, context: Path, **arguments: str) -> None:
         """Build an image with Docker and load it into the node."""
-        run("docker", "build", "--tag", image, "--file", dockerfile, context)
+        run("docker", "build", "--tag", image, "--file", dockerfile, *build_arguments(arguments), context)
         run("kind", "load", "docker-image", "--name", self.cluster, image)
 
     def kubectl(self) -> Kubectl:

@@ -1,6 +1,6 @@
 """Record what the real engine answers to `exchanges`; run it after the engine's version changed.
 
-    PYTHONPATH=tests uv run --no-sync python -m support.record_engine [GROUP…]     # all: starts it four times, eight minutes
+    PYTHONPATH=tests uv run --no-sync python -m support.record_engine [GROUP…]     # all: eight minutes
 
 The files under tests/contract/recordings/ are written whole; read their diff before committing it.
 """

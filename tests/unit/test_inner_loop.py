@@ -3,16 +3,46 @@
 Tilt itself needs Docker and is run by hand; what a parser and the file system can tell is told here.
 """
 
+import configparser
 import json
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
+import install
 import pytest
 import starlark
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def paths(*patterns):
+    return [path.relative_to(ROOT) for pattern in patterns for path in ROOT.glob(pattern)]
+
+
+def package(room):
+    [found] = (ROOT / room / "src").glob("agenttype_*/__init__.py")
+    return found.parent.name
+
+
+def copies(dockerfile):
+    """What a Dockerfile copies from its context, with ROOM filled in."""
+    text = (ROOT / dockerfile).read_text().replace("\\\n", " ").replace("${ROOM}", "sidecar")
+    return [
+        source
+        for line in text.splitlines()
+        if line.startswith("COPY ") and "--from=" not in line
+        for source in line.split()[1:-1]
+        if not source.startswith("--")
+    ]
+
+
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+WORKSPACE_ROOMS = sorted(
+    str(path) for member in PYPROJECT["tool"]["uv"]["workspace"]["members"] for path in paths(member)
+)
 
 
 class Tilt:
@@ -111,16 +141,66 @@ def test_the_dev_container_is_valid_and_its_script_runs_in_bash():
     subprocess.run(["bash", "-n", ROOT / ".devcontainer/setup-kind.sh"], check=True)
 
 
-@pytest.mark.parametrize("room", ["operator", "sidecar", "wrapper", "gate"])
-def test_every_copied_path_of_a_dockerfile_exists(room):
-    text = (ROOT / room / "Dockerfile").read_text().replace("\\\n", " ")
-    copied = [
-        source
-        for line in text.splitlines()
-        if line.startswith("COPY ") and "--from=" not in line
-        for source in line.split()[1:-1]
-        if not source.startswith("--")
-    ]
+@pytest.mark.parametrize("dockerfile", ["Dockerfile", "wrapper/Dockerfile"])
+def test_every_copied_path_of_a_dockerfile_exists(dockerfile):
+    copied = copies(dockerfile)
 
     assert copied
     assert [source for source in copied if not list(ROOT.glob(source.strip("/")))] == []
+
+
+# Lists of rooms: a new room is in all of them, or a test says where it is missing.
+
+
+def test_the_workspace_has_every_folder_with_a_distribution():
+    assert set(WORKSPACE_ROOMS) == {str(path.parent) for path in paths("*/pyproject.toml", "lib/*/pyproject.toml")}
+
+
+def test_every_room_is_checked_for_types_and_for_its_dependencies():
+    checked = re.search(r"^ROOMS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    mypy = PYPROJECT["tool"]["mypy"]
+
+    assert checked
+    assert set(checked[1].split()) == set(WORKSPACE_ROOMS)
+    assert set(mypy["files"]) == {f"{room}/src" for room in WORKSPACE_ROOMS}
+    assert set(mypy["mypy_path"].split(":")) == set(mypy["files"])
+
+
+def test_every_room_is_installed_for_developers():
+    named = {tomllib.loads((ROOT / room / "pyproject.toml").read_text())["project"]["name"] for room in WORKSPACE_ROOMS}
+    ours = {name for name in PYPROJECT["dependency-groups"]["dev"] if name.startswith("agenttype-")}
+
+    assert ours == named
+    assert set(PYPROJECT["tool"]["uv"]["sources"]) == named
+
+
+def test_every_room_is_known_to_the_import_contracts():
+    contracts = configparser.ConfigParser()
+    contracts.read(ROOT / ".importlinter")
+
+    assert set(contracts["importlinter"]["root_packages"].split()) == {package(room) for room in WORKSPACE_ROOMS}
+
+
+def test_the_dockerfile_shows_uv_every_room():
+    shown = {source.removesuffix("/pyproject.toml") for source in copies("Dockerfile") if source.endswith(".toml")}
+
+    assert shown - {"pyproject.toml"} == set(WORKSPACE_ROOMS)
+
+
+def test_tilt_sends_every_room_that_the_dockerfile_copies(tilt):
+    for _, named in tilt.of("docker_build"):
+        if named["dockerfile"] == "Dockerfile":
+            sent = set(named["only"])
+            unsent = [
+                source
+                for source in copies("Dockerfile")
+                if not sent & {source, source.split("/")[0], source.strip("/")}
+            ]
+            assert unsent == []
+
+
+def test_the_tag_of_the_demo_changes_with_every_room_of_an_image():
+    packed = {"wrapper", *install.PROGRAMS}
+
+    assert {"crds", "lib", "Dockerfile", "uv.lock", *packed} == set(install.SOURCES)
+    assert packed < set(WORKSPACE_ROOMS)

@@ -16,4 +16,5 @@ def main() -> None:
     loop.run(process.run(chosen))
 
 
-main()
+if __name__ == "__main__":
+    main()
