@@ -12,9 +12,9 @@ from typing import Self
 
 from agenttype_api.policy import Identity, Store
 from agenttype_api.v1alpha1 import Resource, Window
-from agenttype_sidecar.leases.leases import Leases
+from agenttype_sidecar.leases.manager import LeaseManager
+from agenttype_sidecar.leases.nats_store import NatsStore
 from agenttype_sidecar.leases.shares import Account, Take
-from agenttype_sidecar.leases.store import NatsStore
 from agenttype_sidecar.leases.terms import Outcome, Times, Want
 
 #: Short enough for tests; the parts stand as in a real one.
@@ -37,7 +37,7 @@ class Pod(AbstractAsyncContextManager):
     def __init__(self, url: str, name: str, book: Book | None = None, times: Times = QUICK) -> None:
         self.book = book or Book()
         self.store = NatsStore(Store(url=url), None, Identity(namespace="team-a", name="green", uid="1"))
-        self.leases = Leases(self.store, name, self.used, self.note, time.monotonic, times=times)
+        self.leases = LeaseManager(self.store, name, self.used, self.note, time.monotonic, times=times)
         self.leases.restore(self.book.drawn)
         self._task: asyncio.Task | None = None
 

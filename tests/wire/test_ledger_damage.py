@@ -7,7 +7,7 @@ is read up to its first damage, and what is behind that is dropped in silence; t
 import shutil
 
 import pytest
-from agenttype_sidecar.budget import ledger_file, mark
+from agenttype_sidecar.budget import ledger_file, ledger_watermark
 from agenttype_sidecar.budget.ledger import Clock, Ledger, Stopped
 from agenttype_sidecar.budget.reservation import Amounts
 from agenttype_sidecar.errors import StartError
@@ -15,7 +15,7 @@ from support.memory_folders import memory_folder
 
 NOON = 1_795_262_400.0
 CALL = Amounts(300_123, 200_456, 1, 400_000_000)
-FILE, LOG, MARK = ledger_file.FILE, f"{ledger_file.FILE}-wal", mark.FILE
+FILE, LOG, MARK = ledger_file.FILE, f"{ledger_file.FILE}-wal", ledger_watermark.FILE
 #: What a byte is changed by: each bit alone, and all of them; places take turns.
 FLIPS = (0xFF, 1, 2, 4, 8, 16, 32, 64, 128)
 PAGE = 1024
@@ -82,7 +82,7 @@ def killed(tmp_path_factory):
 def at_rest(killed, tmp_path_factory):
     """The same, with all of the record in the file: two calls are under way, and there is no log."""
     folder = put(tmp_path_factory.mktemp("at_rest"), killed)
-    db = ledger_file.opened(folder / FILE, mark.Mark(folder))
+    db = ledger_file.opened(folder / FILE, ledger_watermark.Watermark(folder))
     db.close()
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert LOG not in files

@@ -12,7 +12,14 @@ import sys
 
 import pytest
 from agenttype_api.v1alpha1 import Window
-from agenttype_sidecar.budget import book, ledger_file, mark, responses, sheets, tool_counts
+from agenttype_sidecar.budget import (
+    balances,
+    ledger_file,
+    ledger_schema,
+    ledger_watermark,
+    response_owners,
+    tool_counts,
+)
 from agenttype_sidecar.budget import ledger as ledgers
 from agenttype_sidecar.budget.ledger import Clock, Ledger, Stopped
 from agenttype_sidecar.budget.reservation import Amounts
@@ -20,7 +27,10 @@ from support import old_ledgers
 from support.memory_folders import memory_folder
 
 NOON = 1_795_262_400.0
-TRACED = {module.__file__ for module in (book, ledger_file, ledgers, mark, responses, sheets, tool_counts)}
+TRACED = {
+    module.__file__
+    for module in (balances, ledger_file, ledgers, ledger_watermark, response_owners, ledger_schema, tool_counts)
+}
 #: What each call holds, and what it comes to.
 HELD, TOOK = Amounts(100, 50, 1, 400), Amounts(40, 20, 1, 160)
 #: Calls of the life that may go out in all, and of them those after the minute has turned.

@@ -9,8 +9,8 @@ import pytest
 from agenttype_api import store_names
 from agenttype_api.policy import Identity, Store
 from agenttype_api.v1alpha1 import Resource, Window
+from agenttype_sidecar.leases.nats_store import NatsStore
 from agenttype_sidecar.leases.shares import Account, Entry, Take
-from agenttype_sidecar.leases.store import NatsStore
 from support import stores
 
 GREEN = "at.bud.day.team-a.agent.green.cost.cost.day.20000"

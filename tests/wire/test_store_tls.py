@@ -5,8 +5,8 @@ import json
 
 import pytest
 from agenttype_api.policy import Identity, Store
+from agenttype_sidecar.leases.nats_store import NatsStore
 from agenttype_sidecar.leases.shares import Take
-from agenttype_sidecar.leases.store import NatsStore
 from support.certificates import Authority
 from support.lease_pods import an_account, until
 from support.nats_servers import nats_server

@@ -1,4 +1,4 @@
-from agenttype_sidecar.reports.activity import Activity
+from agenttype_sidecar.telemetry.activity import Activity
 
 
 def test_calls_that_run_at_once_count_once():

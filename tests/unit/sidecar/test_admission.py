@@ -3,20 +3,20 @@ import json
 from pathlib import Path
 
 import pytest
-from agenttype_sidecar.budget.admission import Admission, Gate
-from agenttype_sidecar.budget.halt import Halt
+from agenttype_sidecar.admission.admission import Admission, AdmissionState
+from agenttype_sidecar.admission.agent_stop import AgentStop
+from agenttype_sidecar.admission.cancellation import Cancellation
+from agenttype_sidecar.admission.chat_templates import MOST
 from agenttype_sidecar.budget.ledger import Ledger
+from agenttype_sidecar.budget.limit_status import LimitStatus
 from agenttype_sidecar.budget.reservation import NOTHING, Amounts
-from agenttype_sidecar.budget.table import Table
-from agenttype_sidecar.budget.templates import MOST
+from agenttype_sidecar.budget.shared_limits import SharedLimits
 from agenttype_sidecar.errors import BudgetHeld, BudgetSpent, NeverFits
-from agenttype_sidecar.leases.shared import Shared
 from agenttype_sidecar.llm import call as calls
 from agenttype_sidecar.llm import paths
 from agenttype_sidecar.llm.body import Body
-from agenttype_sidecar.policies import Active
-from agenttype_sidecar.reports.metrics import Metrics
-from agenttype_sidecar.running import Running
+from agenttype_sidecar.policy.policies import Active
+from agenttype_sidecar.telemetry.metrics import Metrics
 from support.sidecars import a_backend, a_chat, a_limit, a_policy
 
 URL = "http://shared.test"
@@ -51,7 +51,11 @@ class InUse:
 
 def admission(ledger, engine=None, patience=5.0, active=None):
     policies = InUse(active or under())
-    gate = Gate(Table(ledger, Shared(ledger, Path("no-token"))), Halt(ledger, policies, Running()), policies)
+    gate = AdmissionState(
+        LimitStatus(ledger, SharedLimits(ledger, Path("no-token"))),
+        AgentStop(ledger, policies, Cancellation()),
+        policies,
+    )
     return Admission(gate, engine or Engine(), Metrics(), patience)
 
 

@@ -3,8 +3,8 @@ from agenttype_api.policy import Fallback, WireProtocol
 from agenttype_api.v1alpha1 import FallbackReason
 from agenttype_sidecar.backends.attempts import Attempts, Failure, Step
 from agenttype_sidecar.backends.retries import RetryBudget
-from agenttype_sidecar.backends.routes import Routes
 from agenttype_sidecar.errors import PolicyError
+from agenttype_sidecar.routing.routes import Routes
 from support.sidecars import a_backend, a_policy, a_route
 
 OPENAI = WireProtocol.OPENAI

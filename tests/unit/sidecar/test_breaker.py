@@ -1,6 +1,6 @@
 import pytest
 from agenttype_sidecar.backends import retries
-from agenttype_sidecar.backends.breaker import Breaker, Circuit
+from agenttype_sidecar.backends.breaker import Breaker, BreakerState
 from agenttype_sidecar.backends.retries import RetryBudget
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,9 +17,9 @@ def test_five_failures_in_a_row_open_it():
     breaker = Breaker()
     for _ in range(4):
         breaker.failed(0)
-    assert breaker.state(0) is Circuit.CLOSED
+    assert breaker.state(0) is BreakerState.CLOSED
     breaker.failed(0)
-    assert (breaker.state(0), breaker.admits(0), breaker.wait(1)) == (Circuit.OPEN, False, 4.0)
+    assert (breaker.state(0), breaker.admits(0), breaker.wait(1)) == (BreakerState.OPEN, False, 4.0)
 
 
 def test_a_success_in_between_starts_the_row_anew():
@@ -29,7 +29,7 @@ def test_a_success_in_between_starts_the_row_anew():
     breaker.succeeded(0)
     for _ in range(4):
         breaker.failed(0)
-    assert breaker.state(0) is Circuit.CLOSED
+    assert breaker.state(0) is BreakerState.CLOSED
 
 
 def mixed(calls, *, every):
@@ -45,7 +45,7 @@ def mixed(calls, *, every):
 
 @pytest.mark.parametrize(
     ("calls", "every", "state"),
-    [(18, 2, Circuit.CLOSED), (20, 2, Circuit.OPEN), (300, 3, Circuit.CLOSED)],
+    [(18, 2, BreakerState.CLOSED), (20, 2, BreakerState.OPEN), (300, 3, BreakerState.CLOSED)],
 )
 def test_half_of_twenty_calls_open_it_and_a_third_of_many_do_not(calls, every, state):
     assert mixed(calls, every=every).state(3) is state
@@ -55,13 +55,13 @@ def test_failures_of_long_ago_do_not_count():
     breaker = mixed(19, every=2)
     for at in (11.0, 11.1, 11.2):
         breaker.failed(at)
-    assert breaker.state(11.2) is Circuit.CLOSED
+    assert breaker.state(11.2) is BreakerState.CLOSED
 
 
 def test_one_call_at_a_time_tries_whether_the_backend_is_back():
     breaker = broken()
     assert [breaker.admits(at) for at in (4.9, 5.0, 5.1)] == [False, True, False]
-    assert breaker.state(5.1) is Circuit.HALF_OPEN
+    assert breaker.state(5.1) is BreakerState.HALF_OPEN
     breaker.succeeded(6)
     assert [breaker.admits(6), breaker.admits(6)] == [True, True]
 

@@ -2,12 +2,12 @@ import json
 
 import pytest
 from agenttype_api import policy as api
-from agenttype_sidecar.backends.routes import Routes
-from agenttype_sidecar.budget.reservation import Amounts, Ask, Grant
+from agenttype_sidecar.budget.reservation import Amounts, Claim, Grant
 from agenttype_sidecar.errors import MalformedBody, UnknownModel, WrongProtocol
 from agenttype_sidecar.llm import call as calls
 from agenttype_sidecar.llm import paths
 from agenttype_sidecar.llm.body import Body
+from agenttype_sidecar.routing.routes import Routes
 from support.sidecars import a_backend, a_chat, a_policy, a_route
 
 URL = "http://shared.test"
@@ -87,23 +87,23 @@ def test_a_completion_without_bound_makes_sixteen_tokens():
 
 def test_a_prompt_is_bounded_by_its_bytes_and_by_the_context():
     small, large = read(a_chat("a", max_tokens=5)), read(a_chat("a" * 9000, max_tokens=5))
-    assert calls.ask(small) == Ask(small.body.size + 64, 5, 1, 2048)
-    assert calls.ask(large) == Ask(2048, 5, 1, 2048)
-    assert calls.ask(large, exact=1500) == Ask(1500, 5, 1, 2048)
+    assert small.claim() == Claim(small.body.size + 64, 5, 1, 2048)
+    assert large.claim() == Claim(2048, 5, 1, 2048)
+    assert large.claim(exact=1500) == Claim(1500, 5, 1, 2048)
 
 
 def test_tools_leave_room_for_what_templates_say_about_them():
     call = read(a_chat(max_tokens=5, tools=[{"type": "function"}]))
-    assert call.body.size + 64 + 256 <= calls.ask(call).prompt <= call.body.size + 64 + 256 + 32
+    assert call.body.size + 64 + 256 <= call.claim().prompt <= call.body.size + 64 + 256 + 32
 
 
 @pytest.mark.parametrize("body", [{"messages": IMAGE}, {"chat_template": "{% for i in range(9) %}x{% endfor %}"}])
 def test_what_bytes_do_not_bound_takes_the_whole_context(body):
-    assert calls.ask(read(a_chat() | body)).prompt == 2048
+    assert read(a_chat() | body).claim().prompt == 2048
 
 
 def test_what_nothing_bounds_is_not_guessed():
-    assert calls.ask(read(a_chat() | {"messages": IMAGE}, policy=an_external_policy())) is None
+    assert read(a_chat() | {"messages": IMAGE}, policy=an_external_policy()).claim() is None
 
 
 def test_an_image_inside_a_tools_result_is_found():
@@ -193,7 +193,7 @@ def test_a_response_is_bounded_under_its_own_name_and_asked_for_no_usage_chunk()
 def test_a_response_whose_prompt_lies_elsewhere_takes_the_whole_context(body):
     call = responses(**body)
     assert not call.bounded
-    assert calls.ask(call).prompt == 2048
+    assert call.claim().prompt == 2048
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,15 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from agenttype_api.v1alpha1 import OnLimit, Window
-from agenttype_sidecar.budget import mark, reservation, windows
-from agenttype_sidecar.budget.book import State
+from agenttype_sidecar.budget import ledger_watermark, reservation, windows
+from agenttype_sidecar.budget.balances import State
 from agenttype_sidecar.budget.ledger import FILE, Clock, Ledger, Stopped
+from agenttype_sidecar.budget.limit_status import LimitStatus
 from agenttype_sidecar.budget.prices import Rate
-from agenttype_sidecar.budget.reservation import NOTHING, Amounts, Ask, Grant
-from agenttype_sidecar.budget.responses import MOST
-from agenttype_sidecar.budget.table import Table
+from agenttype_sidecar.budget.reservation import NOTHING, Amounts, Claim, Grant
+from agenttype_sidecar.budget.response_owners import MOST
+from agenttype_sidecar.budget.shared_limits import SharedLimits
 from agenttype_sidecar.errors import LedgerCorrupt, LedgerUnavailable, StartError
-from agenttype_sidecar.leases.shared import Shared
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
@@ -51,7 +51,7 @@ RATE = Rate(input=1_000_000_000, output=2_000_000_000)
 
 
 def lines_of(ledger):
-    return Table(ledger, Shared(ledger, Path("no-token"))).lines(LIMITS)
+    return LimitStatus(ledger, SharedLimits(ledger, Path("no-token"))).lines(LIMITS)
 
 
 class Life(RuleBasedStateMachine):
@@ -98,7 +98,7 @@ class Life(RuleBasedStateMachine):
     @rule(target=waiting, prompt=st.integers(1, 300), output=st.integers(1, 300))
     def reserve(self, prompt, output):
         self.latest = max(self.latest, self.time.wall)
-        ask = Ask(prompt, output, rate=RATE)
+        ask = Claim(prompt, output, rate=RATE)
         decision = reservation.decide(lines_of(self.ledger), ask, OnLimit.CLAMP)
         if not isinstance(decision, Grant):
             return multiple()
@@ -291,7 +291,7 @@ def test_a_ledger_whose_file_is_gone_but_whose_mark_is_there_is_refused(ledger, 
 
 def test_a_ledger_whose_mark_is_gone_is_refused(ledger, tmp_path):
     ledger.close()
-    (tmp_path / mark.FILE).unlink()
+    (tmp_path / ledger_watermark.FILE).unlink()
     with pytest.raises(LedgerCorrupt, match="mark beside it is missing"):
         Ledger(tmp_path)
 
@@ -299,7 +299,7 @@ def test_a_ledger_whose_mark_is_gone_is_refused(ledger, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"half"])
 def test_a_damaged_mark_is_refused(ledger, tmp_path, content):
     ledger.close()
-    (tmp_path / mark.FILE).write_bytes(content)
+    (tmp_path / ledger_watermark.FILE).write_bytes(content)
     with pytest.raises(LedgerCorrupt):
         Ledger(tmp_path)
 
@@ -318,7 +318,7 @@ def test_what_a_power_cut_took_of_the_log_keeps_no_run_from_going_on(ledger, tmp
     ledger.close()
     another_boot = tmp_path / "boot"
     another_boot.write_text("another")
-    mark.Mark(tmp_path, another_boot).reach(1000)
+    ledger_watermark.Watermark(tmp_path, another_boot).reach(1000)
     again = Ledger(tmp_path)
     assert (again.book.spent, "power cut" in caplog.text) == (CALL, True)
     again.close()
@@ -326,10 +326,10 @@ def test_what_a_power_cut_took_of_the_log_keeps_no_run_from_going_on(ledger, tmp
 
 def test_a_mark_that_cannot_be_written_is_told_and_written_later(ledger, tmp_path):
     ledger.dispatch(ledger.reserve(CALL))
-    (tmp_path / mark.FILE).rename(tmp_path / "aside")
-    (tmp_path / mark.FILE).mkdir()
+    (tmp_path / ledger_watermark.FILE).rename(tmp_path / "aside")
+    (tmp_path / ledger_watermark.FILE).mkdir()
     assert not ledger.flush()
-    (tmp_path / mark.FILE).rmdir()
+    (tmp_path / ledger_watermark.FILE).rmdir()
     assert ledger.flush()
     again = restarted(ledger, tmp_path)
     assert again.book.spent == CALL

@@ -1,10 +1,10 @@
 import pytest
 from agenttype_api import policy as api
-from agenttype_sidecar.backends.routes import Routes
 from agenttype_sidecar.budget import prices
+from agenttype_sidecar.budget.price_lookup import PriceLookup
 from agenttype_sidecar.budget.prices import Rate, Tokens
-from agenttype_sidecar.budget.tariff import Tariff
 from agenttype_sidecar.errors import UnpricedModel
+from agenttype_sidecar.routing.routes import Routes
 from hypothesis import given
 from hypothesis import strategies as st
 from support.sidecars import a_backend, a_limit, a_policy, a_price, a_route
@@ -67,7 +67,7 @@ def the_tariff(*limits, fallback=()):
     )
     route = a_route(model="base").model_copy(update={"fallback": fallback})
     policy = a_policy("http://shared.test", limits=limits, backends=backends, routes=(route,))
-    return Tariff(policy), policy
+    return PriceLookup(policy), policy
 
 
 def target(policy):

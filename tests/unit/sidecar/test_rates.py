@@ -4,14 +4,14 @@ from math import inf
 import pytest
 from agenttype_api.policy import RateLimits, WireProtocol
 from agenttype_sidecar.errors import RateLimited
-from agenttype_sidecar.traffic.buckets import Bucket
-from agenttype_sidecar.traffic.rates import Ask, Rates
-from agenttype_sidecar.traffic.turnstile import QUEUE, Turnstile
+from agenttype_sidecar.ratelimit.concurrency import QUEUE, ConcurrencyLimit
+from agenttype_sidecar.ratelimit.rates import Rates, TokenEstimate
+from agenttype_sidecar.ratelimit.token_bucket import TokenBucket
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-CALL = Ask(400, 100)
+CALL = TokenEstimate(400, 100)
 """A hundred tokens in, a hundred out."""
 
 
@@ -38,14 +38,14 @@ async def refusal(of, limits, ask=CALL):
 
 
 def test_a_bucket_holds_a_minutes_worth_and_is_filled_evenly():
-    bucket = Bucket(60, 0)
+    bucket = TokenBucket(60, 0)
     bucket.take(60, 0)
     assert [bucket.wait(1, 0), bucket.wait(30, 0), bucket.wait(61, 0), bucket.wait(1, 1)] == [1, 30, inf, 0]
     assert [bucket.level(1), bucket.level(30), bucket.level(3600)] == [1, 30, 60]
 
 
 def test_a_correction_may_leave_less_than_nothing_and_gives_back_no_more_than_fits():
-    bucket = Bucket(60, 0)
+    bucket = TokenBucket(60, 0)
     bucket.take(90, 0)
     assert (bucket.level(0), bucket.wait(1, 0)) == (-30, 31)
     bucket.take(-500, 0)
@@ -53,7 +53,7 @@ def test_a_correction_may_leave_less_than_nothing_and_gives_back_no_more_than_fi
 
 
 def test_another_size_keeps_what_was_taken_in_proportion():
-    bucket = Bucket(60, 0)
+    bucket = TokenBucket(60, 0)
     bucket.take(45, 0)
     bucket.resize(600, 0)
     assert (bucket.size, bucket.level(0)) == (600, 150)
@@ -61,7 +61,7 @@ def test_another_size_keeps_what_was_taken_in_proportion():
 
 @given(st.integers(1, 1000), st.lists(st.tuples(st.floats(0, 30), st.integers(1, 50)), max_size=100))
 def test_no_bucket_lets_more_through_than_a_burst_and_its_rate(size, calls):
-    bucket, now, taken = Bucket(size, 0), 0.0, 0.0
+    bucket, now, taken = TokenBucket(size, 0), 0.0, 0.0
     for pause, amount in calls:
         now += pause
         if bucket.wait(amount, now) == 0:
@@ -108,18 +108,18 @@ async def test_what_a_call_took_counts_not_what_it_asked_for():
 async def test_a_call_that_asks_for_more_than_a_minute_holds_waits_for_a_full_minute():
     of, clock = rates()
     limits = RateLimits(tokens_per_minute=600)
-    (await of.admit(limits, Ask(4_000_000, 4096))).end(100, 100)
-    assert (await refusal(of, limits, Ask(4_000_000, 4096))).retry_after == 10
+    (await of.admit(limits, TokenEstimate(4_000_000, 4096))).end(100, 100)
+    assert (await refusal(of, limits, TokenEstimate(4_000_000, 4096))).retry_after == 10
     clock.now += 10
-    assert await of.admit(limits, Ask(4_000_000, 4096))
+    assert await of.admit(limits, TokenEstimate(4_000_000, 4096))
 
 
 async def test_an_answer_that_nobody_bounds_is_as_long_as_the_last_ones():
     of, _ = rates()
     limits = RateLimits(tokens_per_minute=100_000)
     for _ in range(90):
-        (await of.admit(limits, Ask(4, None))).end(1000, 1000)
-    assert 999 < of._estimate(Ask(0, None)) < 1000
+        (await of.admit(limits, TokenEstimate(4, None))).end(1000, 1000)
+    assert 999 < of._estimate(TokenEstimate(0, None)) < 1000
 
 
 async def test_a_wait_is_never_told_as_longer_than_a_minute():
@@ -185,7 +185,7 @@ async def test_what_is_left_is_told_in_the_callers_words():
 
 
 async def test_places_are_given_in_the_order_of_arrival():
-    gate, order = Turnstile(), []
+    gate, order = ConcurrencyLimit(), []
     gate.resize(1)
     assert await gate.enter(1)
 
@@ -203,7 +203,7 @@ async def test_places_are_given_in_the_order_of_arrival():
 
 
 async def test_the_queue_has_an_end():
-    gate = Turnstile()
+    gate = ConcurrencyLimit()
     gate.resize(1)
     await gate.enter(1)
     waiting = [asyncio.create_task(gate.enter(30)) for _ in range(QUEUE)]
@@ -214,7 +214,7 @@ async def test_the_queue_has_an_end():
 
 
 async def test_who_leaves_the_queue_takes_no_place():
-    gate = Turnstile()
+    gate = ConcurrencyLimit()
     gate.resize(1)
     await gate.enter(1)
     gone, next_one = asyncio.create_task(gate.enter(30)), asyncio.create_task(gate.enter(30))
@@ -227,7 +227,7 @@ async def test_who_leaves_the_queue_takes_no_place():
 
 
 async def test_who_leaves_in_the_moment_of_its_turn_gives_the_place_on():
-    gate = Turnstile()
+    gate = ConcurrencyLimit()
     gate.resize(1)
     await gate.enter(1)
     gone, next_one = asyncio.create_task(gate.enter(30)), asyncio.create_task(gate.enter(30))

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from agenttype_sidecar import globs
+from agenttype_sidecar.routing import globs
 from agenttype_sidecar.tools.mcp import messages, protocol
 from agenttype_sidecar.tools.mcp.messages import McpRefusal
 

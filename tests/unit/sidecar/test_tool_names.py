@@ -2,7 +2,7 @@
 
 import re
 
-from agenttype_sidecar.tools.merged import names
+from agenttype_sidecar.tools.mcp_aggregate import names
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -13,7 +13,7 @@ from agenttype_api.v1alpha1 import FallbackReason
 
 from agenttype_sidecar.backends import retries
 from agenttype_sidecar.backends.retries import RetryBudget
-from agenttype_sidecar.backends.routes import Link, Target
+from agenttype_sidecar.routing.routes import Link, Target
 
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 1.0

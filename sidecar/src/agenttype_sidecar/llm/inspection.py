@@ -6,14 +6,14 @@ from agenttype_api.v1alpha1 import RuleOn
 from agenttype_proxy.sse import Event
 
 from agenttype_sidecar.errors import RuleViolated
-from agenttype_sidecar.llm.call import Call
-from agenttype_sidecar.policies import Active
-from agenttype_sidecar.reports.violations import Violations
+from agenttype_sidecar.llm.call import LlmCall
+from agenttype_sidecar.policy.policies import Active
 from agenttype_sidecar.rules import texts
 from agenttype_sidecar.rules.rulebook import Message, Verdict, Watcher
+from agenttype_sidecar.telemetry.violations import Violations
 
 
-def check_request(call: Call, active: Active, violations: Violations) -> None:
+def check_request(call: LlmCall, active: Active, violations: Violations) -> None:
     """Refuse a call that a rule forbids.
 
     Raises:
@@ -28,7 +28,7 @@ def check_request(call: Call, active: Active, violations: Violations) -> None:
         _enforce(verdict, RuleOn.LLM_REQUEST, call, violations)
 
 
-def check_answer(body: bytes, call: Call, active: Active, violations: Violations) -> None:
+def check_answer(body: bytes, call: LlmCall, active: Active, violations: Violations) -> None:
     """Refuse a whole answer that a rule forbids.
 
     Raises:
@@ -42,7 +42,7 @@ def check_answer(body: bytes, call: Call, active: Active, violations: Violations
         _enforce(verdict, RuleOn.LLM_RESPONSE, call, violations)
 
 
-def inspector(call: Call, active: Active, violations: Violations) -> "Inspection | None":
+def inspector(call: LlmCall, active: Active, violations: Violations) -> "Inspection | None":
     """Return what looks at a streamed answer, None where no rule concerns it."""
     watcher = active.rulebook.watch(Message(RuleOn.LLM_RESPONSE, (call.asked,)), time.monotonic())
     return None if watcher is None else Inspection(watcher, call, violations)
@@ -51,7 +51,7 @@ def inspector(call: Call, active: Active, violations: Violations) -> "Inspection
 class Inspection:
     """Looks at every event of a streamed answer before the caller gets it."""
 
-    def __init__(self, watcher: Watcher, call: Call, violations: Violations) -> None:
+    def __init__(self, watcher: Watcher, call: LlmCall, violations: Violations) -> None:
         self._watcher = watcher
         self._call = call
         self._violations = violations
@@ -67,7 +67,7 @@ class Inspection:
             _enforce(verdict, RuleOn.LLM_RESPONSE, self._call, self._violations)
 
 
-def _enforce(verdict: Verdict, on: RuleOn, call: Call, violations: Violations) -> None:
+def _enforce(verdict: Verdict, on: RuleOn, call: LlmCall, violations: Violations) -> None:
     violations.note(verdict, on, call.target.model)
     if verdict.denies:
         raise RuleViolated(verdict.decisive.name)

@@ -12,6 +12,6 @@ Whoever has a message asks the rulebook of the policy in use::
             raise RuleViolated(verdict.decisive.name)
 
 A streamed answer gets a `Watcher` (`book.watch`), which is asked event by event. `texts` finds what there is to
-search. Not here: who is told of a violation (`reports.violations`), and how a message is refused or cut (`llm`,
+search. Not here: who is told of a violation (`telemetry.violations`), and how a message is refused or cut (`llm`,
 `tools`).
 """

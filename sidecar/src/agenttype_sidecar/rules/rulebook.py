@@ -13,8 +13,8 @@ from agenttype_api.policy import Rule
 from agenttype_api.v1alpha1 import RuleAction, RuleOn
 from agenttype_proxy.sse import Event
 
-from agenttype_sidecar import globs
 from agenttype_sidecar.errors import PolicyError
+from agenttype_sidecar.routing import globs
 from agenttype_sidecar.rules import texts, windows
 from agenttype_sidecar.rules.windows import Windows
 

@@ -14,7 +14,7 @@ from agenttype_proxy.messages import Headers
 
 from agenttype_sidecar.errors import Refusal
 from agenttype_sidecar.tools import refusals
-from agenttype_sidecar.tools.mcp.messages import Call, MessageId
+from agenttype_sidecar.tools.mcp.messages import McpCall, MessageId
 from agenttype_sidecar.tools.refusals import ToolRefusal
 
 _REASON: Final = keys.HEADER_REASON.encode()
@@ -79,7 +79,7 @@ def failure(identity: MessageId, error: dict[str, Any]) -> bytes:
     return dumped({"jsonrpc": "2.0", "id": identity, "error": error})
 
 
-def refused(refusal: Refusal, call: Call, said: OnRefusal) -> bytes:
+def refused(refusal: Refusal, call: McpCall, said: OnRefusal) -> bytes:
     """Return what answers a request that is refused: a call of a tool as its policy wants it said."""
     if call.tool is not None and said is OnRefusal.RESULT:
         return reply(call.identity, refusals.tool_result(refusal))

@@ -51,7 +51,7 @@ class McpRefusal(Exception):  # noqa: N818 — it is an answer, not a fault
         return json.dumps({"jsonrpc": "2.0", "id": self.identity, "error": error}).encode()
 
 
-class Call(NamedTuple):
+class McpCall(NamedTuple):
     """What a message asks for: `tool` is set for `tools/call` alone."""
 
     method: str
@@ -59,7 +59,7 @@ class Call(NamedTuple):
     tool: str | None
 
 
-def read(body: bytes, named: bytes | None) -> Call:
+def read(body: bytes, named: bytes | None) -> McpCall:
     """Read a message that the agent sends.
 
     Args:
@@ -92,7 +92,7 @@ def parsed(body: bytes) -> dict[str, Any]:
     return message
 
 
-def read_call(message: dict[str, Any], named: bytes | None) -> Call:
+def read_call(message: dict[str, Any], named: bytes | None) -> McpCall:
     """Return what a message asks for; arguments and errors are those of `read`."""
     identity = message.get("id")
     if not isinstance(identity, str | int | None) or isinstance(identity, bool):
@@ -101,7 +101,7 @@ def read_call(message: dict[str, Any], named: bytes | None) -> Call:
     if not isinstance(method, str):
         raise McpRefusal(INVALID_REQUEST, "invalid_request", "the method must be a string", identity)
     if method != "tools/call":
-        return Call(method, identity, None)
+        return McpCall(method, identity, None)
     params = message.get("params")
     if isinstance(params, dict):
         _check_spelling(params, _GOVERNED_OF_CALL)
@@ -110,7 +110,7 @@ def read_call(message: dict[str, Any], named: bytes | None) -> Call:
         raise McpRefusal(INVALID_REQUEST, "invalid_request", "params.name must be the name of a tool", identity)
     if named is not None and decoded(named) != tool:
         raise McpRefusal(INVALID_REQUEST, "invalid_request", "the header mcp-name names another tool", identity)
-    return Call(method, identity, tool)
+    return McpCall(method, identity, tool)
 
 
 def filtered(message: bytes, allowed: re.Pattern[str]) -> bytes:
