@@ -8,8 +8,8 @@ from typing import Any
 
 from agenttype_api.policy import WireProtocol
 from agenttype_proxy.errors import EventTooLarge
+from agenttype_proxy.listener import ServerLimits
 from agenttype_proxy.request_reader import Head, Refused, RequestReader
-from agenttype_proxy.site import ServerLimits
 from agenttype_proxy.sse import Event, EventReader
 from agenttype_sidecar.budget.reservation import Amounts, Grant
 from agenttype_sidecar.errors import MalformedBody, Refusal

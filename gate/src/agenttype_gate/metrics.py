@@ -31,7 +31,7 @@ class Metrics:
         )
         self._probe_tokens = Counter(
             "agenttype_gate_probe_tokens",
-            "Tokens that the keeper's own probes took: what the engine counted and no agent spent.",
+            "Tokens that the controller's own probes took: what the engine counted and no agent spent.",
             ("direction",),
             registry=registry,
         )

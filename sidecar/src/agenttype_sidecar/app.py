@@ -11,7 +11,7 @@ from functools import partial
 
 from agenttype_proxy import asgi
 from agenttype_proxy.client import Client
-from agenttype_proxy.server import Listener, ServerLimits, serve
+from agenttype_proxy.server import ServedApp, ServerLimits, serve
 
 from agenttype_sidecar.admission.admission import Admission, AdmissionState
 from agenttype_sidecar.admission.agent_stop import AgentStop
@@ -171,12 +171,12 @@ class Sidecar:
         for fault in filter(None, map(_fault, chores)):
             raise fault
 
-    def _listeners(self) -> list[Listener]:
+    def _listeners(self) -> list[ServedApp]:
         options = self.options
         return [
-            Listener(DataPort(self.services, self.tools()), options.data_host, options.data_port),
-            Listener(HealthPort(self.life), options.host, options.health_port),
-            Listener(ControlPort(self.metrics, self.control_api), options.host, options.control_port),
+            ServedApp(DataPort(self.services, self.tools()), options.data_host, options.data_port),
+            ServedApp(HealthPort(self.life), options.host, options.health_port),
+            ServedApp(ControlPort(self.metrics, self.control_api), options.host, options.control_port),
         ]
 
     def _ready(self, ports: list[int]) -> None:

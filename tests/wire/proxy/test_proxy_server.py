@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 from agenttype_proxy import asgi
 from agenttype_proxy.errors import BodyTimeout, BodyTooLarge, CallerGone
-from agenttype_proxy.server import Listener, ServerLimits, serve
+from agenttype_proxy.server import ServedApp, ServerLimits, serve
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
@@ -68,7 +68,7 @@ async def serving(
 ) -> AsyncIterator[Served]:
     ready: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
-    listeners = [Listener(app, "127.0.0.1", 0) for app in apps]
+    listeners = [ServedApp(app, "127.0.0.1", 0) for app in apps]
     limits = limits or ServerLimits()
     task = asyncio.create_task(
         serve(listeners, limits=limits, stop=stop, drain_seconds=drain_seconds, on_ready=ready.set_result)
@@ -800,7 +800,7 @@ async def test_an_app_that_is_still_settling_after_its_caller_left_is_waited_for
 
 async def test_a_port_in_use_is_an_error_and_leaves_no_listener_behind():
     async with serving(echo) as served:
-        listeners = [Listener(echo, "127.0.0.1", 0), Listener(echo, "127.0.0.1", served.ports[0])]
+        listeners = [ServedApp(echo, "127.0.0.1", 0), ServedApp(echo, "127.0.0.1", served.ports[0])]
         with pytest.raises(OSError, match="in use"):
             await serve(
                 listeners, limits=ServerLimits(), stop=asyncio.Event(), drain_seconds=0, on_ready=lambda _: None

@@ -57,7 +57,7 @@ class Member(Protocol):
         """Look again whether to read on."""
 
 
-class Site:
+class Listener:
     """One listener's app, limits, connections and running apps."""
 
     __slots__ = ("_large", "_room", "_watchers", "app", "connections", "limits", "tasks")

@@ -12,7 +12,7 @@ from agenttype_api.gate_policy import WantedAdapter
 
 
 @dataclass(frozen=True)
-class Replaced:
+class ReplacedVersion:
     """A version that another one of the same alias has replaced, and until when (monotonic seconds) it is kept."""
 
     adapter: WantedAdapter
@@ -32,8 +32,11 @@ def is_version_of(served_name: str, names: Iterable[str]) -> bool:
 
 
 def replaced(
-    wanted: Mapping[str, WantedAdapter], before: Mapping[str, WantedAdapter], known: Mapping[str, Replaced], due: float
-) -> dict[str, Replaced]:
+    wanted: Mapping[str, WantedAdapter],
+    before: Mapping[str, WantedAdapter],
+    known: Mapping[str, ReplacedVersion],
+    due: float,
+) -> dict[str, ReplacedVersion]:
     """Return what a new document leaves replaced.
 
     Args:
@@ -42,7 +45,7 @@ def replaced(
         known: what that one had replaced.
         due: until when those that go now are kept.
     """
-    going = {name: Replaced(adapter, due) for name, adapter in before.items()}
+    going = {name: ReplacedVersion(adapter, due) for name, adapter in before.items()}
     return {
         name: version
         for name, version in {**known, **going}.items()
@@ -50,7 +53,7 @@ def replaced(
     }
 
 
-def kept(versions: Mapping[str, Replaced], loaded: Iterable[str], room: int, now: float) -> list[WantedAdapter]:
+def kept(versions: Mapping[str, ReplacedVersion], loaded: Iterable[str], room: int, now: float) -> list[WantedAdapter]:
     """Return which replaced versions stay: loaded ones whose time is not over, the latest `room` of them."""
     here = set(loaded)
     staying = [name for name, version in versions.items() if name in here and version.due > now]

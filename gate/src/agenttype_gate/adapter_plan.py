@@ -1,6 +1,6 @@
-"""What the keeper has to do next: loaded adapters compared with wanted ones. Pure.
+"""What the controller has to do next: loaded adapters compared with wanted ones. Pure.
 
-Every turn plans anew from what is really there, so a keeper that was killed at any moment goes on where it stopped.
+Every turn plans anew from what is really there, so a controller that was killed at any moment goes on where it stopped.
 The order that this guarantees: a folder is deleted only in a turn that did not find it loaded any more, for an engine
 dies when it reaches for a file that is gone.
 """

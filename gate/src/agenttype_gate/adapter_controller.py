@@ -1,4 +1,4 @@
-"""The keeper: looks, plans, acts, reports; one turn after another until the process ends."""
+"""The adapter controller: looks, plans, acts, reports; one turn after another until the process ends."""
 
 import asyncio
 import logging
@@ -11,14 +11,14 @@ from typing import Final
 
 from agenttype_api.gate_policy import AdapterReport, AdapterState, WantedAdapter
 
-from agenttype_gate import shapes, versions
+from agenttype_gate import adapter_shapes, adapter_versions
+from agenttype_gate.adapter_plan import Plan, Seen, plan
+from agenttype_gate.adapter_store import AdapterStore
+from agenttype_gate.document import DocumentFile, Snapshot
 from agenttype_gate.engine import Engine, Served
 from agenttype_gate.errors import AdapterFault, EngineAway, EngineLost, Rejected, Spoiled, VolumeTrouble
 from agenttype_gate.metrics import Metrics
-from agenttype_gate.plan import Plan, Seen, plan
-from agenttype_gate.policies import Policies, Snapshot
 from agenttype_gate.preflight import Limits
-from agenttype_gate.shelf import Shelf
 from agenttype_gate.status import Status
 
 _log = logging.getLogger("agenttype.gate")
@@ -55,16 +55,18 @@ class Fault:
         return same and snapshot.document.max_rank == self.max_rank and evidence(self.adapter) == self.evidence
 
 
-class Keeper:
+class AdapterController:
     """Makes loaded adapters equal to wanted ones, and says how far it is.
 
-    `proven` holds what this keeper has itself seen answer from the right path since the engine began to serve it.
+    `proven` holds what this controller has itself seen answer from the right path since the engine began to serve it.
     """
 
-    def __init__(self, policies: Policies, engine: Engine, shelf: Shelf, status: Status, metrics: Metrics) -> None:
-        self._policies = policies
+    def __init__(
+        self, document: DocumentFile, engine: Engine, store: AdapterStore, status: Status, metrics: Metrics
+    ) -> None:
+        self._document = document
         self._engine = engine
-        self._shelf = shelf
+        self._store = store
         self._status = status
         self._metrics = metrics
         self._faults: dict[str, Fault] = {}
@@ -83,7 +85,7 @@ class Keeper:
             self._status.wake.clear()
             try:
                 if not cleaned:
-                    await asyncio.to_thread(self._shelf.clean)
+                    await asyncio.to_thread(self._store.clean)
                     cleaned = True
                 seconds = await self._turn(base_config)
             except OSError as error:
@@ -98,7 +100,7 @@ class Keeper:
 
     async def _turn(self, base_config: Path | None) -> float | None:
         """Do what can be done now; return the seconds to the next turn, None where nothing is left to do."""
-        snapshot = self._policies.current
+        snapshot = self._document.current
         if snapshot is None:
             return _WAIT_SECONDS
         try:
@@ -147,7 +149,7 @@ class Keeper:
 
     async def _review_faults(self, snapshot: Snapshot) -> None:
         def still() -> dict[str, Fault]:
-            return {name: fault for name, fault in self._faults.items() if fault.holds(snapshot, self._shelf.evidence)}
+            return {name: fault for name, fault in self._faults.items() if fault.holds(snapshot, self._store.evidence)}
 
         if self._faults:
             self._faults = await asyncio.to_thread(still)
@@ -156,15 +158,15 @@ class Keeper:
         paths = {}
         for name, adapter in snapshot.wanted.items():
             try:
-                paths[name] = self._shelf.path(name)
+                paths[name] = self._store.path(name)
             except Rejected as error:
-                self._fault(snapshot, adapter, self._shelf.evidence(adapter), error)
+                self._fault(snapshot, adapter, self._store.evidence(adapter), error)
         document = snapshot.document
         room = document.max_adapters - len(document.adapters)
-        lingering = versions.kept(snapshot.replaced, served.adapters, room, time.monotonic())
+        lingering = adapter_versions.kept(snapshot.replaced, served.adapters, room, time.monotonic())
         self._lingering = frozenset(adapter.served_name for adapter in lingering)
-        paths |= {name: self._shelf.path(name) for name in self._lingering}
-        folders = await asyncio.to_thread(self._shelf.folders)
+        paths |= {name: self._store.path(name) for name in self._lingering}
+        folders = await asyncio.to_thread(self._store.folders)
         self._proven &= {name for name, path in paths.items() if served.adapters.get(name) == path}
         self._troubles = {name: said for name, said in self._troubles.items() if name in paths}
         self._spoiled &= served.adapters.keys() | folders.keys()
@@ -189,7 +191,7 @@ class Keeper:
         for name in todo.delete:
             _log.info("delete", extra={"fields": {"adapter": name}})
             try:
-                await asyncio.to_thread(self._shelf.delete, name)
+                await asyncio.to_thread(self._store.delete, name)
             except OSError as error:
                 _log.error("delete", extra={"fields": {"adapter": name, "error": str(error.strerror)}})
                 well = False
@@ -200,12 +202,12 @@ class Keeper:
         name = adapter.served_name
         loaded = name in served.adapters
         begun = self._begun.setdefault(name, time.monotonic())
-        evidence = await asyncio.to_thread(self._shelf.evidence, adapter)
+        evidence = await asyncio.to_thread(self._store.evidence, adapter)
         try:
-            await asyncio.to_thread(self._shelf.fetch, adapter, limits, loaded=loaded)
+            await asyncio.to_thread(self._store.fetch, adapter, limits, loaded=loaded)
             self._troubles.pop(name, None)
             if not loaded:
-                await self._engine.load(name, self._shelf.path(name))
+                await self._engine.load(name, self._store.path(name))
             await self._prove(name)
         except EngineLost as error:
             self._strike(snapshot, adapter, evidence, error)
@@ -228,7 +230,7 @@ class Keeper:
         return True
 
     async def _prove(self, name: str) -> None:
-        if (await self._engine.served()).adapters.get(name) != self._shelf.path(name):
+        if (await self._engine.served()).adapters.get(name) != self._store.path(name):
             return  # the next turn sees it too, and plans for it
         prompt, completion = await self._engine.probe(name)
         self._metrics.probed(prompt, completion)
@@ -272,11 +274,11 @@ class Keeper:
             self._status.complete = True
 
 
-async def _base(config: Path | None) -> shapes.Base | None:
+async def _base(config: Path | None) -> adapter_shapes.Base | None:
     """Read the base model's config where it is readable; whether it is can change, for volumes are filled late."""
     if config is None:
         return None
     try:
-        return shapes.read(await asyncio.to_thread(config.read_bytes))
+        return adapter_shapes.read(await asyncio.to_thread(config.read_bytes))
     except (OSError, ValueError):
         return None

@@ -1,7 +1,7 @@
 """Who a token stands for, remembered for a while.
 
 Answers are kept by the token's sha256, never the token. A good one is kept 60 s: so long does a revoked token still
-open the door. A bad one is kept 5 s. The two have separate shelves, so that made-up tokens push no good one out.
+open the door. A bad one is kept 5 s. The two have separate caches, so that made-up tokens push no good one out.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _REMEMBERED: Final = 4096
 Review = Callable[[str], Awaitable[str | None]]
 
 
-class _Shelf:
+class _TimedCache:
     """Answers with a time to live, the oldest dropped first."""
 
     def __init__(self, seconds: float) -> None:
@@ -38,15 +38,15 @@ class _Shelf:
             self._answers.popitem(last=False)
 
 
-class Reviews:
+class TokenReviews:
     """The cache; calls with one token at one time share one review."""
 
     def __init__(self, review: Review, clock: Callable[[], float], metrics: Metrics) -> None:
         self._review = review
         self._clock = clock
         self._metrics = metrics
-        self._good = _Shelf(GOOD_SECONDS)
-        self._bad = _Shelf(BAD_SECONDS)
+        self._good = _TimedCache(GOOD_SECONDS)
+        self._bad = _TimedCache(BAD_SECONDS)
         self._asking: dict[bytes, asyncio.Task[str | None]] = {}
 
     async def account(self, token: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Shares:
+class FairQueue:
     """Who runs and who waits; one per process and event loop."""
 
     def __init__(self, slots: int) -> None:

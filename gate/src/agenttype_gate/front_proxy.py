@@ -29,7 +29,8 @@ from agenttype_proxy.errors import (
 from agenttype_proxy.messages import Deadlines, Headers, Origin, Request
 from agenttype_proxy.response import Response
 
-from agenttype_gate import answers, bearer, body, paths, versions
+from agenttype_gate import adapter_versions, allowed_paths, bearer, error_responses, model_in_body
+from agenttype_gate.document import DocumentFile, Snapshot
 from agenttype_gate.engine import Engine
 from agenttype_gate.errors import (
     BodyLate,
@@ -44,11 +45,10 @@ from agenttype_gate.errors import (
     Refusal,
     Warming,
 )
+from agenttype_gate.fair_queue import FairQueue
 from agenttype_gate.metrics import OTHER, Metrics
-from agenttype_gate.policies import Policies, Snapshot
-from agenttype_gate.reviews import Reviews
-from agenttype_gate.shares import Shares
 from agenttype_gate.status import Status
+from agenttype_gate.token_reviews import TokenReviews
 
 #: What goes on to the engine; everything else stays here.
 _PASSED: Final = frozenset({
@@ -69,7 +69,7 @@ class Wire:
         client: With room for as many connections as calls may run.
         origin: Where the engine listens.
         deadlines: How long its answers may take.
-        shares: Who may run now.
+        queue: Who may run now.
         max_body: The largest request body in bytes.
         max_held: Bytes of request bodies that may be in memory, all calls together.
     """
@@ -77,7 +77,7 @@ class Wire:
     client: Client
     origin: Origin
     deadlines: Deadlines
-    shares: Shares
+    queue: FairQueue
     max_body: int
     max_held: int
 
@@ -94,14 +94,20 @@ class _Call:
     code: int = 0
 
 
-class Door:
+class FrontProxy:
     """The ASGI app of the gate's port."""
 
     def __init__(
-        self, policies: Policies, reviews: Reviews, status: Status, engine: Engine, wire: Wire, metrics: Metrics
+        self,
+        document: DocumentFile,
+        token_reviews: TokenReviews,
+        status: Status,
+        engine: Engine,
+        wire: Wire,
+        metrics: Metrics,
     ) -> None:
-        self._policies = policies
-        self._reviews = reviews
+        self._document = document
+        self._token_reviews = token_reviews
         self._status = status
         self._engine = engine
         self._wire = wire
@@ -114,7 +120,7 @@ class Door:
         try:
             await self._answer(call)
         except Refusal as error:
-            call.code, fields, text = answers.refusal(error, paths.protocol(scope["raw_path"]))
+            call.code, fields, text = error_responses.refusal(error, allowed_paths.protocol(scope["raw_path"]))
             await asgi.respond(send, call.code, fields, text)
         except CallerGone:
             call.code = call.code or _CALLER_GONE
@@ -122,16 +128,16 @@ class Door:
 
     async def _answer(self, call: _Call) -> None:
         path = call.scope["raw_path"]
-        if not paths.allowed(call.scope["method"], path):
+        if not allowed_paths.allowed(call.scope["method"], path):
             raise NoSuchPath("this path is not served; see the AgentType documentation for those that are")
-        account = await self._reviews.account(bearer.token(call.scope["headers"]))
+        account = await self._token_reviews.account(bearer.token(call.scope["headers"]))
         _, caller = self._caller(account)
         call.agent_type = caller.agent_type
-        if path == paths.MODELS:
+        if path == allowed_paths.MODELS:
             await self._list(call, caller)
             return
-        if paths.stored(path):
-            async with asgi.attended(call.receive), self._wire.shares.slot(call.agent_type):
+        if allowed_paths.stored(path):
+            async with asgi.attended(call.receive), self._wire.queue.slot(call.agent_type):
                 await self._forward(call, b"")
             return
         raw = await self._body(call)
@@ -139,11 +145,11 @@ class Door:
             await self._call(call, account, raw)
 
     async def _call(self, call: _Call, account: str, raw: bytes) -> None:
-        model = body.model(raw)
+        model = model_in_body.model(raw)
         before = self._check(account, model)
         if model in before.wanted or model in before.replaced or model == before.document.base_model:
             call.model = model  # a label from the document, never from the wire
-        async with asgi.attended(call.receive), self._wire.shares.slot(call.agent_type):
+        async with asgi.attended(call.receive), self._wire.queue.slot(call.agent_type):
             # It may have waited for its place: what held then is asked again, and nothing comes between it and the
             # counting of the call.
             snapshot = self._check(account, model)
@@ -162,7 +168,7 @@ class Door:
             self._held -= size
 
     def _caller(self, account: str) -> tuple[Snapshot, Caller]:
-        snapshot = self._policies.current
+        snapshot = self._document.current
         if snapshot is None:
             raise Warming("the gate has no document yet")
         caller = snapshot.callers.get(account)
@@ -172,7 +178,7 @@ class Door:
 
     def _check(self, account: str, model: str) -> Snapshot:
         snapshot, caller = self._caller(account)
-        if model not in caller.models and not versions.is_version_of(model, caller.models):
+        if model not in caller.models and not adapter_versions.is_version_of(model, caller.models):
             raise NoSuchModel("there is no such model for this caller; GET /v1/models lists those that are")
         return snapshot
 
@@ -195,11 +201,11 @@ class Door:
             if name in caller.models
         ]
         call.code = 200
-        await asgi.respond(call.send, 200, [answers.JSON], orjson.dumps({"object": "list", "data": cards}))
+        await asgi.respond(call.send, 200, [error_responses.JSON], orjson.dumps({"object": "list", "data": cards}))
 
     async def _forward(self, call: _Call, raw: bytes) -> None:
         fields = [field for field in call.scope["headers"] if field[0] in _PASSED]
-        path, stored = call.scope["raw_path"], paths.stored(call.scope["raw_path"])
+        path, stored = call.scope["raw_path"], allowed_paths.stored(call.scope["raw_path"])
         if stored and call.scope["query_string"]:
             path += b"?" + call.scope["query_string"]
         request = Request(call.scope["method"].encode(), self._wire.origin.target(path), fields, raw)

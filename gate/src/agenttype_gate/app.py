@@ -10,21 +10,21 @@ from typing import Final
 
 from agenttype_proxy.client import Client, ClientLimits
 from agenttype_proxy.messages import Deadlines
-from agenttype_proxy.server import Listener, ServerLimits, serve
+from agenttype_proxy.server import ServedApp, ServerLimits, serve
 
+from agenttype_gate.adapter_controller import AdapterController
+from agenttype_gate.adapter_store import AdapterStore
 from agenttype_gate.api_server import ApiServer
-from agenttype_gate.control import Control
-from agenttype_gate.door import Door, Wire
+from agenttype_gate.control import ControlPort
+from agenttype_gate.document import DocumentFile
 from agenttype_gate.engine import Engine
-from agenttype_gate.health import Health
-from agenttype_gate.keeper import Keeper
+from agenttype_gate.fair_queue import FairQueue
+from agenttype_gate.front_proxy import FrontProxy, Wire
+from agenttype_gate.health import HealthPort
 from agenttype_gate.metrics import Metrics
 from agenttype_gate.options import Options
-from agenttype_gate.policies import Policies
-from agenttype_gate.reviews import Reviews
-from agenttype_gate.shares import Shares
-from agenttype_gate.shelf import Shelf
 from agenttype_gate.status import Status
+from agenttype_gate.token_reviews import TokenReviews
 
 #: Callers of all agents together; what exceeds the engine's places waits here, in memory.
 _CONNECTIONS: Final = 4096
@@ -32,36 +32,36 @@ _CONNECTIONS: Final = 4096
 
 async def run(options: Options) -> None:
     """Serve until SIGTERM or SIGINT, then leave in order: unready, a while, drained, gone."""
-    status, metrics, policies = Status(), Metrics(), Policies(options.policy, options.linger, time.monotonic)
-    policies.look()
+    status, metrics, document = Status(), Metrics(), DocumentFile(options.policy, options.linger, time.monotonic)
+    document.look()
     api_server = ApiServer(options.api_server, options.api_token, options.api_ca)
     inner, outer = Client(), Client(ClientLimits(connections=options.max_concurrent))
     engine = Engine(inner, options.engine)
     deadlines = Deadlines(connect=2.0, first_byte=options.first_byte, idle=options.idle, total=None)
-    door = Door(
-        policies,
-        Reviews(api_server.review, time.monotonic, metrics),
+    front_proxy = FrontProxy(
+        document,
+        TokenReviews(api_server.review, time.monotonic, metrics),
         status,
         engine,
-        Wire(outer, options.engine, deadlines, Shares(options.max_concurrent), options.max_body, options.max_held),
+        Wire(outer, options.engine, deadlines, FairQueue(options.max_concurrent), options.max_body, options.max_held),
         metrics,
     )
-    keeper = Keeper(
-        policies, engine, Shelf(options.adapter_source, options.adapters, options.max_adapter), status, metrics
+    controller = AdapterController(
+        document, engine, AdapterStore(options.adapter_source, options.adapters, options.max_adapter), status, metrics
     )
 
     listeners = [
-        Listener(door, options.host, options.gate_port),
-        Listener(Health(policies, status, engine), options.host, options.health_port),
-        Listener(Control(policies, status, engine, metrics), options.host, options.control_port),
+        ServedApp(front_proxy, options.host, options.gate_port),
+        ServedApp(HealthPort(document, status, engine), options.host, options.health_port),
+        ServedApp(ControlPort(document, status, engine, metrics), options.host, options.control_port),
     ]
     limits = ServerLimits(connections=_CONNECTIONS, body_bytes=options.max_held)
     stop = asyncio.Event()
     try:
         async with asyncio.TaskGroup() as group:
             background = [
-                group.create_task(keeper.run(options.check, options.base_config)),
-                group.create_task(policies.watch(status.wake)),
+                group.create_task(controller.run(options.check, options.base_config)),
+                group.create_task(document.watch(status.wake)),
                 group.create_task(_leave(status, stop, options.lame_duck)),
             ]
             await serve(listeners, limits=limits, stop=stop, drain_seconds=options.drain, on_ready=_say_ready)

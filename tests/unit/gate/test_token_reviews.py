@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from agenttype_gate.errors import ReviewUnavailable, TokenRefused
 from agenttype_gate.metrics import Metrics
-from agenttype_gate.reviews import Reviews
+from agenttype_gate.token_reviews import TokenReviews
 
 
 class Desk:
@@ -16,7 +16,7 @@ class Desk:
         self.asked = []
         self.known = {"good": "team-a/green"}
         self.available = True
-        self.reviews = Reviews(self._review, lambda: self.now, Metrics())
+        self.reviews = TokenReviews(self._review, lambda: self.now, Metrics())
 
     async def ask(self, token, later=0.0):
         self.now += later

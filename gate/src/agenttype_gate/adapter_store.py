@@ -35,7 +35,7 @@ _FOLDER_MODE: Final = 0o755
 
 
 @dataclass(frozen=True)
-class Shelf:
+class AdapterStore:
     """The source volume, the engine's volume, and how many bytes an adapter may have."""
 
     source: Path

@@ -2,14 +2,14 @@
 
 import asyncio
 
-from agenttype_gate.shares import Shares
+from agenttype_gate.fair_queue import FairQueue
 
 
 class Bench:
     """Calls that run until they are told to end."""
 
     def __init__(self, slots):
-        self.shares = Shares(slots)
+        self.shares = FairQueue(slots)
         self.running = []
         self.tasks = {}
 

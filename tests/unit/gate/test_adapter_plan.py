@@ -1,7 +1,7 @@
 """What the keeper does next, and that no order of events makes it delete what the engine may still read."""
 
 from agenttype_api.gate_policy import WantedAdapter
-from agenttype_gate.plan import Plan, Seen, plan
+from agenttype_gate.adapter_plan import Plan, Seen, plan
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -11,8 +11,8 @@ from typing import Final
 from agenttype_api.gate_policy import Caller, GatePolicy, WantedAdapter
 from pydantic import ValidationError
 
-from agenttype_gate import versions
-from agenttype_gate.versions import Replaced
+from agenttype_gate import adapter_versions
+from agenttype_gate.adapter_versions import ReplacedVersion
 
 _log = logging.getLogger("agenttype.gate")
 _LOOK_SECONDS: Final = 0.5
@@ -21,14 +21,14 @@ _Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One document with its indexes; a call or a turn of the keeper uses one from its begin to its end.
+    """One document with its indexes; a call or a turn of the controller uses one from its begin to its end.
 
     `replaced` holds, by served name, versions that this document wants no more but another version of.
     """
 
     document: GatePolicy
     hash: str
-    replaced: Mapping[str, Replaced]
+    replaced: Mapping[str, ReplacedVersion]
 
     @cached_property
     def callers(self) -> Mapping[str, Caller]:
@@ -41,7 +41,7 @@ class Snapshot:
         return {adapter.served_name: adapter for adapter in self.document.adapters}
 
 
-class Policies:
+class DocumentFile:
     """The document in use; swapped whole, between two steps of the loop.
 
     Attributes:
@@ -95,11 +95,11 @@ class Policies:
             if self.look():
                 changed.set()
 
-    def _replaced(self, before: Snapshot | None, document: GatePolicy) -> Mapping[str, Replaced]:
+    def _replaced(self, before: Snapshot | None, document: GatePolicy) -> Mapping[str, ReplacedVersion]:
         if before is None:
             return {}
         wanted = {adapter.served_name: adapter for adapter in document.adapters}
-        return versions.replaced(wanted, before.wanted, before.replaced, self._clock() + self._linger)
+        return adapter_versions.replaced(wanted, before.wanted, before.replaced, self._clock() + self._linger)
 
     def _stamp_now(self) -> _Stamp:
         found = self._file.stat()
