@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import proxy
-from agenttype_operator.kinds import Key
-from agenttype_operator.watch import Watcher
+from agenttype_operator.kube.kinds import Key
+from agenttype_operator.pods.report_watch import ReportWatch
 
 RESULT = Path(__file__).resolve().parent / "results" / "watch.json"
 PODS = """
@@ -63,7 +63,7 @@ def main() -> None:
 async def measured(port: int, options: argparse.Namespace) -> dict[str, Any]:
     """Watch all pods, and tell what each costs."""
     heard = asyncio.Queue()
-    watcher = Watcher(lambda *said: heard.put_nowait(len(said)), lambda: 1.0, port)
+    watcher = ReportWatch(lambda *said: heard.put_nowait(len(said)), lambda: 1.0, port)
     gc.collect()
     before = resident_kib()
     for number in range(options.pods):

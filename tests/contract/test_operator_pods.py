@@ -7,8 +7,8 @@ from agenttype_api import keys
 from agenttype_api import policy as api
 from agenttype_api.gate_policy import GatePolicy
 from agenttype_gate import options as gate_options
-from agenttype_operator import plan
-from agenttype_operator.plan import Neighbours
+from agenttype_operator.reconcile import plan
+from agenttype_operator.reconcile.plan import Neighbours
 from agenttype_operator.settings import Images, Making
 from agenttype_sidecar import options as sidecar_options
 from agenttype_wrapper.payload.python._agenttype_wrapper import environment

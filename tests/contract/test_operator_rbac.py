@@ -3,7 +3,7 @@
 import re
 
 import yaml
-from agenttype_operator import rbac
+from agenttype_operator.kube import rbac
 from support.clusters import ROOT
 
 TEMPLATE = (ROOT / "charts/agenttype/templates/operator-rbac.yaml").read_text()

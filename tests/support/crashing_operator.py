@@ -5,14 +5,15 @@ import os
 import sys
 from typing import Any
 
-from agenttype_operator import __main__, cluster
+from agenttype_operator import __main__
+from agenttype_operator.kube import client
 
 moment, _, number = sys.argv[1].partition(":")
 writes = itertools.count(1)
-write = cluster.Cluster._write
+write = client.KubeClient._write
 
 
-async def crashing(self: cluster.Cluster, *arguments: Any, **options: Any) -> Any:
+async def crashing(self: client.KubeClient, *arguments: Any, **options: Any) -> Any:
     """Write, or die."""
     last = next(writes) == int(number)
     if last and moment == "before":
@@ -23,5 +24,5 @@ async def crashing(self: cluster.Cluster, *arguments: Any, **options: Any) -> An
     return found
 
 
-cluster.Cluster._write = crashing  # type: ignore[method-assign]
+client.KubeClient._write = crashing  # type: ignore[method-assign]
 sys.exit(__main__.main())

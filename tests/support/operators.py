@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from agenttype_operator import rbac
+from agenttype_operator.kube import rbac
 
 from support import clusters
 

@@ -109,7 +109,7 @@ class Store:
 def store(reviews: TokenReviews, folder: Path) -> Iterator[Store]:
     """Run a server with its doorkeeper, as the chart's pod does."""
     port, monitor, health = free_port(), free_port(), free_port()
-    command = [sys.executable, "-m", "agenttype_operator.store"]
+    command = [sys.executable, "-m", "agenttype_operator.auth_callout"]
     config, kept = folder / "nats.conf", folder / "keys"
     kept.mkdir()
     ports = ["--port", str(port)]

@@ -1,7 +1,9 @@
-"""The operator: watches the kinds, plans with pure builders, applies, prunes, reports.
+"""The operator: watches the kinds, plans child objects, applies and prunes them, reports conditions.
 
-Belongs here: the kopf shell, leadership, the queue, the cache, the pure builders of child objects (`desired/`), the
-one module that talks to the API server (`cluster`), the one that asks pods (`observe`), and conditions.
+Layers from the top, each importing only what stands below it (`.importlinter` holds this):
+`app`, and `auth_callout` as a program of its own > `reconcile` > `status` > `pods`, `desired`, `informer`, `queue` >
+`kube` > `http`, `json_log`, `metrics`, `settings`.
+
 Does not belong here: the meaning of a policy, shared names and strings (they are `agenttype_api`'s), and anything
-that runs in a user's pod. Nothing but its own entry point imports it.
+that runs in a user's pod. Only its own entry points import it.
 """

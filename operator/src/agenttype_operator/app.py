@@ -12,24 +12,27 @@ import aiohttp
 from agenttype_api.sidecar_report import PolicyReport
 from kubernetes.aio import client
 
-from agenttype_operator import cluster as api
-from agenttype_operator import http, kinds, shell, stops
-from agenttype_operator.bulletin import Bulletin
-from agenttype_operator.cache import Cache
-from agenttype_operator.converge import Converger
-from agenttype_operator.kinds import Key, Raw
-from agenttype_operator.leadership import Leadership, LeadershipLost
+from agenttype_operator import http
+from agenttype_operator.informer import watch
+from agenttype_operator.informer.cache import Cache
+from agenttype_operator.informer.informer import Informer
+from agenttype_operator.informer.relist import Relister
+from agenttype_operator.kube import client as api
+from agenttype_operator.kube import kinds
+from agenttype_operator.kube.kinds import Key, Raw
+from agenttype_operator.kube.leadership import Leadership, LeadershipLost
 from agenttype_operator.metrics import Metrics
-from agenttype_operator.observe import Observer
-from agenttype_operator.reconcile import Reconciler
-from agenttype_operator.report import Reporter
-from agenttype_operator.schedule import Schedule
+from agenttype_operator.pods.report_client import ReportClient
+from agenttype_operator.pods.report_watch import ReportWatch
+from agenttype_operator.queue.controller import Controller
+from agenttype_operator.queue.workqueue import WorkQueue
+from agenttype_operator.reconcile import stop_agent
+from agenttype_operator.reconcile.apply import Applier
+from agenttype_operator.reconcile.context import Context
+from agenttype_operator.reconcile.dispatch import Dispatcher
 from agenttype_operator.settings import Settings
-from agenttype_operator.sweep import Sweep
-from agenttype_operator.tools import Tools
-from agenttype_operator.watch import Watcher
-from agenttype_operator.workers import Workers
-from agenttype_operator.world import World
+from agenttype_operator.status.violation_recorder import ViolationRecorder
+from agenttype_operator.status.writer import StatusWriter
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +51,7 @@ async def run(settings: Settings) -> None:
     found = await api.configuration()
     metrics = Metrics()
     leadership = Leadership(settings, _now)
-    cluster = api.Cluster(found, f"agenttype-operator/{settings.identity}", leadership.leads, metrics)
+    cluster = api.KubeClient(found, f"agenttype-operator/{settings.identity}", leadership.leads, metrics)
     loop = asyncio.get_running_loop()
     server = await http.serve(
         settings.http_port,
@@ -72,46 +75,46 @@ async def run(settings: Settings) -> None:
 
 async def _lead(
     settings: Settings,
-    cluster: api.Cluster,
+    cluster: api.KubeClient,
     leadership: Leadership,
     metrics: Metrics,
     found: client.Configuration,
 ) -> None:
     """Do the work of the leader, until cancelled or no longer leading."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
-        observer = Observer(session)
+        observer = ReportClient(session)
         binding = Key(kinds.BINDING.name, "", settings.gate_binding)
-        schedule = Schedule(_jitter)
-        world = World(Cache(), binding)
-        bulletin = Bulletin(cluster, world, _now, settings.identity)
+        schedule = WorkQueue(_jitter)
+        world = Informer(Cache(), binding)
+        bulletin = ViolationRecorder(cluster, world, _now, settings.identity)
 
         def heard(owner: Key, pod: Raw, report: PolicyReport) -> None:
             observer.heard(pod, report)
             bulletin.take(pod, report)
             world.look_at(owner)
 
-        watcher = Watcher(heard, _jitter)
+        watcher = ReportWatch(heard, _jitter)
         world.on_gone(observer.forget, bulletin.forget, watcher.forget)
-        sweep = Sweep(cluster, world, settings.namespaces, metrics)
-        tools = Tools(
+        sweep = Relister(cluster, world, settings.namespaces, metrics)
+        tools = Context(
             cluster=cluster,
             world=world,
-            converger=Converger(cluster, world),
+            converger=Applier(cluster, world),
             observer=observer,
             watcher=watcher,
-            reporter=Reporter(cluster, world, _now, settings.identity),
+            reporter=StatusWriter(cluster, world, _now, settings.identity),
             settings=settings,
         )
-        workers = Workers(schedule, Reconciler(tools), metrics, settings.workers)
+        workers = Controller(schedule, Dispatcher(tools), metrics, settings.workers)
         world.tell(workers.add)
-        metrics.stopped.set_function(lambda: sum(stops.told(agent) is not None for agent in world.agents()))
-        handlers = shell.registry(world, found)
+        metrics.stopped.set_function(lambda: sum(stop_agent.told(agent) is not None for agent in world.agents()))
+        handlers = watch.registry(world, found)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(leadership.keep(cluster))
                 await sweep.fill()
                 world.look_at_everything()
-                group.create_task(shell.watch(handlers, settings.namespaces, metrics))
+                group.create_task(watch.watch(handlers, settings.namespaces, metrics))
                 group.create_task(sweep.run(settings.sweep))
                 group.create_task(_resync(world, settings.resync))
                 group.create_task(bulletin.run())
@@ -134,7 +137,7 @@ def _listen(stop: asyncio.Event) -> None:
         loop.add_signal_handler(number, stop.set)
 
 
-async def _resync(world: World, period: float) -> None:
+async def _resync(world: Informer, period: float) -> None:
     while True:
         await asyncio.sleep(period)
         world.look_at_everything()

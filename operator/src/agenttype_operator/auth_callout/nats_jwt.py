@@ -1,0 +1,108 @@
+"""The tokens by which NATS is told who a connection is (JWT with NATS' own kind of key): pure.
+
+What they look like: https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-26.md
+"""
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+import nkeys
+from agenttype_api import store_names
+
+from agenttype_operator.auth_callout.permissions import Permissions
+
+_HEAD: Final = {"typ": "JWT", "alg": "ed25519-nkey"}
+_VERSION: Final = 2
+
+
+class Unreadable(Exception):  # noqa: N818 — a finding about a message
+    """This is no question of a NATS server."""
+
+
+@dataclass(frozen=True)
+class AuthorizationRequest:
+    """What a server asks: who is this connection?"""
+
+    server: str
+    """Id of the server: the answer is for it alone."""
+    user: str
+    """Key that the server made for the connection: the answer is about it."""
+    token: str
+    """What the client gave; empty when it gave none."""
+    host: str
+    """Where it comes from, for the log."""
+
+
+def authorization_request(message: bytes) -> AuthorizationRequest:
+    """Read a server's question. It came over the server's own loopback, where nobody else may publish it.
+
+    Raises:
+        Unreadable: it is none.
+    """
+    try:
+        claims = json.loads(_decoded(message.split(b".")[1]))["nats"]
+        return AuthorizationRequest(
+            server=claims["server_id"]["id"],
+            user=claims["user_nkey"],
+            token=claims["connect_opts"].get("auth_token", ""),
+            host=claims["client_info"].get("host", ""),
+        )
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise Unreadable(type(error).__name__) from error
+
+
+def user_jwt(asked: AuthorizationRequest, granted: Permissions, issuer: nkeys.KeyPair, now: int) -> str:
+    """Write what a connection may do."""
+    return _signed(
+        {
+            "iat": now,
+            "sub": asked.user,
+            "aud": store_names.SERVER_ACCOUNT,
+            "nats": {
+                "pub": {"allow": list(granted.publish)},
+                "sub": {"allow": list(granted.subscribe)},
+                **dict.fromkeys(("subs", "data", "payload"), -1),
+                "type": "user",
+                "version": _VERSION,
+            },
+        },
+        issuer,
+    )
+
+
+def authorization_response(asked: AuthorizationRequest, told: dict[str, str], issuer: nkeys.KeyPair, now: int) -> bytes:
+    """Write the answer to a question; `told` is `{"jwt": user}` or `{"error": why}`."""
+    nats = {**told, "type": "authorization_response", "version": _VERSION}
+    return _signed({"iat": now, "sub": asked.user, "aud": asked.server, "nats": nats}, issuer).encode()
+
+
+def key_pair(kind: int, entropy: bytes) -> nkeys.KeyPair:
+    """Make a key pair of a kind (`nkeys.PREFIX_BYTE_…`) from 32 random bytes."""
+    return nkeys.from_seed(bytearray(nkeys.encode_seed(entropy, kind)))
+
+
+def public(keys: nkeys.KeyPair) -> str:
+    """Return the public half of a key pair, as it stands in settings."""
+    return str(bytes(keys.public_key).decode())
+
+
+def _signed(claims: dict[str, Any], issuer: nkeys.KeyPair) -> str:
+    claims = {**claims, "iss": public(issuer)}
+    claims["jti"] = base64.b32encode(hashlib.sha256(_text(claims)).digest()).decode().rstrip("=")
+    signed = b".".join((_encoded(_text(_HEAD)), _encoded(_text(claims))))
+    return b".".join((signed, _encoded(issuer.sign(signed)))).decode()
+
+
+def _text(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _encoded(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def _decoded(text: bytes) -> bytes:
+    return base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))

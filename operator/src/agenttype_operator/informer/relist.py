@@ -1,0 +1,82 @@
+"""Compares the cache with the cluster from time to time, so that a lost event heals.
+
+kopf forgets to tell deletions that happened while a watch was broken, and a watch may stall unseen. The comparison
+reads names and versions only; a kind that differs is listed anew.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+
+from agenttype_operator.informer.informer import Informer
+from agenttype_operator.kube import errors, kinds
+from agenttype_operator.kube.client import KubeClient
+from agenttype_operator.kube.kinds import Kind
+from agenttype_operator.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+#: How long a difference may be an event that is merely on its way.
+_GRACE = 2.0
+
+
+class Relister:
+    """Fills the cache at start and mends it afterwards.
+
+    Args:
+        cluster: what is true.
+        world: what we believe.
+        namespaces: those that are served; empty: all.
+        metrics: where mended kinds are counted.
+    """
+
+    def __init__(self, cluster: KubeClient, world: Informer, namespaces: Sequence[str], metrics: Metrics) -> None:
+        self._cluster = cluster
+        self._world = world
+        self._namespaces = tuple(namespaces) or ("",)
+        self._metrics = metrics
+
+    async def fill(self) -> None:
+        """List every kind; wait while that fails, for without the whole picture nothing may be pruned."""
+        for kind in kinds.WATCHED:
+            delay = 0.5
+            while True:
+                try:
+                    await self._list(kind)
+                    break
+                except errors.OperatorError as error:
+                    log.warning("cannot list", extra={"kind": kind.name, "error": str(error)})
+                    await asyncio.sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311 — jitter
+                    delay = min(30.0, delay * 2)
+
+    async def run(self, period: float) -> None:
+        """Compare for ever."""
+        while True:
+            await asyncio.sleep(period * random.uniform(0.9, 1.1))  # noqa: S311 — jitter
+            for kind in kinds.WATCHED:
+                try:
+                    await self.mend(kind)
+                except errors.OperatorError as error:
+                    log.warning("cannot compare", extra={"kind": kind.name, "error": str(error)})
+
+    async def mend(self, kind: Kind) -> None:
+        """Compare a kind, and list it anew if it still differs after a moment."""
+        if await self._differs(kind):
+            await asyncio.sleep(_GRACE)
+            if await self._differs(kind) and await self._list(kind):
+                self._metrics.healed.inc()
+                log.warning("events were lost; listed anew", extra={"kind": kind.name})
+
+    async def _differs(self, kind: Kind) -> bool:
+        live: dict[tuple[str, str], int] = {}
+        for namespace in self._namespaces:
+            listing = await self._cluster.list_metadata(kind, namespace)
+            live |= {kinds.key_of(kind.name, raw)[1:]: kinds.version_of(raw) for raw in listing.items}
+        have = self._world.cache.versions(kind)
+        return live.keys() != have.keys() or any(version > have[name] for name, version in live.items())
+
+    async def _list(self, kind: Kind) -> bool:
+        listings = [await self._cluster.list(kind, namespace) for namespace in self._namespaces]
+        items = [raw for listing in listings for raw in listing.items]
+        return self._world.listed(kind, items, min(listing.version for listing in listings))

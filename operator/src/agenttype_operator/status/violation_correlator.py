@@ -1,0 +1,127 @@
+"""What sidecars say about violations, counted into Events: pure, the time is an argument.
+
+A pod's violations of one rule in one minute become one Event: posted with the first of them, and, when the minute is
+over, told how many they were. Its name follows from pod, rule and minute, so that an operator that starts anew posts
+none twice.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from agenttype_api.sidecar_report import PolicyReport, Violation
+
+from agenttype_operator.kube import kinds
+from agenttype_operator.kube.kinds import Key, Raw
+from agenttype_operator.pods import pod_state
+
+#: What an operator that starts finds older than this, another has long posted; Events live an hour.
+OLDEST: Final = 1800.0
+_MINUTE: Final = 60.0
+#: How long after its end a minute may still grow: news take a moment.
+_LATE: Final = 5.0
+
+
+class SeriesKey(NamedTuple):
+    """Names one Event."""
+
+    pod: str
+    """Its uid."""
+    rule: str
+    minute: int
+
+    def name(self, agent: str) -> str:
+        """Name of the Event."""
+        digest = hashlib.sha256("\0".join((self.pod, self.rule, str(self.minute))).encode()).hexdigest()
+        return f"{agent}.{digest[:16]}"
+
+    def over(self, now: float) -> bool:
+        """Whether the minute is over, and all news of it are in."""
+        return now >= self.end
+
+    @property
+    def end(self) -> float:
+        """When it is over."""
+        return (self.minute + 1) * _MINUTE + _LATE
+
+
+@dataclass
+class Series:
+    """Violations of one rule on one pod in one minute."""
+
+    owner: Key
+    pod: Raw
+    last: Violation
+    at: float
+    """When the last one was, by our clock at the latest."""
+    count: int = 0
+    posted: int = 0
+    """How many of them the Event tells of; 0 before it exists."""
+
+    def note(self) -> str:
+        """Say what happened, never what was found."""
+        last = self.last
+        return f'rule "{last.rule}" applied to {last.on} "{last.subject}" of pod "{self.name}": {last.action}'
+
+    @property
+    def name(self) -> str:
+        """Name of the pod."""
+        return str(self.pod["metadata"]["name"])
+
+
+@dataclass
+class ViolationCorrelator:
+    """Violations that are to be posted."""
+
+    _groups: dict[SeriesKey, Series] = field(default_factory=dict)
+    _counted: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Per pod's uid: in which run of its containers, and the sequence of the last violation that is counted."""
+
+    def __len__(self) -> int:
+        """Groups that are not finished."""
+        return len(self._groups)
+
+    def take(self, pod: Raw, report: PolicyReport, now: float) -> None:
+        """Count what a report says anew."""
+        owner = kinds.user_of(pod)
+        if owner is None or not report.violations:
+            return
+        uid = pod["metadata"]["uid"]
+        incarnation, counted = self._counted.get(uid, ("", 0))
+        if incarnation != pod_state.incarnation(pod):
+            counted = 0
+        for violation in report.violations:
+            if violation.sequence <= counted or violation.at < now - OLDEST:
+                continue
+            at = min(
+                now, violation.at
+            )  # a clock may be ahead, or say nothing at all; of no number, min keeps the first
+            which = SeriesKey(uid, violation.rule, int(at // _MINUTE))
+            group = self._groups.setdefault(which, Series(owner, pod, violation, at))
+            group.count += 1
+            group.last, group.at = violation, at
+        newest = max(violation.sequence for violation in report.violations)
+        self._counted[uid] = (pod_state.incarnation(pod), max(counted, newest))
+
+    def due(self, now: float) -> Iterator[tuple[SeriesKey, Series]]:
+        """Yield what has to be posted or told; drop what is finished."""
+        for which, group in list(self._groups.items()):
+            if group.posted == 0 or (which.over(now) and group.posted < group.count):
+                yield which, group
+            elif which.over(now):
+                del self._groups[which]
+
+    def next_due(self) -> float | None:
+        """When there is something to do next; None when nothing waits."""
+        if any(group.posted == 0 for group in self._groups.values()):
+            return 0.0
+        return min((which.end for which in self._groups), default=None)
+
+    def drop(self, which: SeriesKey) -> None:
+        """Forget a group: nobody is left to be told."""
+        self._groups.pop(which, None)
+
+    def forget(self, uid: str) -> None:
+        """Forget what is counted of a pod that is gone; what is not posted yet still will be."""
+        self._counted.pop(uid, None)

@@ -1,0 +1,70 @@
+from agenttype_api.conditions import Condition, Reason
+from agenttype_operator.status import events
+from agenttype_operator.status import findings as conditions
+from agenttype_operator.status.findings import no, unknown, yes
+
+GOOD = yes(Condition.ACCEPTED, Reason.ACCEPTED, "fine")
+BAD = no(Condition.PROGRAMMED, Reason.NAME_CONFLICT, "taken")
+OPEN = unknown(Condition.ADAPTER_LOADED, Reason.NOT_PROBED, "nobody said")
+
+
+def merged(before, findings, now="2026-01-02T00:00:00Z"):
+    return conditions.merged(before, findings, 3, now)
+
+
+def test_ready_tells_the_first_that_does_not_hold():
+    ready = conditions.with_ready([GOOD, OPEN, BAD])[-1]
+
+    assert (ready.status, ready.message) == ("False", "AdapterLoaded: nobody said")
+
+
+def test_ready_holds_when_all_hold():
+    assert conditions.with_ready([GOOD])[-1].reason == Reason.READY
+
+
+def test_a_time_moves_only_when_its_status_does():
+    before = merged([], [GOOD, BAD], "2026-01-01T00:00:00Z")
+    cured = yes(Condition.PROGRAMMED, Reason.PROGRAMMED, "done")
+    after = merged(before, [no(Condition.ACCEPTED, Reason.INVALID, "x"), cured])
+
+    assert [condition["lastTransitionTime"] for condition in after] == ["2026-01-02T00:00:00Z"] * 2
+    assert merged(before, [GOOD, BAD]) == before
+
+
+def test_a_new_reason_alone_moves_no_time():
+    before = merged([], [BAD], "2026-01-01T00:00:00Z")
+    [after] = merged(before, [no(Condition.PROGRAMMED, Reason.FORBIDDEN, "quota")])
+
+    assert (after["reason"], after["lastTransitionTime"]) == ("Forbidden", "2026-01-01T00:00:00Z")
+
+
+def test_every_condition_tells_the_generation_it_describes():
+    assert [condition["observedGeneration"] for condition in merged([], [GOOD, BAD])] == [3, 3]
+
+
+def test_an_endless_message_is_cut_to_what_the_schema_takes():
+    [told] = merged([], [no(Condition.PROGRAMMED, Reason.FORBIDDEN, "x" * 10_000)])
+
+    assert len(told["message"]) == 4096
+
+
+def test_a_first_success_is_no_news_and_a_first_failure_is():
+    assert conditions.news([], [GOOD, BAD]) == [BAD]
+
+
+def test_waiting_is_no_news():
+    assert conditions.news([], [no(Condition.AVAILABLE, Reason.PROGRESSING, "0 of 1")]) == []
+
+
+def test_a_cure_is_news_and_repetition_is_not():
+    before = merged([], [BAD])
+    cured = yes(Condition.PROGRAMMED, Reason.PROGRAMMED, "done")
+
+    assert conditions.news(before, [cured]) == [cured]
+    assert conditions.news(before, [BAD]) == []
+
+
+def test_a_note_is_cut_to_what_the_api_server_takes():
+    assert events.note("short") == "short"
+    assert events.note("ä" * 600) == "ä" * 512
+    assert events.note("a" + "ä" * 600) == "a" + "ä" * 511

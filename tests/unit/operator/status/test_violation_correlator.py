@@ -1,0 +1,124 @@
+"""Violations become Events: one per pod, rule and minute, once, whatever restarts."""
+
+import math
+
+import pytest
+from agenttype_api.sidecar_report import PolicyReport, Violation
+from agenttype_api.v1alpha1 import RuleAction, RuleOn
+from agenttype_operator.status.violation_correlator import OLDEST, ViolationCorrelator
+
+NOW = 1_800_000_000.0  # the start of a minute
+
+
+def a_pod(uid="p", container="c1"):
+    return {
+        "metadata": {
+            "name": "green-1",
+            "namespace": "default",
+            "uid": uid,
+            "labels": {"agenttype.dev/agent-type": "green"},
+        },
+        "status": {"podIP": "10.0.0.1", "containerStatuses": [{"name": "s", "containerID": container}]},
+    }
+
+
+def a_violation(sequence=1, at=NOW, rule="no-keys"):
+    return Violation(
+        sequence=sequence, at=at, rule=rule, on=RuleOn.TOOL_CALL, action=RuleAction.DENY, subject="crm/lookup"
+    )
+
+
+def a_report(*violations):
+    return PolicyReport(policy_hash="h", sequence=len(violations), violations=violations)
+
+
+def due(tally, now):
+    return [(which.rule, group.count) for which, group in tally.due(now)]
+
+
+def post(tally, now):
+    for _, group in tally.due(now):
+        group.posted = 1
+
+
+def test_a_violation_is_posted_at_once():
+    tally = ViolationCorrelator()
+    tally.take(a_pod(), a_report(a_violation()), NOW)
+
+    [(which, group)] = tally.due(NOW)
+
+    assert group.note() == 'rule "no-keys" applied to ToolCall "crm/lookup" of pod "green-1": Deny'
+    assert which.name("green").startswith("green.")
+    assert tally.next_due() == 0.0
+
+
+def test_more_of_them_are_told_when_the_minute_is_over():
+    tally = ViolationCorrelator()
+    tally.take(a_pod(), a_report(a_violation()), NOW)
+    post(tally, NOW)
+    tally.take(a_pod(), a_report(a_violation(), a_violation(2, NOW + 5), a_violation(3, NOW + 9)), NOW + 9)
+
+    assert due(tally, NOW + 9) == []
+    assert tally.next_due() == NOW + 65
+    assert due(tally, NOW + 65) == [("no-keys", 3)]
+
+
+def test_a_single_one_is_told_once_and_forgotten_with_its_minute():
+    tally = ViolationCorrelator()
+    tally.take(a_pod(), a_report(a_violation()), NOW)
+    post(tally, NOW)
+
+    assert due(tally, NOW + 65) == []
+    assert (len(tally), tally.next_due()) == (0, None)
+
+
+def test_the_same_report_heard_twice_counts_once():
+    tally = ViolationCorrelator()
+    tally.take(a_pod(), a_report(a_violation()), NOW)
+    tally.take(a_pod(), a_report(a_violation()), NOW)
+
+    assert due(tally, NOW) == [("no-keys", 1)]
+
+
+def test_rules_pods_and_minutes_are_told_apart():
+    tally = ViolationCorrelator()
+    tally.take(a_pod(), a_report(a_violation(), a_violation(2, rule="shell"), a_violation(3, NOW + 60)), NOW + 60)
+    tally.take(a_pod("q"), a_report(a_violation()), NOW + 60)
+
+    assert len({which.name("green") for which, _ in tally.due(NOW + 60)}) == 4
+
+
+def test_a_sidecar_that_starts_anew_counts_from_one_again():
+    tally = ViolationCorrelator()
+    tally.take(a_pod(), a_report(a_violation(1), a_violation(2)), NOW)
+    tally.take(a_pod(container="c2"), a_report(a_violation(1, NOW + 30)), NOW + 30)
+
+    assert due(tally, NOW + 30) == [("no-keys", 3)]
+
+
+def test_an_operator_that_starts_anew_gives_the_same_names_and_lets_old_ones_be():
+    first, second = ViolationCorrelator(), ViolationCorrelator()
+    first.take(a_pod(), a_report(a_violation()), NOW)
+    second.take(a_pod(), a_report(a_violation(1, NOW - OLDEST - 61), a_violation(2)), NOW)
+
+    assert [which for which, _ in second.due(NOW)] == [which for which, _ in first.due(NOW)]
+
+
+@pytest.mark.parametrize("at", [NOW + 86400, 1e300, math.inf, math.nan])
+def test_a_clock_that_is_ahead_or_says_nonsense_counts_as_ours(at):
+    tally = ViolationCorrelator()
+    tally.take(a_pod(), a_report(a_violation(at=at)), NOW)
+    assert [group.at for _, group in tally.due(NOW)] == [NOW]
+    post(tally, NOW)
+
+    assert (due(tally, NOW + 65), len(tally)) == ([], 0)
+
+
+def test_the_memory_of_a_pod_ends_with_it():
+    tally = ViolationCorrelator()
+    tally.take(a_pod(), a_report(a_violation()), NOW)
+    post(tally, NOW)
+    tally.forget("p")
+    list(tally.due(NOW + 65))
+
+    assert (tally._groups, tally._counted) == ({}, {})
