@@ -30,11 +30,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import picture
+import proxy
 import sidecar_load as load
 import sidecar_tables as tables
 from sidecar_peers import CACHE, PEERS, Peer, Place, free_port
-
-import proxy
 
 HERE = Path(__file__).resolve().parent
 RESULT = HERE / "results" / "sidecar.json"

@@ -14,9 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sidecar_peers import CACHE
-
 import proxy
+from sidecar_peers import CACHE
 
 PATH = "/v1/chat/completions"
 TEXT = "word " * 180  # the whole body is about 1 KB

@@ -6,9 +6,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import sidecar_load as load
-
 import proxy
+import sidecar_load as load
 
 PEERS = Path(__file__).resolve().parent / "peers"
 COLUMNS = {

@@ -16,10 +16,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import proxy
 from agenttype_operator.kinds import Key
 from agenttype_operator.watch import Watcher
-
-import proxy
 
 RESULT = Path(__file__).resolve().parent / "results" / "watch.json"
 PODS = """
