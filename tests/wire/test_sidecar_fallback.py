@@ -44,7 +44,7 @@ def nowhere():
 
 
 def a_fallback(*on, backend="second", **says):
-    return api.Fallback(backend=backend, on=tuple(map(FallbackReason, on or ("Unavailable",))), **says)
+    return api.Fallback(backend=backend, when=tuple(map(FallbackReason, on or ("Unavailable",))), **says)
 
 
 def a_car(first, second, *fallback, budget=100_000, **members):

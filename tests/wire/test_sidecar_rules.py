@@ -5,7 +5,7 @@ import time
 
 import pytest
 from agenttype_api.policy import Rule
-from agenttype_api.v1alpha1 import RuleAction, RuleOn
+from agenttype_api.v1alpha1 import RuleAction, RuleTarget
 from agenttype_sidecar.llm.usage import UNSEEN
 from support.recording_upstream import chunked, recording, whole
 from support.scripted_upstream import Say
@@ -18,7 +18,7 @@ VIOLATIONS = "/agenttype/v1/violations"
 
 
 def a_rule(*on, name="no-keys", action="Deny", **says):
-    return Rule(name=name, on=tuple(map(RuleOn, on or ("LLMRequest",))), action=RuleAction(action), **says)
+    return Rule(name=name, applies_to=tuple(map(RuleTarget, on or ("LLMRequest",))), action=RuleAction(action), **says)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def a_car(upstream, *rules, budget=100_000, **members):
 
 
 def notes(car):
-    return [(each["rule"], each["on"], each["action"], each["subject"]) for each in car.control(VIOLATIONS).json]
+    return [(each["rule"], each["appliedTo"], each["action"], each["subject"]) for each in car.control(VIOLATIONS).json]
 
 
 def counted(car, rule="no-keys"):

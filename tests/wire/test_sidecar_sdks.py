@@ -24,7 +24,7 @@ def for_calls(url, calls, status=402):
 
 def that_cuts(url):
     """A policy whose rule forbids the second word of every answer."""
-    rule = api.Rule(name="no-two", on=("LLMResponse",), matches="two", action="Deny")
+    rule = api.Rule(name="no-two", applies_to=("LLMResponse",), matches="two", action="Deny")
     return a_policy(url, rules=(rule,))
 
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 from agenttype_api import policy as api
-from agenttype_api.v1alpha1 import RuleAction, RuleOn
+from agenttype_api.v1alpha1 import RuleAction, RuleTarget
 from support.mcp_servers import HANDSHAKE, MODERN, mcp_server, says, text
 from support.recording_upstream import recording
 from support.scripted_upstream import Say
@@ -47,7 +47,7 @@ def an_answer(body, kind=b"application/json"):
 
 
 def a_rule(*on, name="no-keys", action=RuleAction.DENY, **members):
-    return api.Rule(name=name, on=tuple(RuleOn(each) for each in on), action=action, **members)
+    return api.Rule(name=name, applies_to=tuple(RuleTarget(each) for each in on), action=action, **members)
 
 
 def with_servers(server, upstream, **members):
@@ -184,7 +184,7 @@ def test_a_rule_on_calls_denies_before_anything_is_sent(kind, server, upstream):
         noted = car.control("/agenttype/v1/violations").json
         log = car.log
 
-    assert [(each["rule"], each["on"]) for each in noted] == [("no-keys", "ToolCall")] * 2
+    assert [(each["rule"], each["appliedTo"]) for each in noted] == [("no-keys", "ToolCall")] * 2
     assert SECRET not in json.dumps(noted) + log
 
 
@@ -196,7 +196,7 @@ def test_a_rule_on_results_keeps_them_from_the_agent(kind, server, upstream, too
 
         assert caller.call(tool) in ("policy_violation", "cut")
         assert caller.call() == "ok"
-        assert [each["on"] for each in car.control("/agenttype/v1/violations").json] == ["ToolResult"]
+        assert [each["appliedTo"] for each in car.control("/agenttype/v1/violations").json] == ["ToolResult"]
 
 
 def test_a_rule_about_a_tool_leaves_others_alone(server, upstream):

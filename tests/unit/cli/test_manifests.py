@@ -113,10 +113,7 @@ def test_every_secret_of_a_policy_is_asked_for(tmp_path):
     assert wanted == {"backends/outside/key": ("keys", "outside"), "tools/crm/credential": ("keys", "crm")}
 
 
-def test_an_on_without_quotes_is_read_as_on(tmp_path):
-    text = yaml.safe_dump(agent_manifest(rules=[{"name": "x", "on": ["ToolCall"], "tool": "a*"}]))
-    (tmp_path / "agent.yaml").write_text(text.replace("'on':", "on:"))
+def test_a_key_that_yaml_reads_as_a_truth_value_is_read_as_kubectl_reads_it(tmp_path):
+    (tmp_path / "settings.yaml").write_text("{apiVersion: v1, kind: ConfigMap, metadata: {name: x}, data: {on: a}}")
 
-    found = manifests.read([str(tmp_path)])
-
-    assert found.agents["green"].spec.rules[0].on == ["ToolCall"]
+    assert manifests.read([str(tmp_path)]).values["ConfigMap/x"] == {"true": "a"}

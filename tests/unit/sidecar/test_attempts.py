@@ -14,7 +14,7 @@ BROKEN = ["connect", "certificate", "warming", "circuit_open", "unavailable", "s
 
 
 def a_fallback(backend, *on, **says):
-    return Fallback(backend=backend, on=tuple(map(FallbackReason, on or ("Unavailable",))), **says)
+    return Fallback(backend=backend, when=tuple(map(FallbackReason, on or ("Unavailable",))), **says)
 
 
 def a_target(*fallback):

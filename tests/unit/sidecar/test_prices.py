@@ -75,7 +75,7 @@ def target(policy):
 
 
 def test_a_call_is_held_at_the_highest_price_of_all_that_may_answer_it():
-    step = api.Fallback(backend="other", model="dear", on=())
+    step = api.Fallback(backend="other", model="dear", when=())
     tariff, policy = the_tariff(a_limit(1, "Cost"), fallback=(step,))
     assert tariff.rate(target(policy), "gpt-4o") == Rate(5, 70)
     assert tariff.price(target(policy), "gpt-4o").output == 7
@@ -86,7 +86,7 @@ def unpriced(request):
     """A tariff and a policy in which something that may answer has no price, with or without a limit."""
 
     def build(*limits):
-        step = api.Fallback(backend="other", model="unknown", on=())
+        step = api.Fallback(backend="other", model="unknown", when=())
         tariff, policy = the_tariff(*limits, fallback=() if request.param == "the route" else (step,))
         route = policy.routes[0].model_copy(update={"model": "unknown" if request.param == "the route" else "base"})
         return tariff, policy.model_copy(update={"routes": (route,)})

@@ -5,7 +5,7 @@ import orjson
 import pytest
 import re2
 from agenttype_api.policy import Rule
-from agenttype_api.v1alpha1 import RuleAction, RuleOn
+from agenttype_api.v1alpha1 import RuleAction, RuleTarget
 from agenttype_proxy.sse import EventReader
 from agenttype_sidecar.errors import PolicyError
 from agenttype_sidecar.rules import texts
@@ -19,11 +19,11 @@ A_KEY = "AKIA0123456789ABCDEF"
 
 
 def a_rule(name="a-rule", on=("LLMRequest",), action="Deny", **says):
-    return Rule(name=name, on=tuple(map(RuleOn, on)), action=RuleAction(action), **says)
+    return Rule(name=name, applies_to=tuple(map(RuleTarget, on)), action=RuleAction(action), **says)
 
 
 def a_message(*several, names=("gpt-4o",), size=100, on="LLMRequest"):
-    return Message(RuleOn(on), names, size, lambda: several)
+    return Message(RuleTarget(on), names, size, lambda: several)
 
 
 def applied(rules, message, now=0.0):
@@ -32,7 +32,7 @@ def applied(rules, message, now=0.0):
 
 def stream(rules, *data, names=("gpt-4o",)):
     """Return the position of each rule's event."""
-    watcher = Rulebook(rules).watch(Message(RuleOn.LLM_RESPONSE, names), 0.0)
+    watcher = Rulebook(rules).watch(Message(RuleTarget.LLM_RESPONSE, names), 0.0)
     reader = EventReader()
     events = [event for each in data for event in reader.feed(b"data: " + _written(each) + b"\n\n")]
     return [(at, rule.name) for at, event in enumerate(events) for rule in watcher.passed(event).rules]
@@ -141,15 +141,15 @@ def test_a_warning_denies_nothing():
 
 
 def test_texts_are_not_looked_for_where_no_pattern_asks():
-    unread = Message(RuleOn.LLM_REQUEST, ("claude",), 1, lambda: 1 / 0)
+    unread = Message(RuleTarget.LLM_REQUEST, ("claude",), 1, lambda: 1 / 0)
     rules = [a_rule(matches="x", model="gpt*"), a_rule(more_than_bytes=5), a_rule(matches="x", more_than_bytes=5)]
     assert not Rulebook(rules).judge(unread, 0).rules
 
 
 def test_a_policy_without_rules_for_an_event_costs_nothing():
     book = Rulebook([a_rule(on=("ToolCall",), matches="x")])
-    assert [book.looks_at(on) for on in RuleOn] == [False, False, True, False]
-    assert book.watch(Message(RuleOn.LLM_RESPONSE, ("gpt-4o",)), 0) is None
+    assert [book.looks_at(on) for on in RuleTarget] == [False, False, True, False]
+    assert book.watch(Message(RuleTarget.LLM_RESPONSE, ("gpt-4o",)), 0) is None
 
 
 @pytest.mark.parametrize("pattern", ["(a", "(?=a)", r"(a)\1", "a{2000}", "((a{100}){100}){100}"])
@@ -203,7 +203,7 @@ def test_a_long_run_of_messages_keeps_no_more_of_them_than_the_rule_needs():
     ],
 )
 def test_no_way_of_writing_json_hides_a_text(body):
-    message = Message(RuleOn.LLM_REQUEST, (), len(body), lambda: texts.of_body(body))
+    message = Message(RuleTarget.LLM_REQUEST, (), len(body), lambda: texts.of_body(body))
     assert applied([a_rule(matches="AKIA")], message)
 
 
@@ -329,7 +329,7 @@ def test_a_window_remembers_enough_and_its_border_is_not_the_beginning_of_the_te
 
 
 def test_a_stream_with_channels_without_end_keeps_a_bounded_memory():
-    watcher = Rulebook([on_answers("AKIA")]).watch(Message(RuleOn.LLM_RESPONSE, ("gpt-4o",)), 0.0)
+    watcher = Rulebook([on_answers("AKIA")]).watch(Message(RuleTarget.LLM_RESPONSE, ("gpt-4o",)), 0.0)
     reader = EventReader()
     for index in range(1000):
         for event in reader.feed(b"data: " + orjson.dumps(a_chunk("x", index)) + b"\n\n"):

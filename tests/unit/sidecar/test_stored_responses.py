@@ -2,7 +2,7 @@ import json
 
 import pytest
 from agenttype_api import policy as api
-from agenttype_api.v1alpha1 import FallbackReason, RuleAction, RuleOn
+from agenttype_api.v1alpha1 import FallbackReason, RuleAction, RuleTarget
 from agenttype_sidecar.budget.response_owners import ResponseOwners
 from agenttype_sidecar.errors import HostedTool, MalformedBody, UnknownResponse, Unmetered
 from agenttype_sidecar.llm import call as calls
@@ -14,7 +14,7 @@ from agenttype_sidecar.routing.routes import Routes
 from support.sidecars import a_backend, a_policy, a_route
 
 URL = "http://shared.test"
-RULE = api.Rule(name="r", on=(RuleOn.LLM_RESPONSE,), matches="secret", action=RuleAction.DENY)
+RULE = api.Rule(name="r", applies_to=(RuleTarget.LLM_RESPONSE,), matches="secret", action=RuleAction.DENY)
 
 
 def outside(budget=None, **members):
@@ -132,7 +132,7 @@ def test_an_engine_of_ours_runs_no_tools_so_none_are_refused():
 
 def test_an_engine_of_ours_whose_fallback_is_outside_is_asked_for_none_either():
     backend = a_backend(URL, "outside", credential=api.Credential.API_KEY)
-    link = api.Fallback(backend="outside", on=(FallbackReason.UNAVAILABLE,))
+    link = api.Fallback(backend="outside", when=(FallbackReason.UNAVAILABLE,))
     route = a_route("*").model_copy(update={"fallback": (link,)})
     policy = a_policy(URL, 1000, backends=(a_backend(URL), backend), routes=(route,))
     with pytest.raises(HostedTool):

@@ -147,7 +147,7 @@ class Dispatch:
 
     def _is_low(self, first: Target) -> bool:
         """Return whether a limit is so far spent that a fallback for a low budget goes first."""
-        if not any(FallbackReason.BUDGET_LOW in link.on for link in first.fallback):
+        if not any(FallbackReason.BUDGET_LOW in link.when for link in first.fallback):
             return False
         budget = self._active.policy.budget
         return any(row.warning for row in self._services.limit_status.rows(budget.limits, budget.warn_at_percent))

@@ -2,7 +2,7 @@
 
 import time
 
-from agenttype_api.v1alpha1 import RuleOn
+from agenttype_api.v1alpha1 import RuleTarget
 from agenttype_proxy.sse import Event
 
 from agenttype_sidecar.errors import RuleViolated
@@ -19,13 +19,13 @@ def check_request(call: LlmCall, active: Active, violations: Violations) -> None
     Raises:
         RuleViolated: A rule does.
     """
-    if not active.rulebook.looks_at(RuleOn.LLM_REQUEST):
+    if not active.rulebook.looks_at(RuleTarget.LLM_REQUEST):
         return
     body = call.body
-    message = Message(RuleOn.LLM_REQUEST, (call.asked,), body.size, lambda: texts.of_value(body.members))
+    message = Message(RuleTarget.LLM_REQUEST, (call.asked,), body.size, lambda: texts.of_value(body.members))
     verdict = active.rulebook.judge(message, time.monotonic())
     if verdict.rules:
-        _enforce(verdict, RuleOn.LLM_REQUEST, call, violations)
+        _enforce(verdict, RuleTarget.LLM_REQUEST, call, violations)
 
 
 def check_answer(body: bytes, call: LlmCall, active: Active, violations: Violations) -> None:
@@ -34,17 +34,17 @@ def check_answer(body: bytes, call: LlmCall, active: Active, violations: Violati
     Raises:
         RuleViolated: A rule does.
     """
-    if not active.rulebook.looks_at(RuleOn.LLM_RESPONSE):
+    if not active.rulebook.looks_at(RuleTarget.LLM_RESPONSE):
         return
-    message = Message(RuleOn.LLM_RESPONSE, (call.asked,), len(body), lambda: texts.of_body(body))
+    message = Message(RuleTarget.LLM_RESPONSE, (call.asked,), len(body), lambda: texts.of_body(body))
     verdict = active.rulebook.judge(message, time.monotonic())
     if verdict.rules:
-        _enforce(verdict, RuleOn.LLM_RESPONSE, call, violations)
+        _enforce(verdict, RuleTarget.LLM_RESPONSE, call, violations)
 
 
 def inspector(call: LlmCall, active: Active, violations: Violations) -> "Inspection | None":
     """Return what looks at a streamed answer, None where no rule concerns it."""
-    watcher = active.rulebook.watch(Message(RuleOn.LLM_RESPONSE, (call.asked,)), time.monotonic())
+    watcher = active.rulebook.watch(Message(RuleTarget.LLM_RESPONSE, (call.asked,)), time.monotonic())
     return None if watcher is None else Inspection(watcher, call, violations)
 
 
@@ -64,10 +64,10 @@ class Inspection:
         """
         verdict = self._watcher.passed(event)
         if verdict.rules:
-            _enforce(verdict, RuleOn.LLM_RESPONSE, self._call, self._violations)
+            _enforce(verdict, RuleTarget.LLM_RESPONSE, self._call, self._violations)
 
 
-def _enforce(verdict: Verdict, on: RuleOn, call: LlmCall, violations: Violations) -> None:
+def _enforce(verdict: Verdict, on: RuleTarget, call: LlmCall, violations: Violations) -> None:
     violations.note(verdict, on, call.target.model)
     if verdict.denies:
         raise RuleViolated(verdict.decisive.name)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from agenttype_api.policy import Credential
-from agenttype_api.v1alpha1 import RuleOn
+from agenttype_api.v1alpha1 import RuleTarget
 
 from agenttype_sidecar.errors import HostedTool, MalformedBody, Unmetered
 from agenttype_sidecar.llm.body import Body, written
@@ -139,7 +139,7 @@ def _check_background(call: LlmCall, active: Active) -> None:
             "background responses tell what they took only later, and this agent's tokens are limited; ask without "
             "background"
         )
-    if active.rulebook.looks_at(RuleOn.LLM_RESPONSE):
+    if active.rulebook.looks_at(RuleTarget.LLM_RESPONSE):
         raise Unmetered("a rule of this agent looks at every answer; ask without background")
 
 

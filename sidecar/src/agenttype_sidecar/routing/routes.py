@@ -42,7 +42,7 @@ class Link(NamedTuple):
     """A fallback, and what it is for."""
 
     target: Target
-    on: frozenset[FallbackReason]
+    when: frozenset[FallbackReason]
 
 
 class Routes:
@@ -104,7 +104,7 @@ def _target(route: Route, backends: Mapping[str, Backend]) -> Target:
     for step in route.fallback:
         own = {"backend": step.backend, "model": step.model, "adapter": step.adapter, "fallback": ()}
         target = Target(route.model_copy(update=own), _backend(step.backend, backends))
-        links.append(Link(target, frozenset(step.on)))
+        links.append(Link(target, frozenset(step.when)))
     return Target(route, _backend(route.backend, backends), tuple(links))
 
 

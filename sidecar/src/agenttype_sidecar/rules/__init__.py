@@ -3,11 +3,11 @@
 Whoever has a message asks the rulebook of the policy in use::
 
     book = active.rulebook
-    if book.looks_at(RuleOn.TOOL_CALL):
-        message = Message(RuleOn.TOOL_CALL, names, size, lambda: texts.of_value(arguments, open_names=True))
+    if book.looks_at(RuleTarget.TOOL_CALL):
+        message = Message(RuleTarget.TOOL_CALL, names, size, lambda: texts.of_value(arguments, open_names=True))
         verdict = book.judge(message, time.monotonic())
         if verdict.rules:
-            violations.note(verdict, RuleOn.TOOL_CALL, subject)   # records, counts, tells; stops the agent
+            violations.note(verdict, RuleTarget.TOOL_CALL, subject)   # records, counts, tells; stops the agent
         if verdict.denies:
             raise RuleViolated(verdict.decisive.name)
 

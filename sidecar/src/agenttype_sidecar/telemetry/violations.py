@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from agenttype_api import sidecar_report
 from agenttype_api.sidecar_report import Violation
-from agenttype_api.v1alpha1 import RuleOn
+from agenttype_api.v1alpha1 import RuleTarget
 from prometheus_client import CollectorRegistry, Counter
 
 from agenttype_sidecar.rules.rulebook import Verdict
@@ -41,10 +41,13 @@ class Violations:
         self._last: deque[Violation] = deque(maxlen=sidecar_report.VIOLATIONS)
         self._sequence = 0
         self._count = Counter(
-            "agenttype_violations", "Rules that applied, by what they did.", ("rule", "action", "on"), registry=registry
+            "agenttype_violations",
+            "Rules that applied, by what they did.",
+            ("rule", "action", "applied_to"),
+            registry=registry,
         )
 
-    def note(self, verdict: Verdict, on: RuleOn, subject: str) -> None:
+    def note(self, verdict: Verdict, on: RuleTarget, subject: str) -> None:
         """Record every rule that applies, and stop the agent where one says so.
 
         Args:
@@ -62,13 +65,13 @@ class Violations:
                     sequence=self._sequence,
                     at=time.time(),
                     rule=rule.name,
-                    on=on,
+                    applied_to=on,
                     action=rule.action,
                     subject=subject,
                 )
             )
             self._count.labels(rule.name, rule.action.value, on.value).inc()
-            fields = {"rule": rule.name, "action": rule.action.value, "on": on.value, "subject": subject}
+            fields = {"rule": rule.name, "action": rule.action.value, "applied_to": on.value, "subject": subject}
             _log.warning("rule applies", extra={"fields": fields})
         if verdict.stops:
             self._stopper.stop(f"the rule {verdict.decisive.name!r} applies to {on.value}")

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from agenttype_api.v1alpha1 import RuleOn
+from agenttype_api.v1alpha1 import RuleTarget
 from agenttype_proxy.sse import Event
 
 from agenttype_sidecar.errors import RuleViolated
@@ -39,9 +39,9 @@ class RuleChecks:
         """
         rulebook = self._policies.active.rulebook
         rule_check = RuleCheck(rulebook, self._violations, server, tool)
-        if rulebook.looks_at(RuleOn.TOOL_CALL):
-            message = Message(RuleOn.TOOL_CALL, rule_check.names, size, said)
-            rule_check.enforce(rulebook.judge(message, time.monotonic()), RuleOn.TOOL_CALL)
+        if rulebook.looks_at(RuleTarget.TOOL_CALL):
+            message = Message(RuleTarget.TOOL_CALL, rule_check.names, size, said)
+            rule_check.enforce(rulebook.judge(message, time.monotonic()), RuleTarget.TOOL_CALL)
         return rule_check
 
     def stream(self, server: str) -> "RuleCheck":
@@ -64,7 +64,7 @@ class RuleCheck:
     @property
     def looks_at_results(self) -> bool:
         """Whether any rule looks at results: they must be read before they are passed on."""
-        return self._rulebook.looks_at(RuleOn.TOOL_RESULT)
+        return self._rulebook.looks_at(RuleTarget.TOOL_RESULT)
 
     def result(self, body: bytes) -> None:
         """Judge a whole result.
@@ -75,8 +75,8 @@ class RuleCheck:
         if self._watching:  # it came as the last event of a stream
             self.event(Event(body, b"", body))
         elif self.looks_at_results:
-            message = Message(RuleOn.TOOL_RESULT, self.names, len(body), lambda: texts.of_body(body))
-            self.enforce(self._rulebook.judge(message, time.monotonic()), RuleOn.TOOL_RESULT)
+            message = Message(RuleTarget.TOOL_RESULT, self.names, len(body), lambda: texts.of_body(body))
+            self.enforce(self._rulebook.judge(message, time.monotonic()), RuleTarget.TOOL_RESULT)
 
     def event(self, event: Event) -> None:
         """Judge the next event of a streamed result.
@@ -86,11 +86,11 @@ class RuleCheck:
         """
         if not self._watching:
             self._watching = True
-            self._watcher = self._rulebook.watch(Message(RuleOn.TOOL_RESULT, self.names), time.monotonic())
+            self._watcher = self._rulebook.watch(Message(RuleTarget.TOOL_RESULT, self.names), time.monotonic())
         if self._watcher is not None:
-            self.enforce(self._watcher.passed(event), RuleOn.TOOL_RESULT)
+            self.enforce(self._watcher.passed(event), RuleTarget.TOOL_RESULT)
 
-    def enforce(self, verdict: Verdict, on: RuleOn) -> None:
+    def enforce(self, verdict: Verdict, on: RuleTarget) -> None:
         """Record the rules that apply, and refuse what they forbid.
 
         Raises:
