@@ -11,7 +11,7 @@ from support.mcp_servers import HANDSHAKE, mcp_server, says
 from support.sidecars import a_policy, sidecar
 
 NOBODY = "http://127.0.0.1:9"
-CLIENT = Path(__file__).parents[1] / "support" / "mcp_client.py"
+CLIENT = Path(__file__).parents[2] / "support" / "mcp_client.py"
 
 
 @pytest.fixture(scope="module")

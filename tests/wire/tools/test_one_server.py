@@ -14,7 +14,7 @@ from support.scripted_upstream import Close, Reset, Say, TakeRequest, scripted
 from support.sidecars import a_policy, sidecar
 
 ACCEPT = {"accept": "application/json, text/event-stream"}
-CLIENT = Path(__file__).parents[1] / "support" / "mcp_client.py"
+CLIENT = Path(__file__).parents[2] / "support" / "mcp_client.py"
 NOBODY = "http://127.0.0.1:9"
 
 
