@@ -7,7 +7,7 @@ import pytest
 import yaml
 from agenttype_api import v1alpha1
 from agenttype_api.conditions import Condition
-from support.sdk_matrix import MATRIX, STATUSES
+from support.callers.sdk_matrix import MATRIX, STATUSES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/decisions/*.md"), *ROOT.glob("*/README.md")]

@@ -9,8 +9,8 @@ from agenttype_api import store_names
 from agenttype_api.v1alpha1 import Window
 from agenttype_sidecar.leases.shares import Returns, StoreUnavailable, Take
 from agenttype_sidecar.leases.terms import Outcome
-from support.lease_pods import a_pod, an_account, pods, until
-from support.nats_clusters import nats_cluster
+from support.builders.lease_pods import a_pod, an_account, pods, until
+from support.programs.nats_clusters import nats_cluster
 
 GRANTED, EXHAUSTED, UNAVAILABLE = Outcome.GRANTED, Outcome.EXHAUSTED, Outcome.UNAVAILABLE
 COUNTERS = store_names.counter_stream(Window.DAY)

@@ -15,8 +15,8 @@ import pytest
 import yaml
 from agenttype_api import keys
 from support.kinds import a_limit, agent_container, agent_manifest, backend_manifest, pod
-from support.sidecars import eventually
-from support.simulators import simulator
+from support.programs.sidecars import eventually
+from support.programs.simulators import simulator
 
 PROGRAM = str(Path(sys.executable).with_name("agenttype"))
 #: An agent that knows nothing of us: it calls its model so many times and ends with a status of its own.

@@ -1,9 +1,9 @@
 """The example agents as processes, against the vLLM stand-in and the real norms server."""
 
 import pytest
-from support.example_agents import GREEN, NORMS, RED, eventually, running
 from support.ports import free_port
-from support.simulators import simulator
+from support.programs.example_agents import GREEN, NORMS, RED, eventually, running
+from support.programs.simulators import simulator
 
 CHAT = "/v1/chat/completions"
 NORM = "Key logins from the office network are normal; failed passwords are not."

@@ -6,10 +6,10 @@ import socket
 import threading
 
 import pytest
-from support.gates import a_gate_policy, caller, gate, until, wanted, write_policy
-from support.lora_files import an_adapter
-from support.simulators import simulator
-from support.token_reviews import token_reviews
+from support.builders.lora_files import an_adapter
+from support.programs.gates import a_gate_policy, caller, gate, until, wanted, write_policy
+from support.programs.simulators import simulator
+from support.servers.token_reviews import token_reviews
 
 CHAT = "/v1/chat/completions"
 

@@ -11,7 +11,7 @@ from agenttype_api.policy import Identity, Store
 from agenttype_api.v1alpha1 import Resource, Window
 from agenttype_sidecar.leases.nats_store import NatsStore
 from agenttype_sidecar.leases.shares import Account, Entry, Take
-from support import stores
+from support.programs import stores
 
 GREEN = "at.bud.day.team-a.agent.green.cost.cost.day.20000"
 SHARED = "at.bud.day.team-a.budget.team.cost.cost.day.20000"

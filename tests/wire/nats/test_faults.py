@@ -6,8 +6,8 @@ import time
 import pytest
 from agenttype_sidecar.leases.shares import Returns
 from agenttype_sidecar.leases.terms import Outcome
-from support.lease_pods import a_pod, an_account, pods, until
-from support.nats_servers import wire
+from support.builders.lease_pods import a_pod, an_account, pods, until
+from support.programs.nats_servers import wire
 
 GRANTED, EXHAUSTED, UNAVAILABLE = Outcome.GRANTED, Outcome.EXHAUSTED, Outcome.UNAVAILABLE
 

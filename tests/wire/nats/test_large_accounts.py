@@ -4,7 +4,7 @@ import asyncio
 
 from agenttype_sidecar.leases.shares import RETURNS, Record, Returns, Take
 from agenttype_sidecar.leases.terms import Outcome
-from support.lease_pods import a_pod, an_account, until
+from support.builders.lease_pods import a_pod, an_account, until
 
 HOLDERS = 3_000
 

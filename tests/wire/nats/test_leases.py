@@ -3,9 +3,9 @@ import time
 
 from agenttype_sidecar.leases.shares import Take
 from agenttype_sidecar.leases.terms import Outcome
-from support.lease_pods import QUICK, a_pod, an_account, pods, until
-from support.nats_servers import wire
+from support.builders.lease_pods import QUICK, a_pod, an_account, pods, until
 from support.ports import free_port
+from support.programs.nats_servers import wire
 
 GRANTED, EXHAUSTED, UNAVAILABLE = Outcome.GRANTED, Outcome.EXHAUSTED, Outcome.UNAVAILABLE
 

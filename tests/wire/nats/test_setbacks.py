@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from agenttype_sidecar.leases.shares import Returns
 from agenttype_sidecar.leases.terms import Outcome
-from support.lease_pods import a_pod, an_account, pods, until
+from support.builders.lease_pods import a_pod, an_account, pods, until
 
 GRANTED = Outcome.GRANTED
 

@@ -3,9 +3,9 @@
 import pytest
 from agenttype_api.v1alpha1 import Resource
 from support import store_eyes
-from support.fleets import a_shared_limit, a_sharing_policy, fleet
-from support.sidecars import a_policy, eventually, sidecar
-from support.simulators import simulator
+from support.programs.fleets import a_shared_limit, a_sharing_policy, fleet
+from support.programs.sidecars import a_policy, eventually, sidecar
+from support.programs.simulators import simulator
 
 CHAT = "/v1/chat/completions"
 

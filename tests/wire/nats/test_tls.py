@@ -7,9 +7,9 @@ import pytest
 from agenttype_api.policy import Identity, Store
 from agenttype_sidecar.leases.nats_store import NatsStore
 from agenttype_sidecar.leases.shares import Take
-from support.certificates import Authority
-from support.lease_pods import an_account, until
-from support.nats_servers import nats_server
+from support.builders.certificates import Authority
+from support.builders.lease_pods import an_account, until
+from support.programs.nats_servers import nats_server
 
 ACCOUNT = an_account(100)
 

@@ -21,7 +21,7 @@ from agenttype_proxy.errors import (
 )
 from agenttype_proxy.messages import Deadlines, Origin, Request
 from agenttype_proxy.response import Response
-from support.scripted_upstream import Await, Close, Reset, Say, ScriptedUpstream, TakeRequest, Wait, scripted
+from support.servers.scripted_upstream import Await, Close, Reset, Say, ScriptedUpstream, TakeRequest, Wait, scripted
 
 PATIENT = Deadlines(connect=5, first_byte=5, idle=5, total=None)
 OK = Say(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")

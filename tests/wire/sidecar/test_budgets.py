@@ -9,8 +9,8 @@ import time
 import pytest
 from agenttype_api import policy as api
 from agenttype_api.v1alpha1 import OnExhausted, Scope
-from support.sidecars import a_backend, a_chat, a_limit, a_policy, a_price, eventually, sidecar, together
-from support.simulators import simulator
+from support.programs.sidecars import a_backend, a_chat, a_limit, a_policy, a_price, eventually, sidecar, together
+from support.programs.simulators import simulator
 
 CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
 #: A dollar and four dollars for a million tokens.

@@ -4,8 +4,18 @@ import json
 
 import pytest
 from agenttype_api import policy as api
-from support.sidecars import TOKEN, a_backend, a_chat, a_limit, a_policy, a_route, eventually, sidecar, together
-from support.simulators import simulator
+from support.programs.sidecars import (
+    TOKEN,
+    a_backend,
+    a_chat,
+    a_limit,
+    a_policy,
+    a_route,
+    eventually,
+    sidecar,
+    together,
+)
+from support.programs.simulators import simulator
 
 CHAT, TEXT, MESSAGES = "/v1/chat/completions", "/v1/completions", "/v1/messages"
 

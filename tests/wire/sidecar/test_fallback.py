@@ -8,9 +8,9 @@ import time
 import pytest
 from agenttype_api import policy as api
 from agenttype_api.v1alpha1 import FallbackReason
-from support.recording_upstream import chunked, recording, whole
-from support.scripted_upstream import Close, Say
-from support.sidecars import a_backend, a_chat, a_limit, a_policy, a_route, eventually, sidecar, together
+from support.programs.sidecars import a_backend, a_chat, a_limit, a_policy, a_route, eventually, sidecar, together
+from support.servers.recording_upstream import chunked, recording, whole
+from support.servers.scripted_upstream import Close, Say
 
 CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
 QUICK = {"first_byte": 0.5, "idle": 5, "warm_up": 0.5, "connect": 0.5}

@@ -7,8 +7,8 @@ import socket
 import struct
 
 import pytest
-from support.sidecars import a_chat, a_policy, eventually, sidecar, together
-from support.simulators import simulator
+from support.programs.sidecars import a_chat, a_policy, eventually, sidecar, together
+from support.programs.simulators import simulator
 
 CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
 QUICK = {"first_byte": 0.4, "idle": 0.4, "warm_up": 0.3}

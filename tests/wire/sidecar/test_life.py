@@ -6,8 +6,8 @@ import signal
 import threading
 
 import pytest
-from support.sidecars import a_chat, a_limit, a_policy, a_route, call, eventually, sidecar
-from support.simulators import simulator
+from support.programs.sidecars import a_chat, a_limit, a_policy, a_route, call, eventually, sidecar
+from support.programs.simulators import simulator
 
 CHAT = "/v1/chat/completions"
 

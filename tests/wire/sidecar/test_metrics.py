@@ -5,8 +5,8 @@ import json
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from support.sidecars import a_policy, a_route, sidecar
-from support.simulators import simulator
+from support.programs.sidecars import a_policy, a_route, sidecar
+from support.programs.simulators import simulator
 
 INVENTED = 10_000
 

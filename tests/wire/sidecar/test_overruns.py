@@ -7,9 +7,9 @@ import time
 
 import pytest
 from agenttype_api import policy as api
-from support.recording_upstream import chunked, recording, whole
-from support.scripted_upstream import Close, Say, Wait
-from support.sidecars import a_backend, a_chat, a_limit, a_policy, eventually, sidecar, together
+from support.programs.sidecars import a_backend, a_chat, a_limit, a_policy, eventually, sidecar, together
+from support.servers.recording_upstream import chunked, recording, whole
+from support.servers.scripted_upstream import Close, Say, Wait
 
 CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
 DONE = b"data: [DONE]\n\n"

@@ -5,9 +5,9 @@ import json
 
 import pytest
 from agenttype_api import policy as api
-from support.providers import RESPONSE_ID, SAID, provider
-from support.sidecars import a_backend, a_limit, a_policy, a_route, sidecar
-from support.simulators import simulator
+from support.programs.sidecars import a_backend, a_limit, a_policy, a_route, sidecar
+from support.programs.simulators import simulator
+from support.servers.providers import RESPONSE_ID, SAID, provider
 
 HI = [{"role": "user", "content": f"[[say={SAID}]]"}]
 CHAT, TEXT, RESPONSES, EMBEDDINGS = "/chat/completions", "/completions", "/responses", "/embeddings"

@@ -7,9 +7,9 @@ import time
 
 import pytest
 from agenttype_api.policy import RateLimits
-from support.recording_upstream import recording, whole
-from support.scripted_upstream import Say, Wait
-from support.sidecars import a_backend, a_chat, a_policy, eventually, sidecar, together
+from support.programs.sidecars import a_backend, a_chat, a_policy, eventually, sidecar, together
+from support.servers.recording_upstream import recording, whole
+from support.servers.scripted_upstream import Say, Wait
 
 CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
 

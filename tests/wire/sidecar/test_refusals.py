@@ -5,8 +5,8 @@ import socket
 
 import pytest
 from agenttype_api import policy as api
-from support.sidecars import a_backend, a_chat, a_limit, a_policy, a_route, sidecar
-from support.simulators import simulator
+from support.programs.sidecars import a_backend, a_chat, a_limit, a_policy, a_route, sidecar
+from support.programs.simulators import simulator
 
 CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
 MARK = "a-word-that-only-the-caller-knows"

@@ -7,9 +7,9 @@ import pytest
 from agenttype_api.policy import Rule
 from agenttype_api.v1alpha1 import RuleAction, RuleOn
 from agenttype_sidecar.llm.usage import UNSEEN
-from support.recording_upstream import chunked, recording, whole
-from support.scripted_upstream import Say
-from support.sidecars import a_backend, a_chat, a_policy, eventually, sidecar
+from support.programs.sidecars import a_backend, a_chat, a_policy, eventually, sidecar
+from support.servers.recording_upstream import chunked, recording, whole
+from support.servers.scripted_upstream import Say
 
 CHAT, MESSAGES, RESPONSES, COMPLETIONS = "/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/completions"
 A_KEY = "AKIA0123456789ABCDEF"

@@ -2,10 +2,10 @@
 
 import pytest
 from agenttype_api import policy as api
-from support.sdk_matrix import MATRIX, STATUSES
-from support.sdk_programs import driven
-from support.sidecars import a_limit, a_policy, eventually, sidecar
-from support.simulators import simulator
+from support.callers.sdk_matrix import MATRIX, STATUSES
+from support.callers.sdk_programs import driven
+from support.programs.sidecars import a_limit, a_policy, eventually, sidecar
+from support.programs.simulators import simulator
 
 pytestmark = pytest.mark.timeout(600)  # on a new machine the environments are made first
 

@@ -4,8 +4,8 @@ import json
 import sqlite3
 
 import pytest
-from support.sidecars import a_policy, eventually, sidecar
-from support.simulators import simulator
+from support.programs.sidecars import a_policy, eventually, sidecar
+from support.programs.simulators import simulator
 
 RESPONSES = "/v1/responses"
 BODY = {"model": "m", "input": "hello", "max_output_tokens": 4}

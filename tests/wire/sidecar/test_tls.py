@@ -5,9 +5,9 @@ import time
 
 import pytest
 from agenttype_api import policy as api
-from support.certificates import Authority
-from support.providers import provider
-from support.sidecars import a_backend, a_chat, a_policy, a_route, eventually, sidecar
+from support.builders.certificates import Authority
+from support.programs.sidecars import a_backend, a_chat, a_policy, a_route, eventually, sidecar
+from support.servers.providers import provider
 
 CHAT = "/v1/chat/completions"
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from support import evictions
-from support.simulators import simulator
+from support.programs.simulators import simulator
 
 CHAT = "/v1/chat/completions"
 PAUSE, PATIENCE = 0.01, 10

@@ -4,8 +4,8 @@ import json
 
 import pytest
 from agenttype_api import policy as api
-from support.mcp_servers import HANDSHAKE, MODERN, Raw, mcp_server, says, text
-from support.sidecars import a_policy, sidecar
+from support.programs.sidecars import a_policy, sidecar
+from support.servers.mcp_servers import HANDSHAKE, MODERN, Raw, mcp_server, says, text
 
 NOBODY = "http://127.0.0.1:9"
 META = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}

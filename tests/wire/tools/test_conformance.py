@@ -6,9 +6,9 @@ out: `test_simple_text` is the tool `simple_text` of the server `test`.
 
 import pytest
 from agenttype_api import policy as api
-from support.mcp_conformance import complaints, everything
+from support.callers.mcp_conformance import complaints, everything
 from support.ports import free_port
-from support.sidecars import a_policy, sidecar
+from support.programs.sidecars import a_policy, sidecar
 
 NOBODY = "http://127.0.0.1:9"
 

@@ -6,9 +6,9 @@ import socket
 
 import pytest
 from agenttype_api import policy as api
-from support.recording_upstream import recording
-from support.scripted_upstream import Close, Say
-from support.sidecars import a_policy, call, eventually, sidecar
+from support.programs.sidecars import a_policy, call, eventually, sidecar
+from support.servers.recording_upstream import recording
+from support.servers.scripted_upstream import Close, Say
 
 NOBODY = "http://127.0.0.1:9"
 SECRET = "canary-5f1d0c"

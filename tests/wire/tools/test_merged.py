@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from support.mcp_callers import ACCEPT, NOBODY, Caller, ModernCaller, a_tool, names, with_tools
-from support.mcp_servers import HANDSHAKE, MODERN, mcp_server, says, text
-from support.sidecars import eventually, sidecar
+from support.callers.mcp_callers import ACCEPT, NOBODY, Caller, ModernCaller, a_tool, names, with_tools
+from support.programs.sidecars import eventually, sidecar
+from support.servers.mcp_servers import HANDSHAKE, MODERN, mcp_server, says, text
 
 
 def steps(message):

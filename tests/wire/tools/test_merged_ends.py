@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from agenttype_api import policy as api
 from agenttype_api.v1alpha1 import OnRefusal
-from support.mcp_callers import ACCEPT, META, Caller, ModernCaller, a_tool, names, with_tools
-from support.mcp_servers import HANDSHAKE, MODERN, answer, mcp_server, says, text
-from support.sidecars import eventually, sidecar
+from support.callers.mcp_callers import ACCEPT, META, Caller, ModernCaller, a_tool, names, with_tools
+from support.programs.sidecars import eventually, sidecar
+from support.servers.mcp_servers import HANDSHAKE, MODERN, answer, mcp_server, says, text
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from agenttype_api import policy as api
-from support.example_agents import GREEN, NORMS, eventually, python_of, running
 from support.ports import free_port
-from support.scripted_upstream import Close, Reset, Say, TakeRequest, scripted
-from support.sidecars import a_policy, sidecar
+from support.programs.example_agents import GREEN, NORMS, eventually, python_of, running
+from support.programs.sidecars import a_policy, sidecar
+from support.servers.scripted_upstream import Close, Reset, Say, TakeRequest, scripted
 
 ACCEPT = {"accept": "application/json, text/event-stream"}
-CLIENT = Path(__file__).parents[2] / "support" / "mcp_client.py"
+CLIENT = Path(__file__).parents[2] / "support" / "callers" / "mcp_client.py"
 NOBODY = "http://127.0.0.1:9"
 
 

@@ -6,10 +6,10 @@ import json
 import pytest
 from agenttype_api import policy as api
 from agenttype_api.v1alpha1 import RuleAction, RuleOn
-from support.mcp_servers import HANDSHAKE, MODERN, mcp_server, says, text
-from support.recording_upstream import recording
-from support.scripted_upstream import Say
-from support.sidecars import a_limit, a_policy, eventually, sidecar
+from support.programs.sidecars import a_limit, a_policy, eventually, sidecar
+from support.servers.mcp_servers import HANDSHAKE, MODERN, mcp_server, says, text
+from support.servers.recording_upstream import recording
+from support.servers.scripted_upstream import Say
 
 NOBODY = "http://127.0.0.1:9"
 SECRET = "AKIA" + "X" * 16

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from agenttype_api import policy as api
-from support.example_agents import GREEN, NORMS, python_of, running
-from support.mcp_servers import HANDSHAKE, mcp_server, says
-from support.sidecars import a_policy, sidecar
+from support.programs.example_agents import GREEN, NORMS, python_of, running
+from support.programs.sidecars import a_policy, sidecar
+from support.servers.mcp_servers import HANDSHAKE, mcp_server, says
 
 NOBODY = "http://127.0.0.1:9"
-CLIENT = Path(__file__).parents[2] / "support" / "mcp_client.py"
+CLIENT = Path(__file__).parents[2] / "support" / "callers" / "mcp_client.py"
 
 
 @pytest.fixture(scope="module")

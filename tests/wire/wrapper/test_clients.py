@@ -5,7 +5,9 @@ import re
 import sys
 
 import pytest
-from support import interpreters, recorders, sdk_environments, wrapped_agents
+from support import interpreters, recorders
+from support.callers import sdk_environments
+from support.programs import wrapped_agents
 
 TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01")
 PROCESS = re.compile(r"[0-9]+-[0-9a-f]{16}")

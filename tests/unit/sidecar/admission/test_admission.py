@@ -17,7 +17,7 @@ from agenttype_sidecar.llm import paths
 from agenttype_sidecar.llm.body import Body
 from agenttype_sidecar.policy.policies import Active
 from agenttype_sidecar.telemetry.metrics import Metrics
-from support.sidecars import a_backend, a_chat, a_limit, a_policy
+from support.programs.sidecars import a_backend, a_chat, a_limit, a_policy
 
 URL = "http://shared.test"
 IMAGE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://example.test/a.png"}}]}]

@@ -17,7 +17,7 @@ from agenttype_sidecar.budget.shared_limits import SharedLimits
 from agenttype_sidecar.errors import AgentStopped, BudgetHeld, BudgetSpent
 from agenttype_sidecar.policy.policies import Active
 from agenttype_sidecar.telemetry.metrics import Metrics
-from support.sidecars import a_limit, a_policy
+from support.programs.sidecars import a_limit, a_policy
 
 
 class Car:

@@ -4,7 +4,7 @@ from agenttype_sidecar.admission.shared_quota import SharedQuota
 from agenttype_sidecar.budget.reservation import Amounts, Claim, Denial, Grant, Line, decide
 from agenttype_sidecar.errors import LedgerUnavailable
 from agenttype_sidecar.leases.terms import Outcome, Want
-from support.sidecars import a_limit
+from support.programs.sidecars import a_limit
 
 LIMIT = a_limit(1000).model_copy(update={"account": "team-a.agent.green.run"})
 ASK = Claim(100, 100)

@@ -5,7 +5,7 @@ from agenttype_sidecar.backends.attempts import Attempts, Failure, Step
 from agenttype_sidecar.backends.retries import RetryBudget
 from agenttype_sidecar.errors import PolicyError
 from agenttype_sidecar.routing.routes import Routes
-from support.sidecars import a_backend, a_policy, a_route
+from support.programs.sidecars import a_backend, a_policy, a_route
 
 OPENAI = WireProtocol.OPENAI
 URL = "http://shared.test"

@@ -17,7 +17,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 from support import old_ledgers
-from support.sidecars import a_limit
+from support.programs.sidecars import a_limit
 
 CALL = Amounts(100, 50, 1)
 #: A morning in November, in Unix seconds.

@@ -7,7 +7,7 @@ from agenttype_sidecar.errors import UnpricedModel
 from agenttype_sidecar.routing.routes import Routes
 from hypothesis import given
 from hypothesis import strategies as st
-from support.sidecars import a_backend, a_limit, a_policy, a_price, a_route
+from support.programs.sidecars import a_backend, a_limit, a_policy, a_price, a_route
 
 rates = st.integers(0, 10**11)
 any_price = st.builds(

@@ -5,7 +5,7 @@ from agenttype_sidecar.budget.prices import Rate
 from agenttype_sidecar.budget.reservation import NOTHING, Amounts, Claim, Denial, Grant, Line, decide, decide_tool
 from hypothesis import given
 from hypothesis import strategies as st
-from support.sidecars import a_limit
+from support.programs.sidecars import a_limit
 
 CLAMP, REJECT = OnLimit.CLAMP, OnLimit.REJECT
 

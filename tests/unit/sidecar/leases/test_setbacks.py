@@ -9,7 +9,7 @@ from agenttype_sidecar.leases.shares import RETURNS, Account, Conflict, Record, 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from support.model_store import ModelStore, Run
+from support.servers.model_store import ModelStore, Run
 
 ACCOUNT = Account("team-a.agent.green.day.tokens.day", Resource.TOKENS, Window.DAY, 7, 100)
 

@@ -6,7 +6,7 @@ from agenttype_sidecar.leases.shares import Account, Record, Returns, Take
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from support.model_store import ModelStore, Run
+from support.servers.model_store import ModelStore, Run
 
 AMOUNTS = st.integers(0, 12)
 PODS = st.integers(0, 2)

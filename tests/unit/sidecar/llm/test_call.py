@@ -8,7 +8,7 @@ from agenttype_sidecar.llm import call as calls
 from agenttype_sidecar.llm import paths
 from agenttype_sidecar.llm.body import Body
 from agenttype_sidecar.routing.routes import Routes
-from support.sidecars import a_backend, a_chat, a_policy, a_route
+from support.programs.sidecars import a_backend, a_chat, a_policy, a_route
 
 URL = "http://shared.test"
 CHAT, COMPLETIONS, MESSAGES = "/v1/chat/completions", "/v1/completions", "/v1/messages"

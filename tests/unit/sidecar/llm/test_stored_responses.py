@@ -11,7 +11,7 @@ from agenttype_sidecar.llm.body import Body
 from agenttype_sidecar.llm.stored_responses import StoredResponses
 from agenttype_sidecar.policy.policies import Active
 from agenttype_sidecar.routing.routes import Routes
-from support.sidecars import a_backend, a_policy, a_route
+from support.programs.sidecars import a_backend, a_policy, a_route
 
 URL = "http://shared.test"
 RULE = api.Rule(name="r", on=(RuleOn.LLM_RESPONSE,), matches="secret", action=RuleAction.DENY)

@@ -7,7 +7,7 @@ from agenttype_sidecar.llm import call as calls
 from agenttype_sidecar.llm import paths, unmeterable
 from agenttype_sidecar.llm.body import Body
 from agenttype_sidecar.policy.policies import Active
-from support.sidecars import a_backend, a_limit, a_policy, a_price
+from support.programs.sidecars import a_backend, a_limit, a_policy, a_price
 
 CHAT = "/v1/chat/completions"
 URL = "http://model.test"

@@ -4,7 +4,7 @@ from agenttype_sidecar.backends.credentials import Credentials
 from agenttype_sidecar.errors import CredentialUnavailable, PolicyError
 from agenttype_sidecar.policy.policies import Policies
 from agenttype_sidecar.telemetry.metrics import Metrics
-from support.sidecars import a_backend, a_policy, eventually, write_policy
+from support.programs.sidecars import a_backend, a_policy, eventually, write_policy
 
 URL = "http://shared.test"
 

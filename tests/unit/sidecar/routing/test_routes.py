@@ -4,7 +4,7 @@ from agenttype_sidecar.errors import PolicyError, UnknownModel
 from agenttype_sidecar.llm import models, paths
 from agenttype_sidecar.llm.paths import Operation
 from agenttype_sidecar.routing.routes import Routes
-from support.sidecars import a_backend, a_policy, a_route
+from support.programs.sidecars import a_backend, a_policy, a_route
 
 OPENAI, ANTHROPIC = WireProtocol.OPENAI, WireProtocol.ANTHROPIC
 URL = "http://shared.test"

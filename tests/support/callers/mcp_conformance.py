@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from support.example_agents import python_of
 from support.made_once import CACHE, made_once
+from support.programs.example_agents import python_of
 
 FOLDER = Path(__file__).parent / "conformance"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-SOURCES = Path(__file__).resolve().parents[2] / "wrapper" / "src"
+SOURCES = Path(__file__).resolve().parents[3] / "wrapper" / "src"
 SIDECAR_URL = "http://127.0.0.1:15001"
 SAYS_STATE = "import os; print(os.environ.get('AGENTTYPE_WRAPPER_STATE'))"
 UNKNOWN_UID = 54321

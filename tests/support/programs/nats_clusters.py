@@ -21,8 +21,8 @@ from typing import Any
 
 import nats
 
-from support.nats_servers import binary, stop
 from support.ports import free_port
+from support.programs.nats_servers import binary, stop
 
 #: Seconds within which three servers on a busy machine have to agree.
 _PATIENCE = 60

@@ -23,7 +23,7 @@ from agenttype_api import policy as api
 from agenttype_api.v1alpha1 import Resource, Scope, Window
 from agenttype_sidecar.budget.ledger import Ledger
 
-from support.sidecars import Sidecar, a_policy, sidecar
+from support.programs.sidecars import Sidecar, a_policy, sidecar
 
 #: Between two calls of a caller, in seconds.
 _PAUSE = 0.15

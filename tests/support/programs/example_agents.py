@@ -22,7 +22,7 @@ from support.ports import free_port
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 GREEN = EXAMPLES / "agents" / "green"
 RED = EXAMPLES / "agents" / "red"
 NORMS = EXAMPLES / "tools" / "norms"

@@ -11,7 +11,7 @@ class Row(NamedTuple):
     Attributes:
         name: As docs/protocols.md names it.
         route: The path that it calls.
-        sdk: Its environment in tests/support/sdks.
+        sdk: Its environment in tests/support/callers/sdks.
         program: Its program there.
         requests: Until it gives up, for each of `STATUSES`.
     """

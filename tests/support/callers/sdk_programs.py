@@ -16,9 +16,9 @@ from typing import IO, Any
 
 from agenttype_api import environment
 
+from support.callers.sdk_environments import PROGRAMS, node, node_programs, python_with
 from support.kinds import an_agent_type
-from support.sdk_environments import PROGRAMS, node, node_programs, python_with
-from support.sidecars import Sidecar
+from support.programs.sidecars import Sidecar
 
 
 class Program:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from support.scripted_upstream import Close, Reset, Say, Step, Wait
+from support.servers.scripted_upstream import Close, Reset, Say, Step, Wait
 
 _REQUEST_LINE = re.compile(rb"([A-Z]+) (/[!-~]*) HTTP/1\.1\r\n")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ([ \t!-~\x80-\xff]*)\r\n")

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from support.scripted_upstream import Reset, Say, Wait
+from support.servers.scripted_upstream import Reset, Say, Wait
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9]) [ -~]*")
 _LINGER_NOT = struct.pack("ii", 1, 0)

@@ -2,8 +2,8 @@
 
 from agenttype_api import policy as api
 
-from support.mcp_servers import HANDSHAKE, MODERN
-from support.sidecars import a_policy
+from support.programs.sidecars import a_policy
+from support.servers.mcp_servers import HANDSHAKE, MODERN
 
 NOBODY = "http://127.0.0.1:9"
 ACCEPT = {"accept": "application/json, text/event-stream"}
