@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE.parent / "tests"))
 
 from agenttype_api import policy as api  # noqa: E402 — the path above leads to what follows
 from agenttype_api.v1alpha1 import RuleAction, RuleTarget  # noqa: E402
-from support.sidecars import TOKEN, a_limit, a_policy, command, write_policy  # noqa: E402
+from support.programs.sidecars import TOKEN, a_limit, a_policy, command, write_policy  # noqa: E402
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "agenttype", "bench")
 MODELS = ("json", "burst", "paced", "short", "hold")

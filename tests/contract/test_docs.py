@@ -6,7 +6,7 @@ import pytest
 import yaml
 from agenttype_api import v1alpha1
 from support import pages
-from support.sdk_matrix import MATRIX, STATUSES
+from support.callers.sdk_matrix import MATRIX, STATUSES
 
 ROOT = pages.ROOT
 KINDS = {kind.__name__: kind for kind in v1alpha1.KINDS}

@@ -9,7 +9,7 @@ import places
 import pytest
 from kubectl import Kubectl
 from support import clusters, kinds
-from support.simulators import Simulator, simulator
+from support.programs.simulators import Simulator, simulator
 from support.waiting import until
 
 # The first story waits for images and the chart.

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 from support import clusters
-from support.gates import a_gate_policy, caller, gate, write_policy
-from support.simulators import simulator
+from support.programs.gates import a_gate_policy, caller, gate, write_policy
+from support.programs.simulators import simulator
 
 CHAT = "/v1/chat/completions"
 BODY = {"model": "base", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 4}

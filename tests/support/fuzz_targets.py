@@ -22,7 +22,7 @@ from agenttype_sidecar.rules import texts
 from agenttype_sidecar.tools.mcp import messages
 
 from support import strict_requests
-from support.sidecars import a_policy
+from support.programs.sidecars import a_policy
 
 _LIMIT = 4096
 _ALLOWED = re.compile("lookup_.*", re.DOTALL)

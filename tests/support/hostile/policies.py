@@ -5,7 +5,7 @@ from typing import Any
 from agenttype_api import policy as api
 from agenttype_api.v1alpha1 import RuleAction, RuleTarget
 
-from support.sidecars import a_policy
+from support.programs.sidecars import a_policy
 
 
 def a_full_policy(url: str, budget: int | None = 10**15, **members: Any) -> api.Policy:

@@ -1,6 +1,6 @@
 import pytest
 from agenttype_operator import settings
-from support.certificates import Authority
+from support.builders.certificates import Authority
 
 REQUIRED = {"SIDECAR_IMAGE": "s", "WRAPPER_IMAGE": "w", "GATE_IMAGE": "g", "LEASE_NAMESPACE": "here"}
 
