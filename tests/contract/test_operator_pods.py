@@ -7,27 +7,27 @@ from agenttype_api import keys
 from agenttype_api import policy as api
 from agenttype_api.gate_policy import GatePolicy
 from agenttype_gate import options as gate_options
+from agenttype_operator.informer.lister import Neighbours
 from agenttype_operator.reconcile import plan
-from agenttype_operator.reconcile.plan import Neighbours
-from agenttype_operator.settings import Images, Making
+from agenttype_operator.settings import ChildSettings, Images
 from agenttype_sidecar import options as sidecar_options
 from agenttype_wrapper.payload.python._agenttype_wrapper import environment
 from support.kinds import a_backend, an_adapter, an_agent_type, an_external_backend
 
-MAKING = Making(Images("sidecar:1", "wrapper:1", "gate:1"))
+SETTINGS = ChildSettings(Images("sidecar:1", "wrapper:1", "gate:1"))
 BACKEND = an_external_backend("shared", credentialRef={"name": "key", "key": "token"})
 
 
 @pytest.fixture(scope="module")
 def agent_plan():
-    found = plan.agent_plan(an_agent_type(interface={"port": 80}), Neighbours({}, {"shared": BACKEND}, {}), MAKING)
+    found = plan.agent_plan(an_agent_type(interface={"port": 80}), Neighbours({}, {"shared": BACKEND}, {}), SETTINGS)
     return {body["kind"]: body for body in found.objects} | {"hash": found.policy_hash}
 
 
 @pytest.fixture(scope="module")
 def backend_plan():
     around = Neighbours({"green": an_agent_type()}, {}, {"green": an_adapter()})
-    found = plan.backend_plan(a_backend(), around, MAKING)
+    found = plan.backend_plan(a_backend(), around, SETTINGS)
     return {body["kind"]: body for body in found.objects} | {"hash": found.policy_hash}
 
 

@@ -101,7 +101,7 @@ def variable(name, values):
 
 
 def store_url(values):
-    return variable("AGENTTYPE_STORE_URL", values)
+    return variable("AGENTTYPE_NATS_URL", values)
 
 
 def test_the_operator_tells_sidecars_where_shared_limits_are_counted():
@@ -113,8 +113,8 @@ def test_the_operator_tells_sidecars_where_shared_limits_are_counted():
 def test_the_operator_tells_sidecars_who_vouches_for_a_store_of_one_s_own():
     elsewhere = VALUE_SETS["a store of one's own"]
 
-    assert variable("AGENTTYPE_STORE_CA", elsewhere) is None
-    assert variable("AGENTTYPE_STORE_CA", [*elsewhere, "--set", "nats.caBundle=a\nb"]) == "a\nb"
+    assert variable("AGENTTYPE_NATS_CA", elsewhere) is None
+    assert variable("AGENTTYPE_NATS_CA", [*elsewhere, "--set", "nats.caBundle=a\nb"]) == "a\nb"
 
 
 def test_the_store_lies_on_a_volume_unless_told_otherwise():
@@ -135,7 +135,7 @@ def test_no_container_of_the_store_has_what_it_does_not_need():
     assert mounted == {
         "prepare": {"keys", "config"},
         "nats": {"config", "data"},
-        "doorkeeper": {"keys", "tmp", "api-token"},
+        "auth-callout": {"keys", "tmp", "api-token"},
     }
     assert pod["automountServiceAccountToken"] is False
 

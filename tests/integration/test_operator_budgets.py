@@ -12,7 +12,7 @@ from support.operators import Control, operator, prepared, until
 LABEL = "agenttype.dev/agent-type=green"
 #: How long it is watched at rest: several sweeps.
 REST_SECONDS = 12
-SETTINGS = {"AGENTTYPE_STORE_URL": "nats://store.test:4222"}
+SETTINGS = {"AGENTTYPE_NATS_URL": "nats://store.test:4222"}
 SHARED = {"limits": [kinds.a_limit("25.00", "day", resource="Cost", window="Day", scope="AgentType")]}
 
 
@@ -76,7 +76,7 @@ def test_a_budget_that_does_not_exist_is_told_until_it_does(control, namespace):
     control.await_reason(namespace, "agenttype", "green", "BudgetAvailable", "WithinLimits")
     policy = json.loads(control.get(namespace, "configmap", "green-policy")["data"][keys.POLICY_FILE])
     assert policy["budget"]["limits"][0]["account"] == f"{namespace}.budget.team.day"
-    assert policy["store"] == {"url": SETTINGS["AGENTTYPE_STORE_URL"]}
+    assert policy["store"] == {"url": SETTINGS["AGENTTYPE_NATS_URL"]}
 
 
 def test_a_changed_budget_reaches_the_policies_of_those_who_share_it(control, namespace):

@@ -10,15 +10,15 @@ from typing import Any
 
 import aiohttp
 from agenttype_api.sidecar_report import PolicyReport
-from kubernetes.aio import client
+from kubernetes.aio.client import Configuration
 
 from agenttype_operator import http
-from agenttype_operator.informer import watch
+from agenttype_operator.informer import lister, watch
 from agenttype_operator.informer.cache import Cache
 from agenttype_operator.informer.informer import Informer
 from agenttype_operator.informer.relist import Relister
-from agenttype_operator.kube import client as api
-from agenttype_operator.kube import kinds
+from agenttype_operator.kube import client, kinds
+from agenttype_operator.kube.client import KubeClient
 from agenttype_operator.kube.kinds import Key, Raw
 from agenttype_operator.kube.leadership import Leadership, LeadershipLost
 from agenttype_operator.metrics import Metrics
@@ -48,83 +48,85 @@ async def run(settings: Settings) -> None:
     """
     stop = asyncio.Event()
     _listen(stop)
-    found = await api.configuration()
+    configuration = await client.load_configuration()
     metrics = Metrics()
     leadership = Leadership(settings, _now)
-    cluster = api.KubeClient(found, f"agenttype-operator/{settings.identity}", leadership.leads, metrics)
+    kube = KubeClient(configuration, f"agenttype-operator/{settings.identity}", leadership.leads, metrics)
     loop = asyncio.get_running_loop()
     server = await http.serve(
         settings.http_port,
-        metrics,
+        metrics.text,
         ready=lambda: loop.time() - leadership.last_contact < _SILENCE_SECONDS,
     )
     try:
-        while not stop.is_set() and await _unless(stop, leadership.acquire(cluster)):
+        while not stop.is_set() and await _unless(stop, leadership.acquire(kube)):
             metrics.leading.set(1)
             try:
-                await _unless(stop, _lead(settings, cluster, leadership, metrics, found))
+                await _unless(stop, _lead(settings, kube, leadership, metrics, configuration))
             except LeadershipLost as lost:
                 log.warning("standing by again", extra={"error": str(lost)})
             metrics.leading.set(0)
             metrics.stopped.set_function(lambda: 0)
     finally:
-        await leadership.release(cluster)
+        await leadership.release(kube)
         await server.cleanup()
-        await cluster.close()
+        await kube.close()
 
 
 async def _lead(
     settings: Settings,
-    cluster: api.KubeClient,
+    kube: KubeClient,
     leadership: Leadership,
     metrics: Metrics,
-    found: client.Configuration,
+    configuration: Configuration,
 ) -> None:
     """Do the work of the leader, until cancelled or no longer leading."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
-        observer = ReportClient(session)
-        binding = Key(kinds.BINDING.name, "", settings.gate_binding)
-        schedule = WorkQueue(_jitter)
-        world = Informer(Cache(), binding)
-        bulletin = ViolationRecorder(cluster, world, _now, settings.identity)
+        reports = ReportClient(session)
+        informer = Informer(Cache(), Key(kinds.BINDING.name, "", settings.gate_binding))
+        violations = ViolationRecorder(kube, informer, _now, settings.identity)
 
         def heard(owner: Key, pod: Raw, report: PolicyReport) -> None:
-            observer.heard(pod, report)
-            bulletin.take(pod, report)
-            world.look_at(owner)
+            reports.heard(pod, report)
+            violations.take(pod, report)
+            informer.enqueue(owner)
 
-        watcher = ReportWatch(heard, _jitter)
-        world.on_gone(observer.forget, bulletin.forget, watcher.forget)
-        sweep = Relister(cluster, world, settings.namespaces, metrics)
-        tools = Context(
-            cluster=cluster,
-            world=world,
-            converger=Applier(cluster, world),
-            observer=observer,
-            watcher=watcher,
-            reporter=StatusWriter(cluster, world, _now, settings.identity),
-            settings=settings,
+        report_watch = ReportWatch(heard, _jitter)
+        informer.on_pod_deleted(reports.forget, violations.forget, report_watch.forget)
+        relister = Relister(kube, informer, settings.namespaces, metrics)
+        context = Context(
+            client=kube,
+            informer=informer,
+            applier=Applier(kube, informer),
+            reports=reports,
+            report_watch=report_watch,
+            status=StatusWriter(kube, informer, _now, settings.identity),
+            children=settings.children,
         )
-        workers = Controller(schedule, Dispatcher(tools), metrics, settings.workers)
-        world.tell(workers.add)
-        metrics.stopped.set_function(lambda: sum(stop_agent.told(agent) is not None for agent in world.agents()))
-        handlers = watch.registry(world, found)
+        controller = Controller(WorkQueue(_jitter), Dispatcher(context), metrics, settings.workers)
+        informer.add_event_handler(controller.add)
+        metrics.stopped.set_function(lambda: _stopped_agents(informer))
+        handlers = watch.registry(informer, configuration)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(leadership.keep(cluster))
-                await sweep.fill()
-                world.look_at_everything()
-                group.create_task(watch.watch(handlers, settings.namespaces, metrics))
-                group.create_task(sweep.run(settings.sweep))
-                group.create_task(_resync(world, settings.resync))
-                group.create_task(bulletin.run())
-                group.create_task(workers.run())
+                group.create_task(leadership.keep(kube))
+                await relister.list_all()
+                informer.enqueue_all()
+                group.create_task(watch.run(handlers, settings.namespaces, metrics))
+                group.create_task(relister.run(settings.relist))
+                group.create_task(_resync(informer, settings.resync))
+                group.create_task(violations.run())
+                group.create_task(controller.run())
         except ExceptionGroup as failures:
             if failures.subgroup(LeadershipLost):
                 raise LeadershipLost(f"{settings.identity} no longer holds the Lease") from failures
             raise
         finally:
-            await watcher.close()
+            await report_watch.close()
+
+
+def _stopped_agents(informer: Informer) -> int:
+    return sum(stop_agent.told(agent) is not None for agent in lister.agent_types(informer.cache))
 
 
 def _jitter() -> float:
@@ -137,10 +139,10 @@ def _listen(stop: asyncio.Event) -> None:
         loop.add_signal_handler(number, stop.set)
 
 
-async def _resync(world: Informer, period: float) -> None:
+async def _resync(informer: Informer, period: float) -> None:
     while True:
         await asyncio.sleep(period)
-        world.look_at_everything()
+        informer.enqueue_all()
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:

@@ -1,25 +1,23 @@
-"""What the kubelet and Prometheus ask the operator."""
+"""The server of /metrics, /healthz and /readyz, for Prometheus and the kubelet."""
 
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from agenttype_operator.metrics import Metrics
 
-
-async def serve(port: int, metrics: Metrics, ready: Callable[[], bool]) -> web.AppRunner:
+async def serve(port: int, metrics: Callable[[], bytes], ready: Callable[[], bool]) -> web.AppRunner:
     """Serve /metrics, /healthz and /readyz.
 
     /healthz tells that the event loop turns and no more: restarting does not mend an API server.
 
     Args:
         port: where; 0 takes a free one.
-        metrics: what /metrics tells.
-        ready: whether this replica may be counted on, standing by included.
+        metrics: returns the text of /metrics.
+        ready: whether this replica can do its work, standing by included.
     """
 
     async def show(_: web.Request) -> web.Response:
-        return web.Response(body=metrics.text(), headers={"content-type": "text/plain; version=0.0.4"})
+        return web.Response(body=metrics(), headers={"content-type": "text/plain; version=0.0.4"})
 
     app = web.Application()
     app.router.add_get("/metrics", show)

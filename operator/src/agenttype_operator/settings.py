@@ -1,4 +1,4 @@
-"""Everything that an administrator sets: environment variables in, one frozen object out."""
+"""Everything that an administrator sets: environment variables `AGENTTYPE_…` in, one frozen object out."""
 
 import os
 import re
@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+_LOG_LEVEL, _NATS_URL, _NATS_CA = "AGENTTYPE_LOG_LEVEL", "AGENTTYPE_NATS_URL", "AGENTTYPE_NATS_CA"
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -25,13 +26,13 @@ class Images:
 
 
 @dataclass(frozen=True)
-class Making:
-    """What decides, beside the kinds, what is made for them."""
+class ChildSettings:
+    """What child objects depend on beside the kinds."""
 
     images: Images
-    store_url: str | None = None
+    nats_url: str | None = None
     """NATS server that counts limits which pods share; None: there is none."""
-    store_authority: str | None = None
+    nats_ca: str | None = None
     """Certificates (PEM) that vouch for it; None: the system's."""
 
 
@@ -39,23 +40,23 @@ class Making:
 class Settings:
     """The operator's settings; times in seconds."""
 
-    making: Making
+    children: ChildSettings
     namespaces: tuple[str, ...] = ()
     """Namespaces that are served; empty: all."""
     lease_namespace: str = "default"
     lease_name: str = "agenttype-operator"
     identity: str = "agenttype-operator"
-    """Who holds the Lease: the pod's name, unique among replicas."""
+    """Holder of the Lease: the pod's name, unique among replicas."""
     gate_binding: str = "agenttype-gate"
     """The ClusterRoleBinding, made by the chart, whose subjects are the gates' ServiceAccounts."""
     http_port: int = 8080
     """Port of /metrics, /healthz and /readyz; 0 takes a free one."""
     log_level: str = "INFO"
     workers: int = 16
-    sweep: float = 45.0
+    relist: float = 45.0
     """How often the cache is compared with the cluster, so that an event that was lost heals within a minute."""
     resync: float = 600.0
-    """How often everything is looked at again, whatever the events said."""
+    """How often everything is reconciled again, whatever the events said."""
 
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
@@ -66,26 +67,26 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     """
     env = os.environ if environment is None else environment
     return Settings(
-        making=Making(
+        children=ChildSettings(
             images=Images(
-                sidecar=_required(env, "SIDECAR_IMAGE"),
-                wrapper=_required(env, "WRAPPER_IMAGE"),
-                gate=_required(env, "GATE_IMAGE"),
-                pull_policy=env.get("IMAGE_PULL_POLICY", "IfNotPresent"),
+                sidecar=_required(env, "AGENTTYPE_SIDECAR_IMAGE"),
+                wrapper=_required(env, "AGENTTYPE_WRAPPER_IMAGE"),
+                gate=_required(env, "AGENTTYPE_GATE_IMAGE"),
+                pull_policy=env.get("AGENTTYPE_IMAGE_PULL_POLICY", "IfNotPresent"),
             ),
-            store_url=_store(env.get("AGENTTYPE_STORE_URL", "")),
-            store_authority=_certificates(env.get("AGENTTYPE_STORE_CA", "")),
+            nats_url=_nats_url(env.get(_NATS_URL, "")),
+            nats_ca=_certificates(env.get(_NATS_CA, "")),
         ),
-        namespaces=tuple(sorted(filter(None, (part.strip() for part in env.get("NAMESPACES", "").split(","))))),
-        lease_namespace=_required(env, "LEASE_NAMESPACE"),
-        lease_name=env.get("LEASE_NAME", "agenttype-operator"),
-        identity=env.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}",
-        gate_binding=env.get("GATE_BINDING", "agenttype-gate"),
-        http_port=int(_number(env, "HTTP_PORT", 8080)),
-        log_level=_level(env.get("LOG_LEVEL") or "INFO"),
-        workers=int(_number(env, "WORKERS", 16)),
-        sweep=_number(env, "SWEEP_SECONDS", 45.0),
-        resync=_number(env, "RESYNC_SECONDS", 600.0),
+        namespaces=_names(env.get("AGENTTYPE_NAMESPACES", "")),
+        lease_namespace=_required(env, "AGENTTYPE_LEASE_NAMESPACE"),
+        lease_name=env.get("AGENTTYPE_LEASE_NAME", "agenttype-operator"),
+        identity=env.get("AGENTTYPE_POD_NAME") or f"{socket.gethostname()}-{os.getpid()}",
+        gate_binding=env.get("AGENTTYPE_GATE_BINDING", "agenttype-gate"),
+        http_port=int(_number(env, "AGENTTYPE_HTTP_PORT", 8080)),
+        log_level=_level(env.get(_LOG_LEVEL) or "INFO"),
+        workers=int(_number(env, "AGENTTYPE_WORKERS", 16)),
+        relist=_number(env, "AGENTTYPE_RELIST_SECONDS", 45.0),
+        resync=_number(env, "AGENTTYPE_RESYNC_SECONDS", 600.0),
     )
 
 
@@ -95,10 +96,14 @@ def _required(env: Mapping[str, str], name: str) -> str:
     raise SettingsError(f"{name} must be set; the chart sets it")
 
 
-def _store(url: str) -> str | None:
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(sorted(filter(None, (part.strip() for part in text.split(",")))))
+
+
+def _nats_url(url: str) -> str | None:
     if not url or re.match(r"(nats|tls)://[^\s/@]+$", url):
         return url or None
-    raise SettingsError(f"AGENTTYPE_STORE_URL must be nats://host:port or tls://host:port, not {url!r}")
+    raise SettingsError(f"{_NATS_URL} must be nats://host:port or tls://host:port, not {url!r}")
 
 
 def _certificates(text: str) -> str | None:
@@ -107,14 +112,14 @@ def _certificates(text: str) -> str | None:
     try:
         ssl.create_default_context(cadata=text)
     except (ssl.SSLError, ValueError) as error:
-        raise SettingsError(f"AGENTTYPE_STORE_CA must be certificates in PEM: {error}") from error
+        raise SettingsError(f"{_NATS_CA} must be certificates in PEM: {error}") from error
     return text
 
 
 def _level(name: str) -> str:
     if name.upper() in _LEVELS:
         return name.upper()
-    raise SettingsError(f"LOG_LEVEL must be one of {', '.join(_LEVELS)}, not {name!r}")
+    raise SettingsError(f"{_LOG_LEVEL} must be one of {', '.join(_LEVELS)}, not {name!r}")
 
 
 def _number(env: Mapping[str, str], name: str, default: float) -> float:

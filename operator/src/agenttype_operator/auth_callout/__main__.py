@@ -10,14 +10,16 @@ import sys
 from pathlib import Path
 
 import nkeys
+from agenttype_api import keys
 
 from agenttype_operator import http, json_log
 from agenttype_operator.auth_callout import nats_jwt, server_config
 from agenttype_operator.auth_callout.service import AuthCalloutService
 from agenttype_operator.kube import client
+from agenttype_operator.kube.token_reviews import TokenReviews
 from agenttype_operator.metrics import Metrics
 
-_ISSUER, _DOORKEEPER = "issuer.seed", "doorkeeper.seed"
+_ISSUER, _CALLOUT = "issuer.seed", "auth_callout.seed"
 
 
 def main() -> int:
@@ -32,7 +34,7 @@ def main() -> int:
     add("--monitor-port", type=int, default=8222, help="prepare: where the server tells about itself, on loopback")
     add("--http-port", type=int, default=8080, help="answer: port of /readyz, /healthz and /metrics")
     options = parser.parse_args()
-    json_log.set_up(os.environ.get("LOG_LEVEL", "info").upper())
+    json_log.set_up(os.environ.get("AGENTTYPE_LOG_LEVEL", "info").upper())
     if options.verb == "prepare":
         _prepare(options)
     else:
@@ -43,9 +45,9 @@ def main() -> int:
 def _prepare(options: argparse.Namespace) -> None:
     """Make the keys, unless they are there, and write the settings."""
     issuer = _key(options.keys / _ISSUER, nkeys.PREFIX_BYTE_ACCOUNT)
-    doorkeeper = _key(options.keys / _DOORKEEPER, nkeys.PREFIX_BYTE_USER)
+    callout = _key(options.keys / _CALLOUT, nkeys.PREFIX_BYTE_USER)
     text = server_config.server_config(
-        nats_jwt.public(issuer), nats_jwt.public(doorkeeper), options.data, options.port, options.monitor_port
+        nats_jwt.public(issuer), nats_jwt.public(callout), options.data, options.port, options.monitor_port
     )
     options.config.write_text(text)
 
@@ -62,15 +64,15 @@ async def _answer(options: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     metrics = Metrics()
-    api = client.KubeClient(await client.configuration(), "agenttype-store", lambda: False, metrics)
-    doorkeeper = AuthCalloutService(
+    api = client.KubeClient(await client.load_configuration(), "agenttype-auth-callout", lambda: False, metrics)
+    service = AuthCalloutService(
         url=f"nats://127.0.0.1:{options.port}",
-        seed=(options.keys / _DOORKEEPER).read_text(),
+        seed=(options.keys / _CALLOUT).read_text(),
         issuer=nkeys.from_seed(bytearray((options.keys / _ISSUER).read_bytes())),
-        review=api.review,
+        review=TokenReviews(api, keys.STORE_AUDIENCE).review,
     )
-    server = await http.serve(options.http_port, metrics, ready=lambda: doorkeeper.ready)
-    running = asyncio.create_task(doorkeeper.run())
+    server = await http.serve(options.http_port, metrics.text, ready=lambda: service.ready)
+    running = asyncio.create_task(service.run())
     waiting = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""The tokens by which NATS is told who a connection is (JWT with NATS' own kind of key): pure.
+"""Authorization requests and responses, and user JWTs, as NATS writes them: pure.
 
 What they look like: https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-26.md
 """
@@ -18,8 +18,8 @@ _HEAD: Final = {"typ": "JWT", "alg": "ed25519-nkey"}
 _VERSION: Final = 2
 
 
-class Unreadable(Exception):  # noqa: N818 — a finding about a message
-    """This is no question of a NATS server."""
+class UnreadableRequest(Exception):  # noqa: N818 — a finding about a message
+    """This is no authorization request of a NATS server."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class AuthorizationRequest:
 
 
 def authorization_request(message: bytes) -> AuthorizationRequest:
-    """Read a server's question. It came over the server's own loopback, where nobody else may publish it.
+    """Read a server's question. It came over the server's own loopback, where no other connection may publish it.
 
     Raises:
-        Unreadable: it is none.
+        UnreadableRequest: it is none.
     """
     try:
         claims = json.loads(_decoded(message.split(b".")[1]))["nats"]
@@ -51,7 +51,7 @@ def authorization_request(message: bytes) -> AuthorizationRequest:
             host=claims["client_info"].get("host", ""),
         )
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise Unreadable(type(error).__name__) from error
+        raise UnreadableRequest(type(error).__name__) from error
 
 
 def user_jwt(asked: AuthorizationRequest, granted: Permissions, issuer: nkeys.KeyPair, now: int) -> str:

@@ -1,4 +1,4 @@
-"""What a sidecar may do in the store, from who it is: pure."""
+"""The permissions of a sidecar's connection to NATS, from its ServiceAccount: pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _GET: Final = "$JS.API.DIRECT.GET"
 
 
 class Denied(Exception):  # noqa: N818 — an answer
-    """Whoever connects is nobody that may; the message says why, for the log."""
+    """The connection is refused; the message says why, for the log."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Answers the NATS server's question who a connection is, and makes the streams that connections use."""
+"""The auth callout service: answers the NATS server's authorization requests, and makes the streams they need."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from agenttype_operator.kube.kinds import Raw
 log = logging.getLogger(__name__)
 
 #: Where the server asks.
-_QUESTIONS: Final = "$SYS.REQ.USER.AUTH"
+_REQUESTS: Final = "$SYS.REQ.USER.AUTH"
 _NOT_FOUND: Final = 10059
 #: How many tokens are reviewed at once; after a restart of the server every sidecar comes back within seconds.
 _REVIEWS: Final = 32
@@ -33,7 +33,7 @@ class NotMade(Exception):  # noqa: N818 — it is tried again
 
 
 class AuthCalloutService:
-    """One server's doorkeeper.
+    """Answers one server.
 
     Args:
         url: where the server is.
@@ -64,14 +64,14 @@ class AuthCalloutService:
         self._client = await nats.connect(
             self._url,
             nkeys_seed_str=self._seed,
-            name="doorkeeper",
+            name="auth-callout",
             max_reconnect_attempts=-1,
             reconnect_time_wait=0.5,
             reconnected_cb=self._reconnected,
             error_cb=_failed,
         )
         try:
-            await self._client.subscribe(_QUESTIONS, cb=self._asked)
+            await self._client.subscribe(_REQUESTS, cb=self._asked)
             while True:
                 self._again.clear()
                 await self._make(self._client)
@@ -97,7 +97,7 @@ class AuthCalloutService:
             self._made = True
             return
 
-    async def _make_room(self, namespace: str) -> None:
+    async def _make_streams_of(self, namespace: str) -> None:
         """Make a namespace's streams of entries once, however many of its sidecars come at once.
 
         Raises:
@@ -125,8 +125,8 @@ class AuthCalloutService:
     async def _answer(self, message: Msg) -> None:
         try:
             asked = nats_jwt.authorization_request(message.data)
-        except nats_jwt.Unreadable as error:
-            log.warning("question not understood", extra={"error": str(error)})
+        except nats_jwt.UnreadableRequest as error:
+            log.warning("authorization request not understood", extra={"error": str(error)})
             return
         async with self._slots:
             told = await self._told(asked)
@@ -134,9 +134,9 @@ class AuthCalloutService:
 
     async def _told(self, asked: nats_jwt.AuthorizationRequest) -> dict[str, str]:
         try:
-            # A TokenReview of no token is an error of its own kind; who gives none is refused like all others.
+            # A TokenReview of no token is another error; a client that gives none is refused like all others.
             who = permissions.caller(await self._review(asked.token) if asked.token else {})
-            await self._make_room(who.namespace)
+            await self._make_streams_of(who.namespace)
         except (permissions.Denied, errors.OperatorError) as error:
             log.warning("connection refused", extra={"host": asked.host, "error": str(error)})
             return {"error": "the token was not accepted"}

@@ -7,21 +7,21 @@ from agenttype_api import keys, names, v1alpha1
 from agenttype_operator.desired import agent_container, agent_volumes, inject_container, metadata, security
 from agenttype_operator.desired import sidecar_container as sidecar
 from agenttype_operator.desired.metadata import Raw
-from agenttype_operator.settings import Making
+from agenttype_operator.settings import ChildSettings
 
 
 def agent_deployment(
-    agent: v1alpha1.AgentType, backends: list[v1alpha1.ModelBackend], making: Making, *, stopped: bool = False
+    agent: v1alpha1.AgentType, backends: list[v1alpha1.ModelBackend], settings: ChildSettings, *, stopped: bool = False
 ) -> Raw:
     """Deployment of an agent.
 
-    Its template depends on the spec, the images, whether there is a store, and which backends and tools need a
+    Its template depends on the spec, the images, whether there is a NATS server, and which backends and tools need a
     credential; never on the policy, so that a new policy restarts nothing.
 
     Args:
         agent: whose workload it is.
         backends: the backends that its routes and their fallbacks use.
-        making: which images, and which store.
+        settings: which images, and which NATS server.
         stopped: whether no pod may run, whatever the spec says.
     """
     return {
@@ -29,13 +29,13 @@ def agent_deployment(
         "spec": {
             "replicas": 0 if stopped else agent.spec.replicas,
             "selector": {"matchLabels": metadata.selector(agent)},
-            "template": _template(agent, backends, making),
+            "template": _template(agent, backends, settings),
         },
     }
 
 
-def _template(agent: v1alpha1.AgentType, backends: list[v1alpha1.ModelBackend], making: Making) -> Raw:
-    images = making.images
+def _template(agent: v1alpha1.AgentType, backends: list[v1alpha1.ModelBackend], settings: ChildSettings) -> Raw:
+    images = settings.images
     template = copy.deepcopy(agent.spec.template)
     written = template.get("metadata") or {}
     spec = template["spec"]
@@ -62,7 +62,7 @@ def _template(agent: v1alpha1.AgentType, backends: list[v1alpha1.ModelBackend], 
             "containers": [_container(agent, container) for container in spec["containers"]],
             "volumes": [
                 *(spec.get("volumes") or ()),
-                *agent_volumes.agent_volumes(agent, credentials, shares=making.store_url is not None),
+                *agent_volumes.agent_volumes(agent, credentials, shares=settings.nats_url is not None),
             ],
         },
     }

@@ -1,4 +1,4 @@
-"""Who may review tokens: the gates' ServiceAccounts and nobody else."""
+"""Who may review tokens: the gates' ServiceAccounts and no one else."""
 
 from collections.abc import Iterable
 

@@ -12,7 +12,7 @@ _STAY_SECONDS: Final = 10800
 
 
 def agent_service(agent: v1alpha1.AgentType) -> Raw | None:
-    """Service of an agent that serves HTTP, port 80 to its port; None for an agent that serves nobody."""
+    """Service of an agent that serves HTTP, port 80 to its port; None for an agent that serves nothing."""
     interface = agent.spec.interface
     if interface is None or interface.protocol is not v1alpha1.Protocol.HTTP:
         return None

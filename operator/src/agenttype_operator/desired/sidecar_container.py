@@ -31,7 +31,7 @@ def sidecar_container(agent: v1alpha1.AgentType, images: Images, *, credentials:
         "imagePullPolicy": images.pull_policy,
         "restartPolicy": "Always",
         "ports": [{"name": "agenttype-ctl", "containerPort": keys.PORT_CONTROL, "protocol": "TCP"}],
-        # A crowded node may take minutes for what is half a second of work; starting anew would not make it faster.
+        # A crowded node may take minutes for what is half a second of work; starting again would not make it faster.
         "startupProbe": _probe("/started", periodSeconds=1, failureThreshold=300),
         "readinessProbe": _probe("/readyz", periodSeconds=5, failureThreshold=3),
         "livenessProbe": _probe("/healthz", periodSeconds=10, failureThreshold=6),

@@ -1,7 +1,7 @@
-"""What the cluster was last seen to hold: fed by events and by our own writes' answers, healed by the sweep.
+"""The cache: what the cluster was last seen to hold, from watch events, listings and answers to our own writes.
 
-Never older than what it held before: an object replaces another only with a newer resource version, and an object
-that was seen to be deleted does not come back by an answer that was late. Knows nothing of the network.
+It never goes back: an object replaces another only with a newer resource version, and an object that was seen to be
+deleted does not return with an answer that was late. It knows nothing of the network.
 """
 
 import collections

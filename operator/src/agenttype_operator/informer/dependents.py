@@ -1,4 +1,4 @@
-"""Which objects have to be looked at when another changed: pure."""
+"""Which objects have to be reconciled when another changed: pure."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from agenttype_operator.kube.kinds import Key
 def affected(change: Change, cache: Cache, binding: Key) -> set[Key]:
     """Return the keys of everything whose plan or status may depend on what changed.
 
-    A change of status alone concerns only who reads that status: agents read their adapters', and adapters whether
+    A change of status alone concerns only what reads that status: agents read their adapters', and adapters whether
     their backend's pods are ready.
 
     Args:

@@ -1,7 +1,7 @@
-"""Compares the cache with the cluster from time to time, so that a lost event heals.
+"""Fills the cache at start, and compares it with the cluster from time to time, so that a lost event heals.
 
-kopf forgets to tell deletions that happened while a watch was broken, and a watch may stall unseen. The comparison
-reads names and versions only; a kind that differs is listed anew.
+kopf does not tell deletions that happened while a watch was broken, and a watch may stall unseen. The comparison
+reads names and versions only; a kind that differs is listed again.
 """
 
 import asyncio
@@ -22,22 +22,22 @@ _GRACE = 2.0
 
 
 class Relister:
-    """Fills the cache at start and mends it afterwards.
+    """Fills the cache at start and repairs it afterwards.
 
     Args:
-        cluster: what is true.
-        world: what we believe.
+        client: lists the cluster.
+        informer: takes in what was listed.
         namespaces: those that are served; empty: all.
-        metrics: where mended kinds are counted.
+        metrics: where repaired kinds are counted.
     """
 
-    def __init__(self, cluster: KubeClient, world: Informer, namespaces: Sequence[str], metrics: Metrics) -> None:
-        self._cluster = cluster
-        self._world = world
+    def __init__(self, client: KubeClient, informer: Informer, namespaces: Sequence[str], metrics: Metrics) -> None:
+        self._client = client
+        self._informer = informer
         self._namespaces = tuple(namespaces) or ("",)
         self._metrics = metrics
 
-    async def fill(self) -> None:
+    async def list_all(self) -> None:
         """List every kind; wait while that fails, for without the whole picture nothing may be pruned."""
         for kind in kinds.WATCHED:
             delay = 0.5
@@ -56,27 +56,27 @@ class Relister:
             await asyncio.sleep(period * random.uniform(0.9, 1.1))  # noqa: S311 — jitter
             for kind in kinds.WATCHED:
                 try:
-                    await self.mend(kind)
+                    await self.compare(kind)
                 except errors.OperatorError as error:
                     log.warning("cannot compare", extra={"kind": kind.name, "error": str(error)})
 
-    async def mend(self, kind: Kind) -> None:
-        """Compare a kind, and list it anew if it still differs after a moment."""
+    async def compare(self, kind: Kind) -> None:
+        """Compare a kind, and list it again if it still differs after a moment."""
         if await self._differs(kind):
             await asyncio.sleep(_GRACE)
             if await self._differs(kind) and await self._list(kind):
-                self._metrics.healed.inc()
-                log.warning("events were lost; listed anew", extra={"kind": kind.name})
+                self._metrics.relists.inc()
+                log.warning("events were lost; listed again", extra={"kind": kind.name})
 
     async def _differs(self, kind: Kind) -> bool:
         live: dict[tuple[str, str], int] = {}
         for namespace in self._namespaces:
-            listing = await self._cluster.list_metadata(kind, namespace)
+            listing = await self._client.list_metadata(kind, namespace)
             live |= {kinds.key_of(kind.name, raw)[1:]: kinds.version_of(raw) for raw in listing.items}
-        have = self._world.cache.versions(kind)
+        have = self._informer.cache.versions(kind)
         return live.keys() != have.keys() or any(version > have[name] for name, version in live.items())
 
     async def _list(self, kind: Kind) -> bool:
-        listings = [await self._cluster.list(kind, namespace) for namespace in self._namespaces]
+        listings = [await self._client.list(kind, namespace) for namespace in self._namespaces]
         items = [raw for listing in listings for raw in listing.items]
-        return self._world.listed(kind, items, min(listing.version for listing in listings))
+        return self._informer.observe_list(kind, items, min(listing.version for listing in listings))

@@ -1,10 +1,10 @@
-"""kopf, as a shell: it finds out what changed, and nothing else.
+"""The watch of Kubernetes: kopf tells the informer what changed, and does nothing else.
 
 The only module that imports kopf. No state-keeping handlers, timers, daemons, indexes, finalizers, webhooks or peering:
-events go into the world, and what follows from them is decided elsewhere.
+events go into the informer, and what follows from them is decided elsewhere.
 
-kopf runs in a thread and an event loop of its own: when it ends it cancels every task of its loop, whoever made it,
-and in the main thread it would take over the process's signals.
+kopf runs in a thread and an event loop of its own. When it ends it cancels every task of its loop, ours included, and
+in the main thread it would take over the process's signals.
 """
 
 import asyncio
@@ -17,11 +17,10 @@ from typing import Any
 
 import kopf
 from agenttype_api import keys
-from kubernetes.aio import client
+from kubernetes.aio.client import Configuration
 
 from agenttype_operator.informer.informer import Informer
-from agenttype_operator.kube import client as cluster
-from agenttype_operator.kube import kinds
+from agenttype_operator.kube import client, kinds
 from agenttype_operator.kube.kinds import Kind, Raw
 from agenttype_operator.metrics import Metrics
 
@@ -36,43 +35,43 @@ class Backoffs:
     """Endless delays in seconds: kopf gives up, and ends, when its delays run out."""
 
     def __iter__(self) -> Iterator[float]:
-        """Start anew: 1, 2, 4 … 30, each stretched a little."""
+        """Begin again: 1, 2, 4 … 30, each stretched a little."""
         delay = 1.0
         while True:
             yield delay * random.uniform(0.8, 1.2)  # noqa: S311 — jitter
             delay = min(30.0, delay * 2)
 
 
-def registry(world: Informer, found: client.Configuration) -> kopf.OperatorRegistry:
+def registry(informer: Informer, configuration: Configuration) -> kopf.OperatorRegistry:
     """Register what kopf shall call.
 
     Args:
-        world: where events go, in the thread that calls this.
-        found: where the API server is.
+        informer: where events go, in the thread that calls this.
+        configuration: where the API server is.
     """
     loop = asyncio.get_running_loop()
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers)
     async def login(**_: Any) -> kopf.ConnectionInfo:
-        return kopf.ConnectionInfo(**cluster.connection(found))
+        return kopf.ConnectionInfo(**client.connection(configuration))
 
     @kopf.on.startup(registry=handlers)
     async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
         _configure(settings)
 
     for kind in kinds.WATCHED:
-        _watch(handlers, kind, world, loop)
+        _register(handlers, kind, informer, loop)
     return handlers
 
 
-def _watch(handlers: kopf.OperatorRegistry, kind: Kind, world: Informer, loop: asyncio.AbstractEventLoop) -> None:
+def _register(handlers: kopf.OperatorRegistry, kind: Kind, informer: Informer, loop: asyncio.AbstractEventLoop) -> None:
     @kopf.on.event(kind.group, kind.version, kind.plural, registry=handlers, id=kind.name)
-    async def seen(event: Any, **_: Any) -> None:
+    async def changed(event: Any, **_: Any) -> None:
         # Parts of a listing lack what every object has by itself.
         raw: Raw = {"apiVersion": kind.api_version, "kind": kind.name, **event["object"]}
-        take = world.deleted if event["type"] == "DELETED" else world.seen
-        loop.call_soon_threadsafe(take, kind, raw)
+        observe = informer.observe_deletion if event["type"] == "DELETED" else informer.observe
+        loop.call_soon_threadsafe(observe, kind, raw)
 
 
 def _configure(settings: kopf.OperatorSettings) -> None:
@@ -95,7 +94,7 @@ def _configure(settings: kopf.OperatorSettings) -> None:
             selectors[kind.group, kind.version, kind.plural] = kinds.SELECTOR
 
 
-async def watch(handlers: kopf.OperatorRegistry, namespaces: Sequence[str], metrics: Metrics) -> None:
+async def run(handlers: kopf.OperatorRegistry, namespaces: Sequence[str], metrics: Metrics) -> None:
     """Watch for ever: kopf ends on faults of the API server, and is then started again.
 
     Args:
@@ -135,7 +134,7 @@ async def _in_thread(handlers: kopf.OperatorRegistry, namespaces: Sequence[str])
                 )
             )
             ended.set_result(None)
-        except BaseException as error:  # noqa: BLE001 — carried over to whoever waits
+        except BaseException as error:  # noqa: BLE001 — carried over to the task that waits
             ended.set_exception(error)
 
     threading.Thread(target=body, name="kopf", daemon=True).start()

@@ -24,7 +24,7 @@ from agenttype_operator.metrics import Metrics
 _TIMEOUT: Final = 30.0
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
-#: A listing without specs and statuses: what the sweep compares is names and versions.
+#: A listing without specs and statuses: the relister compares names and versions only.
 _METADATA_ONLY: Final = {"Accept": "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"}
 
 
@@ -36,27 +36,29 @@ class Listing:
     version: int
 
 
-async def configuration() -> client.Configuration:
+async def load_configuration() -> client.Configuration:
     """Find the API server: $KUBECONFIG where it is set, else the pod's own ServiceAccount, whose token is re-read."""
-    found = client.Configuration()
+    configuration = client.Configuration()
     if path := os.environ.get("KUBECONFIG"):
-        await config.load_kube_config(config_file=path, client_configuration=found)  # type: ignore[no-untyped-call]
+        await config.load_kube_config(  # type: ignore[no-untyped-call]
+            config_file=path, client_configuration=configuration
+        )
     else:
-        config.load_incluster_config(client_configuration=found)  # type: ignore[no-untyped-call]
-    return found
+        config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    return configuration
 
 
-def connection(found: client.Configuration) -> dict[str, Any]:
-    """What kopf needs to know to reach the same server: members of its ConnectionInfo."""
-    if found.refresh_api_key_hook:
-        found.refresh_api_key_hook(found)
-    token = (found.api_key or {}).get("BearerToken", "").rpartition(" ")[2]
+def connection(configuration: client.Configuration) -> dict[str, Any]:
+    """Return what kopf needs to reach the same server: members of its ConnectionInfo."""
+    if configuration.refresh_api_key_hook:
+        configuration.refresh_api_key_hook(configuration)
+    token = (configuration.api_key or {}).get("BearerToken", "").rpartition(" ")[2]
     return {
-        "server": found.host,
-        "ca_path": found.ssl_ca_cert,
-        "insecure": not found.verify_ssl,
-        "certificate_path": found.cert_file,
-        "private_key_path": found.key_file,
+        "server": configuration.host,
+        "ca_path": configuration.ssl_ca_cert,
+        "insecure": not configuration.verify_ssl,
+        "certificate_path": configuration.cert_file,
+        "private_key_path": configuration.key_file,
         "scheme": "Bearer" if token else None,
         "token": token or None,
     }
@@ -66,15 +68,17 @@ class KubeClient:
     """Requests to the API server; every failure is an `errors.OperatorError`.
 
     Args:
-        found: where the server is.
-        agent: who we are, for the server's audit log.
+        configuration: where the server is.
+        user_agent: who we are, for the server's audit log.
         fence: whether we may write now.
         metrics: where writes are counted.
     """
 
-    def __init__(self, found: client.Configuration, agent: str, fence: Callable[[], bool], metrics: Metrics) -> None:
-        self._api = client.ApiClient(found)
-        self._api.user_agent = agent
+    def __init__(
+        self, configuration: client.Configuration, user_agent: str, fence: Callable[[], bool], metrics: Metrics
+    ) -> None:
+        self._api = client.ApiClient(configuration)
+        self._api.user_agent = user_agent
         self._dynamic = DynamicClient(self._api)  # type: ignore[no-untyped-call]
         self._fence = fence
         self._metrics = metrics
@@ -132,14 +136,13 @@ class KubeClient:
         return await self._write("post", kind, kind.path(body["metadata"]["namespace"]), body)
 
     async def merge(self, kind: Kind, namespace: str, name: str, body: Raw) -> Raw:
-        """Merge members into an object that nobody else writes."""
+        """Merge members into an object that only we write."""
         return await self._write("patch", kind, kind.path(namespace, name), body, content_type=_MERGE)
 
-    async def review(self, token: str) -> Raw:
-        """Ask whose a token is, for the store's audience; a question is no write, so the fence does not apply."""
-        spec = {"token": token, "audiences": [keys.STORE_AUDIENCE]}
-        body = {"apiVersion": kinds.TOKEN_REVIEW.api_version, "kind": kinds.TOKEN_REVIEW.name, "spec": spec}
-        return await self._request("post", kinds.TOKEN_REVIEW.path(""), body=body)
+    async def review(self, kind: Kind, spec: Raw) -> Raw:
+        """Ask with an object that the server answers and does not store; it is no write, so no fence applies."""
+        body = {"apiVersion": kind.api_version, "kind": kind.name, "spec": spec}
+        return await self._request("post", kind.path(""), body=body)
 
     async def write_lease(self, body: Raw) -> Raw:
         """Create or replace a Lease, replacing only the version that was read; the fence does not apply to it."""

@@ -1,8 +1,8 @@
 """Whether an object in the cluster is still what was applied: pure.
 
-It is when it carries the digest of what we want and nobody took a field of ours since. The second is told by the
-server's own record of our fields where this process applied the object, and by comparing values where an earlier one
-did; a value that the server rewrote (1000m became 1) then costs one needless apply, never a missed change.
+It is, when it carries the digest of what we want and no other writer took a field of ours since. Where this process
+applied the object, the second shows in the server's own record of our fields. Where an earlier process did, values are
+compared; a value that the server rewrote (1000m became 1) then costs one needless apply, never a missed change.
 """
 
 from typing import Any

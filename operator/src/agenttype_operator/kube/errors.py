@@ -1,9 +1,9 @@
 """What can stand between a plan and the cluster; a class is a decision.
 
 OperatorError
-├── Refused        the API server says no (400, 403, 422): somebody must act; tried again, ever more rarely
-├── NameTaken      an object of our name is not ours: left alone until somebody removes or renames it
-├── Leaving        an object of our name belongs to a deleted owner and is still being removed: try again
+├── Refused        the API server says no (400, 403, 422): the user must act; tried again, ever more rarely
+├── NameTaken      an object of our name is not ours: left alone until the user removes or renames it
+├── Terminating    an object of our name belongs to a deleted owner and is still being removed: try again
 ├── Stale          what we knew is outdated (409): read again and try again
 ├── Missing        what we wanted to change is gone (404)
 ├── Unavailable    the API server is silent or busy (429, 5xx, no connection): try again

@@ -1,4 +1,4 @@
-"""Who leads: the rules of a Lease, pure; the clock is an argument.
+"""Leader election: the rules of a Lease, pure; the clock is an argument.
 
 A foreign Lease is judged by what we saw of it: it has expired when its record has not changed for its whole duration
 on our own monotonic clock. Wall clocks of other machines decide nothing. We stop writing before others may begin:
@@ -37,7 +37,7 @@ class Election:
             self._seen, self._seen_at = record, now
 
     def may_take(self, now: float) -> bool:
-        """Whether we may write ourselves into the Lease: it is ours, nobody's, or has not changed for its duration."""
+        """Whether we may write ourselves into the Lease: it is ours, free, or has not changed for its duration."""
         seen = self._seen
         if seen is None or seen.holder in {"", self._identity}:
             return True

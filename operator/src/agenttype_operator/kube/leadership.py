@@ -39,13 +39,13 @@ class Leadership:
         """Whether this replica may write: the fence of every write."""
         return self._election.leads(self._clock())
 
-    async def acquire(self, cluster: KubeClient) -> None:
+    async def acquire(self, client: KubeClient) -> None:
         """Wait until the Lease is ours."""
-        while not await self._try(cluster):  # noqa: ASYNC110 — the other side is a server, not a task
+        while not await self._try(client):  # noqa: ASYNC110 — the other side is a server, not a task
             await asyncio.sleep(PERIOD)
         log.info("leading", extra={"identity": self._settings.identity})
 
-    async def keep(self, cluster: KubeClient) -> None:
+    async def keep(self, client: KubeClient) -> None:
         """Renew until it fails.
 
         Raises:
@@ -53,34 +53,34 @@ class Leadership:
         """
         while True:
             await asyncio.sleep(PERIOD)
-            if not await self._try(cluster) and not self.leads():
+            if not await self._try(client) and not self.leads():
                 raise LeadershipLost(f"{self._settings.identity} no longer holds the Lease")
 
-    async def release(self, cluster: KubeClient) -> None:
+    async def release(self, client: KubeClient) -> None:
         """Give the Lease back, so that a standby need not wait for it to expire."""
         leads = self.leads()
         self._election.lost()
         if not leads:
             return
         try:
-            found = await cluster.get(kinds.LEASE, self._settings.lease_namespace, self._settings.lease_name)
+            found = await client.get(kinds.LEASE, self._settings.lease_namespace, self._settings.lease_name)
             if found and _record(found).holder == self._settings.identity:
                 spec = {**found["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
-                await cluster.write_lease({**found, "spec": spec})
+                await client.write_lease({**found, "spec": spec})
         except errors.OperatorError as error:
             log.warning("Lease not released; it expires", extra={"error": str(error)})
 
-    async def _try(self, cluster: KubeClient) -> bool:
+    async def _try(self, client: KubeClient) -> bool:
         """Read the Lease and take or renew it where we may; return whether it is ours now."""
         asked_at = self._clock()
         try:
-            found = await cluster.get(kinds.LEASE, self._settings.lease_namespace, self._settings.lease_name)
+            found = await client.get(kinds.LEASE, self._settings.lease_namespace, self._settings.lease_name)
             self.last_contact = self._clock()
             self._election.observe(_record(found) if found else None, asked_at)
             if not self._election.may_take(asked_at):
                 self._election.lost()
                 return False
-            written = await cluster.write_lease(self._lease(found))
+            written = await client.write_lease(self._lease(found))
         except errors.Stale:
             return False  # another was faster
         except errors.OperatorError as error:

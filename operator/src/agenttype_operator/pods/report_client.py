@@ -1,7 +1,7 @@
-"""Asks pods what they have in use: the one module that opens connections to pods.
+"""Asks sidecars and gates for their report: which policy and which adapters they have in use.
 
-A pod is asked while its answer is not the wanted one, and again when any of its containers was restarted; at rest
-nobody is asked.
+A pod is asked while its answer is not the wanted one, and again when any of its containers was restarted; at rest no
+pod is asked.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ class ReportClient:
         await self._ask(found, keys.GATE_STATUS_PATH, GateReport, settled)
 
     def report(self, pod: Raw, kind: type[Report]) -> Report | None:
-        """What this run of a pod's containers said last; None when it has not spoken."""
+        """Return what this run of a pod's containers said last; None when it said nothing yet."""
         answer = self._answers.get(pod["metadata"]["uid"])
         if answer and answer.incarnation == pod_state.incarnation(pod) and isinstance(answer.report, kind):
             return answer.report

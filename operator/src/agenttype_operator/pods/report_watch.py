@@ -1,4 +1,4 @@
-"""Hears from sidecars when something changes: one long poll per running pod, and silence while nothing happens.
+"""Watches the reports of sidecars: one long poll per running pod, and silence while nothing happens.
 
 A pod costs one connection, which says nothing until its sidecar has news, and a task that waits for it. A raw stream is
 used because a client of its own per pod would cost several times the memory.
@@ -62,7 +62,7 @@ class ReportWatch:
         self._port = port
         self._timing = timing or Timing()
         self._watched: dict[Key, dict[str, tuple[str, asyncio.Task[None]]]] = {}
-        """Owner → uid of a pod → in which run of its containers, and by whom, it is watched."""
+        """Owner → uid of a pod → in which run of its containers, and by which task, it is watched."""
         self._owners: dict[str, Key] = {}
 
     def __len__(self) -> int:
@@ -154,7 +154,7 @@ class ReportWatch:
 
 
 def _tell_failure(task: asyncio.Task[None]) -> None:
-    """Log what ended a watch that should have no end: nobody awaits it."""
+    """Log what ended a watch that should have no end: no other task awaits it."""
     if not task.cancelled() and (error := task.exception()):
         log.error("watch ended", exc_info=error)
 

@@ -1,4 +1,4 @@
-"""The queue's asyncio face: workers that take due keys and reconcile them, one at a time per key."""
+"""The controller's loop: workers take due keys from the queue and reconcile them, one at a time per key."""
 
 import asyncio
 import logging
@@ -18,24 +18,24 @@ class Result(Enum):
 
     DONE = auto()
     """Nothing to do until something changes."""
-    AGAIN = auto()
-    """Something is on its way that no event will tell: look again, ever more rarely."""
+    REQUEUE = auto()
+    """Something is on its way that no event will tell: reconcile again, ever more rarely."""
 
 
 class Controller:
     """Runs reconciles for keys that are added.
 
     Args:
-        schedule: decides the order.
+        queue: decides the order.
         reconcile: brings one object to what its spec says.
         metrics: where time and failures are counted.
         count: how many run at once.
     """
 
     def __init__(
-        self, schedule: WorkQueue, reconcile: Callable[[Key], Awaitable[Result]], metrics: Metrics, count: int
+        self, queue: WorkQueue, reconcile: Callable[[Key], Awaitable[Result]], metrics: Metrics, count: int
     ) -> None:
-        self._schedule = schedule
+        self._queue = queue
         self._reconcile = reconcile
         self._metrics = metrics
         self._count = count
@@ -44,7 +44,7 @@ class Controller:
 
     def add(self, key: Key, delay: float = 0.0) -> None:
         """Let a key be reconciled, now or after a delay in seconds."""
-        self._schedule.add(key, self._clock() + delay)
+        self._queue.add(key, self._clock() + delay)
         self._wake.set()
 
     async def run(self) -> None:
@@ -66,11 +66,11 @@ class Controller:
 
     async def _next(self) -> Key:
         while True:
-            self._metrics.queue_depth.set(len(self._schedule))
+            self._metrics.queue_depth.set(len(self._queue))
             self._wake.clear()
-            if key := self._schedule.take(self._clock()):
+            if key := self._queue.take(self._clock()):
                 return key
-            due = self._schedule.next_due()
+            due = self._queue.next_due()
             try:
                 async with asyncio.timeout_at(due):
                     await self._wake.wait()
@@ -78,10 +78,10 @@ class Controller:
                 continue
 
     async def _work(self, key: Key, slots: asyncio.Semaphore) -> None:
-        outcome = Result.AGAIN
+        result = Result.REQUEUE
         try:
             with self._metrics.reconcile_seconds.labels(kind=key.kind).time():
-                outcome = await self._reconcile(key)
+                result = await self._reconcile(key)
         except errors.OperatorError as error:
             self._metrics.reconcile_errors.labels(reason=type(error).__name__).inc()
             log.warning("reconcile failed", extra={"object": "/".join(key), "error": str(error)})
@@ -90,8 +90,8 @@ class Controller:
             log.exception("reconcile failed unexpectedly", extra={"object": "/".join(key)})
         finally:
             slots.release()
-            if outcome is Result.DONE:
-                self._schedule.done(key, self._clock())
+            if result is Result.DONE:
+                self._queue.done(key, self._clock())
             else:
-                self._schedule.retry(key, self._clock())
+                self._queue.retry(key, self._clock())
             self._wake.set()

@@ -1,7 +1,7 @@
-"""Which key is worked on next: pure, the clock is an argument.
+"""The workqueue: which key is reconciled next. Pure, the clock is an argument.
 
-A key is in at most one of the waiting line and a worker's hands. A key that is added while a worker has it is worked
-on once more afterwards; a key that failed waits, each time twice as long, up to a minute.
+A key either waits or is with a worker, never both. A key that is added while a worker has it is handed out once more
+afterwards; a key that failed waits, each time twice as long, up to a minute.
 """
 
 import heapq
@@ -18,7 +18,7 @@ class WorkQueue:
     """Due times of keys; times in seconds of any monotonic clock.
 
     Args:
-        jitter: returns a factor near 1 by which each delay is stretched, so that failures do not march in step.
+        jitter: returns a factor near 1 by which each delay is stretched, so that failures are not tried again in step.
     """
 
     def __init__(self, jitter: Callable[[], float]) -> None:
@@ -53,7 +53,7 @@ class WorkQueue:
             heapq.heappush(self._heap, (at, self._order, key))
 
     def take(self, now: float) -> Key | None:
-        """Hand out the key that is due for longest; None when none is."""
+        """Hand out the key that has been due for longest; None when no key is due."""
         while self._heap and self._heap[0][0] <= now:
             due, _, key = heapq.heappop(self._heap)
             if self._due.get(key) == due:

@@ -1,4 +1,4 @@
-"""Brings one AgentType to what its spec says: plan, apply and prune, hear its sidecars, report once."""
+"""Reconciles an AgentType: plan, apply and prune, hear its sidecars, write the status."""
 
 from collections.abc import Sequence
 
@@ -7,47 +7,49 @@ from agenttype_api import keys, names, v1alpha1
 from agenttype_api.sidecar_report import PolicyReport
 
 from agenttype_operator.desired import metadata
+from agenttype_operator.informer import lister
 from agenttype_operator.kube import errors, kinds
 from agenttype_operator.kube.kinds import Key, Raw
 from agenttype_operator.pods import pod_state
 from agenttype_operator.queue.controller import Result
 from agenttype_operator.reconcile import plan, stop_agent
-from agenttype_operator.reconcile.context import Context, lasting
+from agenttype_operator.reconcile.apply import reportable
+from agenttype_operator.reconcile.context import Context
 from agenttype_operator.reconcile.stop_agent import Stop, StoppedPodsLeaving
 from agenttype_operator.status import budget_conditions, conditions
+from agenttype_operator.status.budget_conditions import Said
 from agenttype_operator.status.findings import Finding
-
-Said = list[tuple[Raw, PolicyReport | None]]
 
 
 class AgentTypeReconciler:
-    """Reconciles agents."""
+    """Reconciles AgentTypes."""
 
-    def __init__(self, tools: Context) -> None:
-        self._tools = tools
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._obeyed: dict[str, stop_agent.Obeyed] = {}
-        """Per agent's uid: whose stop was obeyed, while those pods are there."""
+        """Per agent's uid: which pods' stop was obeyed, while those pods are there."""
 
     async def reconcile(self, agent: v1alpha1.AgentType, raw: Raw) -> Result:
         """Bring an agent to what its spec says."""
-        tools = self._tools
-        around = tools.world.around(agent.metadata.namespace, agents=False)
-        living = pod_state.living(tools.world.cache.pods(_key(agent)))
+        context = self._context
+        cache = context.informer.cache
+        around = lister.neighbours(cache, agent.metadata.namespace, agents=False)
+        living = pod_state.living(cache.pods(_key(agent)))
         running = [pod for pod in living if pod_state.started(pod, keys.CONTAINER_SIDECAR)]
-        tools.watcher.follow(_key(agent), running)
+        context.report_watch.follow(_key(agent), running)
         stop = self._stop(agent, self._said(running))
         unresolved, failure, wanted = None, None, plan.Plan(policy_hash=agent.status.policy_hash)
         try:
-            wanted = plan.agent_plan(agent, around, tools.settings.making, stopped=stop is not None)
+            wanted = plan.agent_plan(agent, around, context.children, stopped=stop is not None)
             if not (isinstance(stop, Stop) and not stop.told):
-                await tools.converger.converge(agent, wanted)
+                await context.applier.apply(agent, wanted)
         except compiler.Unresolved as found:
             unresolved = found
         except errors.OperatorError as error:
-            failure = lasting(error)
+            failure = reportable(error)
         if not (unresolved or failure):
-            await tools.observer.policies(running, wanted.policy_hash)
-            await tools.nudge(self._said(running), wanted.policy_hash)
+            await context.reports.policies(running, wanted.policy_hash)
+            await context.refresh_policies(self._said(running), wanted.policy_hash)
         said = self._said(running)
         stop = self._stop(agent, said)
         replicas = 0 if stop else agent.spec.replicas
@@ -55,14 +57,14 @@ class AgentTypeReconciler:
             said, wanted.policy_hash, scaled_to_zero=replicas == 0
         )
         budget = (
-            budget_conditions.stopping(stop)
+            _stopped(stop)
             or budget_conditions.unresolved(unresolved)
             or budget_conditions.available(said, wanted.limits, agent.status.conditions)
         )
-        deployment = tools.deployment(agent.metadata.namespace, names.workload(agent), agent.metadata.uid)
+        deployment = context.deployment(agent.metadata.namespace, names.workload(agent), agent.metadata.uid)
         used = compiler.agent_adapters(agent, around.adapters)
         named = {step.adapter_ref.name for step in compiler.steps(agent) if step.adapter_ref}
-        await tools.reporter.report(
+        await context.status.write(
             raw,
             [
                 conditions.accepted(),
@@ -72,17 +74,17 @@ class AgentTypeReconciler:
                 budget,
                 conditions.available(deployment, living, replicas),
             ],
-            {**_counted(deployment, agent), "policyHash": wanted.policy_hash},
+            {**_scale(deployment, agent), "policyHash": wanted.policy_hash},
         )
         waiting = bool(said) and not (unresolved or failure or programmed.holds)
         untold = isinstance(stop, Stop) and not stop.told
-        return Result.AGAIN if failure or waiting or untold else Result.DONE
+        return Result.REQUEUE if failure or waiting or untold else Result.DONE
 
     def _said(self, running: Sequence[Raw]) -> Said:
-        return [(pod, self._tools.observer.report(pod, PolicyReport)) for pod in running]
+        return [(pod, self._context.reports.report(pod, PolicyReport)) for pod in running]
 
     def _stop(self, agent: v1alpha1.AgentType, said: Said) -> Stop | StoppedPodsLeaving | None:
-        """Decide whether the agent may run, and remember whose stop that obeys."""
+        """Decide whether the agent may run, and remember which pods' stop that obeys."""
         uid = agent.metadata.uid
         asking = {pod["metadata"]["uid"]: report.stopped for pod, report in said if report and report.stopped}
         stop = stop_agent.decide(agent, asking, self._obeyed.get(uid))
@@ -93,13 +95,22 @@ class AgentTypeReconciler:
         return stop
 
 
+def _stopped(stop: Stop | StoppedPodsLeaving | None) -> Finding | None:
+    match stop:
+        case Stop():
+            return budget_conditions.stopped(stop.message)
+        case StoppedPodsLeaving():
+            return budget_conditions.stopped_pods_leaving()
+    return None
+
+
 def _not_programmed(unresolved: compiler.Unresolved | None, failure: errors.OperatorError | None) -> Finding | None:
     if unresolved:
         return conditions.unresolved_policy()
     return conditions.not_applied(failure) if failure else None
 
 
-def _counted(deployment: Raw | None, agent: v1alpha1.AgentType) -> Raw:
+def _scale(deployment: Raw | None, agent: v1alpha1.AgentType) -> Raw:
     """Members of the status that the scale subresource reads."""
     status = (deployment or {}).get("status") or {}
     return {

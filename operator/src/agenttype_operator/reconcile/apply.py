@@ -1,7 +1,6 @@
-"""Makes what exists equal to what is planned: apply in order, then prune; nothing is touched that is not ours."""
+"""Makes what exists equal to what is planned: apply in order, then prune; what is not ours is never touched."""
 
-from agenttype_api import v1alpha1
-
+from agenttype_operator.desired.metadata import Owner
 from agenttype_operator.informer.cache import Entry
 from agenttype_operator.informer.informer import Informer
 from agenttype_operator.kube import drift, errors, kinds
@@ -9,19 +8,17 @@ from agenttype_operator.kube.client import KubeClient
 from agenttype_operator.kube.kinds import Key, Raw
 from agenttype_operator.reconcile.plan import Plan
 
-Owner = v1alpha1.AgentType | v1alpha1.ModelBackend
-
 
 class Applier:
     """Applies plans."""
 
-    def __init__(self, cluster: KubeClient, world: Informer) -> None:
-        self._cluster = cluster
-        self._world = world
+    def __init__(self, client: KubeClient, informer: Informer) -> None:
+        self._client = client
+        self._informer = informer
         self._fields: dict[Key, tuple[str, str]] = {}
         """Per object that this process applied: its uid and the digest of our fields right after."""
 
-    async def converge(self, owner: Owner, plan: Plan) -> None:
+    async def apply(self, owner: Owner, plan: Plan) -> None:
         """Apply a plan's objects in order, then delete the owner's objects that it lacks.
 
         The first failure ends it: what comes later needs what comes before, and a pod must never run under a
@@ -33,19 +30,19 @@ class Applier:
         by = Key(owner.kind, owner.metadata.namespace, owner.metadata.name)
         planned = {kinds.key_of(body["kind"], body) for body in plan.objects}
         for body in plan.objects:
-            await self._apply(owner, body, by)
-        for key in self._world.cache.children(owner.metadata.uid):
-            entry = self._world.cache.get(key)
+            await self._apply_one(owner, body, by)
+        for key in self._informer.cache.children(owner.metadata.uid):
+            entry = self._informer.cache.get(key)
             if entry and key not in planned and key.kind in _PRUNED:
                 self._fields.pop(key, None)
-                await self._cluster.delete(kinds.BY_NAME[key.kind], entry.raw)
+                await self._client.delete(kinds.BY_NAME[key.kind], entry.raw)
 
-    async def _apply(self, owner: Owner, body: Raw, by: Key) -> None:
+    async def _apply_one(self, owner: Owner, body: Raw, by: Key) -> None:
         kind = kinds.BY_NAME[body["kind"]]
         key = kinds.key_of(kind.name, body)
-        entry = self._world.cache.get(key)
+        entry = self._informer.cache.get(key)
         # What we do not see may still exist: without our label, or made a moment ago.
-        live = entry.raw if entry else await self._cluster.get(kind, key.namespace, key.name)
+        live = entry.raw if entry else await self._client.get(kind, key.namespace, key.name)
         if live is None:
             sent = body
         else:
@@ -54,11 +51,11 @@ class Applier:
                 return
             sent = {**body, "metadata": {**body["metadata"], "uid": live["metadata"]["uid"]}}
         try:
-            found = await self._cluster.apply(sent)
+            found = await self._client.apply(sent)
         except errors.OperatorError as error:
             raise type(error)(f'{key.kind} "{key.name}": {error}') from error
-        self._world.seen(kind, found, by=by)
-        if after := self._world.cache.get(key):
+        self._informer.observe(kind, found, by=by)
+        if after := self._informer.cache.get(key):
             self._fields[key] = (after.raw["metadata"]["uid"], after.fields)
 
     def _intact(self, key: Key, entry: Entry, body: Raw) -> bool:
@@ -86,3 +83,10 @@ def _check_owner(owner: Owner, live: Raw, key: Key) -> None:
     raise errors.NameTaken(
         f'{key.kind} "{key.name}" exists and is not ours; it was left alone: delete it or rename this {owner.kind}'
     )
+
+
+def reportable(error: errors.OperatorError) -> errors.OperatorError:
+    """Return a failure that the status shall tell; raise one that passes by itself or keeps us from telling."""
+    if isinstance(error, errors.Stale | errors.Unavailable | errors.NotLeading):
+        raise error
+    return error

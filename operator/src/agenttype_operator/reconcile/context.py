@@ -1,4 +1,4 @@
-"""What a reconcile works with, and the two things that several kinds do with it."""
+"""What every reconciler works with, and the two things that several kinds do with it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,42 +14,35 @@ from agenttype_operator.kube.kinds import Key, Raw
 from agenttype_operator.pods.report_client import ReportClient
 from agenttype_operator.pods.report_watch import ReportWatch
 from agenttype_operator.reconcile.apply import Applier
-from agenttype_operator.settings import Settings
+from agenttype_operator.settings import ChildSettings
 from agenttype_operator.status.writer import StatusWriter
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a reconcile works with."""
+    """What every reconciler works with."""
 
-    cluster: KubeClient
-    world: Informer
-    converger: Applier
-    observer: ReportClient
-    watcher: ReportWatch
-    reporter: StatusWriter
-    settings: Settings
+    client: KubeClient
+    informer: Informer
+    applier: Applier
+    reports: ReportClient
+    report_watch: ReportWatch
+    status: StatusWriter
+    children: ChildSettings
 
-    async def nudge(self, said: Sequence[tuple[Raw, PolicyReport | GateReport | None]], wanted: str) -> None:
+    async def refresh_policies(self, said: Sequence[tuple[Raw, PolicyReport | GateReport | None]], wanted: str) -> None:
         """Touch pods that have an older policy, once, so that the kubelet refreshes their volumes at once."""
         for pod, report in said:
             touched = (pod["metadata"].get("annotations") or {}).get(keys.ANNOTATION_POLICY_HASH)
             if (report is None or report.policy_hash != wanted) and touched != wanted:
                 try:
-                    found = await self.cluster.annotate(kinds.POD, pod, {keys.ANNOTATION_POLICY_HASH: wanted})
+                    found = await self.client.annotate(kinds.POD, pod, {keys.ANNOTATION_POLICY_HASH: wanted})
                 except (errors.Missing, errors.Stale):
                     continue  # the pod is gone, or another has its name
-                self.world.seen(kinds.POD, found, by=kinds.user_of(pod))
+                self.informer.observe(kinds.POD, found, by=kinds.user_of(pod))
 
     def deployment(self, namespace: str, name: str, owner: str) -> Raw | None:
         """Return the Deployment of a name that the owner of a uid controls."""
-        entry = self.world.cache.get(Key(kinds.DEPLOYMENT.name, namespace, name))
+        entry = self.informer.cache.get(Key(kinds.DEPLOYMENT.name, namespace, name))
         controller = kinds.owner_of(entry.raw) if entry else None
         return entry.raw if entry and controller and controller["uid"] == owner else None
-
-
-def lasting(error: errors.OperatorError) -> errors.OperatorError:
-    """Return a failure that the status shall tell; raise one that passes by itself or keeps us from telling."""
-    if isinstance(error, errors.Stale | errors.Unavailable | errors.NotLeading):
-        raise error
-    return error

@@ -1,4 +1,4 @@
-"""Whether an agent must stand still because StopAgent stopped it: pure.
+"""StopAgent: whether an agent must stay at zero because one of its pods asked for that. Pure.
 
 The stop is kept in the status, so that it outlives this process: the condition BudgetAvailable with reason Stopped
 holds for the generation at which it was written, whatever pods do. A changed spec has another generation.
@@ -21,7 +21,7 @@ class Obeyed:
 
 @dataclass(frozen=True)
 class Stop:
-    """The agent must stand still."""
+    """The agent must stay at zero."""
 
     message: str
     told: bool

@@ -1,6 +1,6 @@
-"""What is found about an agent's budget and about shared budgets: pure.
+"""When BudgetAvailable holds: pure.
 
-Messages name limits and when they start anew, never numbers that count: a status must not move while nothing happens.
+Messages name limits and when they start again, never numbers that count: a status must not move while nothing happens.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,17 +13,14 @@ from agenttype_api.schema import ConditionStatus
 from agenttype_api.sidecar_report import PolicyReport
 
 from agenttype_operator.kube.kinds import Raw
-from agenttype_operator.reconcile.stop_agent import Stop, StoppedPodsLeaving
 from agenttype_operator.status.findings import Finding, no, unknown, yes
 
-BUDGET: Final = (Condition.ACCEPTED,)
-
-_ANEW: Final = {
+_RENEWAL: Final = {
     v1alpha1.Window.RUN: "it counts for the life of the pod; raise the limit or replace the pod",
-    v1alpha1.Window.HOUR: "it starts anew with the next hour",
-    v1alpha1.Window.DAY: "it starts anew with the next day, in UTC",
-    v1alpha1.Window.MONTH: "it starts anew with the next month, in UTC",
-    v1alpha1.Window.FOREVER: "it never starts anew; raise the limit",
+    v1alpha1.Window.HOUR: "it starts again with the next hour",
+    v1alpha1.Window.DAY: "it starts again with the next day, in UTC",
+    v1alpha1.Window.MONTH: "it starts again with the next month, in UTC",
+    v1alpha1.Window.FOREVER: "it never starts again; raise the limit",
 }
 #: Without these there is no policy, so the budget cannot be told either.
 _UNRESOLVED: Final = {Reason.BUDGET_NOT_FOUND, Reason.STORE_NOT_CONFIGURED}
@@ -33,14 +30,15 @@ _SAID: Final = {Reason.EXHAUSTED, Reason.STORE_UNREACHABLE}
 Said = Sequence[tuple[Raw, PolicyReport | None]]
 
 
-def stopping(stop: Stop | StoppedPodsLeaving | None) -> Finding | None:
-    """Find that an agent stands still; None when nothing stops it."""
-    if isinstance(stop, Stop):
-        return no(Condition.BUDGET_AVAILABLE, Reason.STOPPED, stop.message)
-    if stop:
-        message = "pods that were stopped are being removed; the agent starts when they are gone"
-        return unknown(Condition.BUDGET_AVAILABLE, Reason.PROGRESSING, message)
-    return None
+def stopped(message: str) -> Finding:
+    """Find that StopAgent keeps an agent at zero."""
+    return no(Condition.BUDGET_AVAILABLE, Reason.STOPPED, message)
+
+
+def stopped_pods_leaving() -> Finding:
+    """Find that an agent may start again, but its stopped pods are still there."""
+    message = "pods that were stopped are being removed; the agent starts when they are gone"
+    return unknown(Condition.BUDGET_AVAILABLE, Reason.PROGRESSING, message)
 
 
 def unresolved(found: compiler.Unresolved | None) -> Finding | None:
@@ -89,4 +87,4 @@ def _exhausted(name: str, limit: policy.Limit | None, pod: str) -> str:
     if limit is None:
         return f'limit "{name}" is used up on pod "{pod}"'
     where = f' on pod "{pod}"' if limit.scope is v1alpha1.Scope.POD else ""
-    return f'limit "{name}" is used up{where}: {_ANEW[limit.window]}'
+    return f'limit "{name}" is used up{where}: {_RENEWAL[limit.window]}'

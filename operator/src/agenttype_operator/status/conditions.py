@@ -1,4 +1,4 @@
-"""What is found about each kind, condition by condition: pure."""
+"""When each condition holds, and with which reason and message: pure. BudgetAvailable is in `budget_conditions`."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from agenttype_api.conditions import Condition, Reason
 from agenttype_api.gate_policy import AdapterReport, AdapterState, GateReport
 from agenttype_api.sidecar_report import PolicyReport
 
-from agenttype_operator.kube import errors
+from agenttype_operator.kube import errors, kinds
 from agenttype_operator.kube.kinds import Raw
 from agenttype_operator.pods import pod_state
 from agenttype_operator.status.findings import Finding, no, unknown, yes
@@ -24,6 +24,14 @@ AGENT = (
 )
 BACKEND = (Condition.ACCEPTED, Condition.RESOLVED_REFS, Condition.PROGRAMMED, Condition.AVAILABLE)
 ADAPTER = (Condition.ACCEPTED, Condition.RESOLVED_REFS, Condition.LOADED)
+BUDGET = (Condition.ACCEPTED,)
+BY_KIND = {
+    kinds.AGENT_TYPE.name: AGENT,
+    kinds.MODEL_BACKEND.name: BACKEND,
+    kinds.LORA_ADAPTER.name: ADAPTER,
+    kinds.AGENT_BUDGET.name: BUDGET,
+}
+"""The conditions of each kind but Ready, in the order in which they are shown."""
 
 _BY_STATE = {
     AdapterState.LOADING: Reason.LOADING,
@@ -134,7 +142,7 @@ def available(deployment: Raw | None, found: Sequence[Raw], replicas: int) -> Fi
 
 
 def external() -> list[Finding]:
-    """Find about a backend that somebody else runs: there is nothing of ours that could fail."""
+    """Find about a backend that we do not run: there is nothing of ours that could fail."""
     return [
         yes(Condition.PROGRAMMED, Reason.PROGRAMMED, "nothing needs a policy: the backend is not run by us"),
         yes(Condition.AVAILABLE, Reason.EXTERNAL, "not run by us; see the sidecars' metrics"),

@@ -1,4 +1,4 @@
-"""From findings to a status's conditions: pure, with the time as an argument."""
+"""A finding is a condition without its time; here findings become the conditions of a status: pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ TRUE: Final = "True"
 FALSE: Final = "False"
 UNKNOWN: Final = "Unknown"
 
-#: Reasons that something is under way; they change by themselves and are no news for anybody's event log.
+#: Reasons that something is under way; they change by themselves and are not worth an Event.
 _WAITING: Final = {Reason.PENDING, Reason.PROGRESSING, Reason.LOADING, Reason.NOT_PROBED, Reason.NOT_READY}
 _MESSAGE_LENGTH: Final = 4096
 
@@ -41,7 +41,7 @@ def no(type_: Condition, reason: Reason, message: str) -> Finding:
 
 
 def unknown(type_: Condition, reason: Reason, message: str) -> Finding:
-    """Find that nobody can tell."""
+    """Find that it cannot be told."""
     return Finding(type_, UNKNOWN, reason, message)
 
 
@@ -54,7 +54,9 @@ def with_ready(findings: Sequence[Finding]) -> list[Finding]:
     return [*findings, yes(Condition.READY, Reason.READY, "everything holds")]
 
 
-def merged(before: Iterable[dict[str, Any]], findings: Iterable[Finding], generation: int, now: str) -> list[Any]:
+def as_conditions(
+    before: Iterable[dict[str, Any]], findings: Iterable[Finding], generation: int, now: str
+) -> list[Any]:
     """Write findings as conditions; a time moves only when its status does.
 
     Args:
@@ -80,8 +82,8 @@ def merged(before: Iterable[dict[str, Any]], findings: Iterable[Finding], genera
     return conditions
 
 
-def news(before: Iterable[dict[str, Any]], findings: Iterable[Finding]) -> list[Finding]:
-    """Pick what is worth an event: changes of status or reason, but neither waiting nor a first success."""
+def worth_an_event(before: Iterable[dict[str, Any]], findings: Iterable[Finding]) -> list[Finding]:
+    """Pick changes of status or reason, but neither waiting nor a first success."""
     old = {condition["type"]: (condition["status"], condition["reason"]) for condition in before}
     return [
         finding

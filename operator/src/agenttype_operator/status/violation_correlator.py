@@ -1,8 +1,8 @@
-"""What sidecars say about violations, counted into Events: pure, the time is an argument.
+"""What sidecars say about violations, correlated into Events: pure, the time is an argument.
 
-A pod's violations of one rule in one minute become one Event: posted with the first of them, and, when the minute is
-over, told how many they were. Its name follows from pod, rule and minute, so that an operator that starts anew posts
-none twice.
+A pod's violations of one rule in one minute become one Event. It is posted with the first of them; when the minute is
+over, its series says how many they were. Its name follows from pod, rule and minute, so that an operator that restarts
+posts none twice.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from agenttype_operator.kube import kinds
 from agenttype_operator.kube.kinds import Key, Raw
 from agenttype_operator.pods import pod_state
 
-#: What an operator that starts finds older than this, another has long posted; Events live an hour.
+#: What an operator finds at its start older than this was posted by another before; Events live an hour.
 OLDEST: Final = 1800.0
 _MINUTE: Final = 60.0
 #: How long after its end a minute may still grow: news take a moment.
@@ -74,16 +74,16 @@ class Series:
 class ViolationCorrelator:
     """Violations that are to be posted."""
 
-    _groups: dict[SeriesKey, Series] = field(default_factory=dict)
+    _series: dict[SeriesKey, Series] = field(default_factory=dict)
     _counted: dict[str, tuple[str, int]] = field(default_factory=dict)
-    """Per pod's uid: in which run of its containers, and the sequence of the last violation that is counted."""
+    """Per pod's uid: in key run of its containers, and the sequence of the last violation that is counted."""
 
     def __len__(self) -> int:
-        """Groups that are not finished."""
-        return len(self._groups)
+        """Series that are not finished."""
+        return len(self._series)
 
     def take(self, pod: Raw, report: PolicyReport, now: float) -> None:
-        """Count what a report says anew."""
+        """Count what is new in a report."""
         owner = kinds.user_of(pod)
         if owner is None or not report.violations:
             return
@@ -97,30 +97,30 @@ class ViolationCorrelator:
             at = min(
                 now, violation.at
             )  # a clock may be ahead, or say nothing at all; of no number, min keeps the first
-            which = SeriesKey(uid, violation.rule, int(at // _MINUTE))
-            group = self._groups.setdefault(which, Series(owner, pod, violation, at))
-            group.count += 1
-            group.last, group.at = violation, at
+            key = SeriesKey(uid, violation.rule, int(at // _MINUTE))
+            series = self._series.setdefault(key, Series(owner, pod, violation, at))
+            series.count += 1
+            series.last, series.at = violation, at
         newest = max(violation.sequence for violation in report.violations)
         self._counted[uid] = (pod_state.incarnation(pod), max(counted, newest))
 
     def due(self, now: float) -> Iterator[tuple[SeriesKey, Series]]:
         """Yield what has to be posted or told; drop what is finished."""
-        for which, group in list(self._groups.items()):
-            if group.posted == 0 or (which.over(now) and group.posted < group.count):
-                yield which, group
-            elif which.over(now):
-                del self._groups[which]
+        for key, series in list(self._series.items()):
+            if series.posted == 0 or (key.over(now) and series.posted < series.count):
+                yield key, series
+            elif key.over(now):
+                del self._series[key]
 
     def next_due(self) -> float | None:
         """When there is something to do next; None when nothing waits."""
-        if any(group.posted == 0 for group in self._groups.values()):
+        if any(series.posted == 0 for series in self._series.values()):
             return 0.0
-        return min((which.end for which in self._groups), default=None)
+        return min((key.end for key in self._series), default=None)
 
-    def drop(self, which: SeriesKey) -> None:
-        """Forget a group: nobody is left to be told."""
-        self._groups.pop(which, None)
+    def drop(self, key: SeriesKey) -> None:
+        """Forget a series: there is nothing left to post."""
+        self._series.pop(key, None)
 
     def forget(self, uid: str) -> None:
         """Forget what is counted of a pod that is gone; what is not posted yet still will be."""

@@ -1,4 +1,4 @@
-"""Posts violations as Kubernetes Events on their AgentType."""
+"""Records violations as Kubernetes Events of their AgentType."""
 
 import asyncio
 import datetime as dt
@@ -23,38 +23,38 @@ _RETRY_SECONDS: Final = 5.0
 
 
 class ViolationRecorder:
-    """Counts and posts.
+    """Counts violations and posts their Events.
 
     Args:
-        cluster: where Events go.
-        world: knows the agents.
+        client: sends Events to the API server.
+        informer: knows the agents.
         now: time of day.
         instance: name of this replica, for the Events.
     """
 
-    def __init__(self, cluster: KubeClient, world: Informer, now: Callable[[], dt.datetime], instance: str) -> None:
-        self._cluster = cluster
-        self._world = world
+    def __init__(self, client: KubeClient, informer: Informer, now: Callable[[], dt.datetime], instance: str) -> None:
+        self._client = client
+        self._informer = informer
         self._now = now
         self._instance = instance
-        self._tally = ViolationCorrelator()
+        self._correlator = ViolationCorrelator()
         self._wake = asyncio.Event()
 
     def take(self, pod: Raw, report: PolicyReport) -> None:
         """Take in what a pod's sidecar says."""
-        self._tally.take(pod, report, self._now().timestamp())
+        self._correlator.take(pod, report, self._now().timestamp())
         self._wake.set()
 
     def forget(self, uid: str) -> None:
         """Forget a pod that is gone."""
-        self._tally.forget(uid)
+        self._correlator.forget(uid)
 
     async def run(self) -> None:
         """Post for ever."""
         while True:
             self._wake.clear()
             failed = not await self._post_due()
-            due = self._tally.next_due()
+            due = self._correlator.next_due()
             wait = None if due is None else max(0.0, due - self._now().timestamp())
             if failed:
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -67,45 +67,44 @@ class ViolationRecorder:
 
     async def _post_due(self) -> bool:
         """Post what is due; return whether all of it could be."""
-        for which, group in self._tally.due(self._now().timestamp()):
+        for key, series in self._correlator.due(self._now().timestamp()):
             try:
-                if group.posted:
-                    await self._grow(which, group)
+                if series.posted:
+                    await self._grow(key, series)
                 else:
-                    await self._post(which, group)
+                    await self._post(key, series)
             except (errors.Missing, errors.Refused) as error:  # the namespace or the Event goes, or may not be
-                log.warning("violation not posted", extra={"pod": group.name, "error": str(error)})
-                self._tally.drop(which)
+                log.warning("violation not posted", extra={"pod": series.name, "error": str(error)})
+                self._correlator.drop(key)
             except errors.OperatorError as error:
-                log.warning("violation not posted yet", extra={"pod": group.name, "error": str(error)})
+                log.warning("violation not posted yet", extra={"pod": series.name, "error": str(error)})
                 return False
         return True
 
-    async def _post(self, which: SeriesKey, group: Series) -> None:
-        entry = self._world.cache.get(group.owner)
+    async def _post(self, key: SeriesKey, series: Series) -> None:
+        entry = self._informer.cache.get(series.owner)
         if entry is None:
-            self._tally.drop(which)
+            self._correlator.drop(key)
             return
         body = {
-            **events.event(entry.raw, which.name(group.owner.name), self._now(), self._instance),
+            **events.event(entry.raw, key.name(series.owner.name), self._now(), self._instance),
             "type": "Warning",
             "reason": REASON,
-            "action": str(group.last.action),
-            "note": events.note(group.note()),
-            "related": events.reference({"apiVersion": "v1", "kind": "Pod", **group.pod}),
+            "action": str(series.last.action),
+            "note": events.note(series.note()),
+            "related": events.reference({"apiVersion": "v1", "kind": "Pod", **series.pod}),
         }
         try:
-            await self._cluster.create(kinds.EVENT, body)
+            await self._client.create(kinds.EVENT, body)
         except errors.Stale:  # it exists: an operator before us posted it, and counted it if the minute was over
-            if which.over(self._now().timestamp()):
-                self._tally.drop(which)
+            if key.over(self._now().timestamp()):
+                self._correlator.drop(key)
                 return
-        group.posted = 1  # an Event stands for one; a series tells of more
+        series.posted = 1  # an Event stands for one; a series tells of more
 
-    async def _grow(self, which: SeriesKey, group: Series) -> None:
+    async def _grow(self, key: SeriesKey, series: Series) -> None:
         """Tell how many there were."""
-        count, last = group.count, dt.datetime.fromtimestamp(group.at, dt.UTC)
-        series = {"count": count, "lastObservedTime": events.moment(last)}
-        name = which.name(group.owner.name)
-        await self._cluster.merge(kinds.EVENT, group.owner.namespace, name, {"series": series})
-        group.posted = count
+        count, last = series.count, dt.datetime.fromtimestamp(series.at, dt.UTC)
+        body = {"series": {"count": count, "lastObservedTime": events.moment(last)}}
+        await self._client.merge(kinds.EVENT, series.owner.namespace, key.name(series.owner.name), body)
+        series.posted = count

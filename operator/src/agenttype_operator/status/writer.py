@@ -10,8 +10,7 @@ from agenttype_operator.informer.informer import Informer
 from agenttype_operator.kube import errors, kinds
 from agenttype_operator.kube.client import KubeClient
 from agenttype_operator.kube.kinds import Raw
-from agenttype_operator.status import events
-from agenttype_operator.status import findings as conditions
+from agenttype_operator.status import events, findings
 from agenttype_operator.status.findings import Finding
 
 log = logging.getLogger(__name__)
@@ -23,35 +22,35 @@ class StatusWriter:
     """Writes statuses and events.
 
     Args:
-        cluster: where they go.
-        world: learns of the written status.
+        client: sends them to the API server.
+        informer: learns of the written status.
         now: time of day.
         instance: name of this replica, for events.
     """
 
-    def __init__(self, cluster: KubeClient, world: Informer, now: Clock, instance: str) -> None:
-        self._cluster = cluster
-        self._world = world
+    def __init__(self, client: KubeClient, informer: Informer, now: Clock, instance: str) -> None:
+        self._client = client
+        self._informer = informer
         self._now = now
         self._instance = instance
 
-    async def report(self, raw: Raw, findings: Sequence[Finding], fields: dict[str, Any]) -> None:
+    async def write(self, raw: Raw, found: Sequence[Finding], fields: dict[str, Any]) -> None:
         """Bring an object's status to what was found.
 
         Args:
             raw: the object as it was looked at.
-            findings: its conditions but Ready, in order.
+            found: its conditions but Ready, in order.
             fields: the status's other members.
         """
         before: dict[str, Any] = raw.get("status") or {}
-        findings = conditions.with_ready(findings)
+        found = findings.with_ready(found)
         generation = raw["metadata"].get("generation", 0)
         now = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
         old = before.get("conditions") or []
         status = {
             "observedGeneration": generation,
             **fields,
-            "conditions": conditions.merged(old, findings, generation, now),
+            "conditions": findings.as_conditions(old, found, generation, now),
         }
         if status == before:
             return
@@ -64,10 +63,10 @@ class StatusWriter:
             "status": status,
         }
         try:
-            self._world.seen(kind, await self._cluster.apply_status(body), by=key)
+            self._informer.observe(kind, await self._client.apply_status(body), by=key)
         except errors.Missing:
-            return  # deleted meanwhile: nobody is left to be told
-        for finding in conditions.news(old, findings):
+            return  # it was deleted meanwhile
+        for finding in findings.worth_an_event(old, found):
             await self._event(raw, finding)
 
     async def _event(self, raw: Raw, finding: Finding) -> None:
@@ -81,6 +80,6 @@ class StatusWriter:
             "note": events.note(finding.message),
         }
         try:
-            await self._cluster.create(kinds.EVENT, body)
+            await self._client.create(kinds.EVENT, body)
         except errors.OperatorError as error:
             log.warning("event not posted", extra={"object": name, "error": str(error)})

@@ -84,11 +84,11 @@ def test_a_user_may_what_was_granted():
 
 @pytest.mark.parametrize("message", [b"", b"a.b", b"a.e30.c", b"a.W10.c", b"a.bnVsbA.c", b"a.!!.c"])
 def test_a_message_that_is_no_question_is_told_apart(message):
-    with pytest.raises(nats_jwt.Unreadable):
+    with pytest.raises(nats_jwt.UnreadableRequest):
         nats_jwt.authorization_request(message)
 
 
-def test_the_server_asks_about_everybody_but_the_doorkeeper_and_writes_through():
+def test_the_server_asks_about_everything_but_the_auth_callout_and_writes_through():
     text = server_config.server_config("ISSUER", "KEEPER", "/data")
 
     assert "auth_callout { issuer: ISSUER, account: AGENTTYPE, auth_users: [ KEEPER ] }" in text

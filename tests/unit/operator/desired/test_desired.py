@@ -8,9 +8,9 @@ import pytest
 from agenttype_api import compile as compiler
 from agenttype_api import keys, names, v1alpha1
 from agenttype_operator.desired import metadata
+from agenttype_operator.informer.lister import Neighbours
 from agenttype_operator.reconcile import plan
-from agenttype_operator.reconcile.plan import Neighbours
-from agenttype_operator.settings import Images, Making
+from agenttype_operator.settings import ChildSettings, Images
 from hypothesis import given
 from hypothesis import strategies as st
 from support.kinds import (
@@ -26,13 +26,13 @@ from support.kinds import (
 )
 
 AGENT = an_agent_type()
-MAKING = Making(Images("sidecar:1", "wrapper:1", "gate:1", "Never"))
+SETTINGS = ChildSettings(Images("sidecar:1", "wrapper:1", "gate:1", "Never"))
 
 
 def agent_objects(agent=None, *backends):
     agent = agent or an_agent_type()
     known = {backend.metadata.name: backend for backend in backends or (an_external_backend("shared"),)}
-    found = plan.agent_plan(agent, Neighbours({}, known, {}), MAKING).objects
+    found = plan.agent_plan(agent, Neighbours({}, known, {}), SETTINGS).objects
     return {body["kind"]: body for body in found}
 
 
@@ -42,7 +42,7 @@ def backend_objects(backend=None, agents=(), adapters=()):
         {},
         {adapter.metadata.name: adapter for adapter in adapters},
     )
-    return {body["kind"]: body for body in plan.backend_plan(backend or a_backend(), around, MAKING).objects}
+    return {body["kind"]: body for body in plan.backend_plan(backend or a_backend(), around, SETTINGS).objects}
 
 
 def pod_of(objects):
@@ -111,16 +111,16 @@ def test_an_api_key_lies_in_a_folder_named_as_its_backend():
     assert volume["projected"]["sources"] == [{"secret": secret}]
 
 
-def tokens_of(making):
+def tokens_of(settings):
     around = Neighbours({}, {"shared": an_external_backend("shared")}, {})
-    objects = {body["kind"]: body for body in plan.agent_plan(an_agent_type(), around, making).objects}
+    objects = {body["kind"]: body for body in plan.agent_plan(an_agent_type(), around, settings).objects}
     [volume] = [volume for volume in pod_of(objects)["volumes"] if volume["name"] == keys.VOLUME_TOKEN]
     return [source["serviceAccountToken"]["audience"] for source in volume["projected"]["sources"]]
 
 
 def test_a_token_for_the_store_lies_beside_the_gate_s_where_there_is_a_store():
-    assert tokens_of(MAKING) == ["agenttype.dev/gate"]
-    assert tokens_of(dataclasses.replace(MAKING, store_url="nats://store:4222")) == [
+    assert tokens_of(SETTINGS) == ["agenttype.dev/gate"]
+    assert tokens_of(dataclasses.replace(SETTINGS, nats_url="nats://store:4222")) == [
         "agenttype.dev/gate",
         "agenttype.dev/store",
     ]
@@ -129,7 +129,7 @@ def test_a_token_for_the_store_lies_beside_the_gate_s_where_there_is_a_store():
 def test_a_stopped_agent_has_no_replicas_and_is_otherwise_the_same():
     around = Neighbours({}, {"shared": an_external_backend("shared")}, {})
     running, stopped = (
-        {body["kind"]: body["spec"] for body in plan.agent_plan(AGENT, around, MAKING, stopped=stop).objects[2:3]}[
+        {body["kind"]: body["spec"] for body in plan.agent_plan(AGENT, around, SETTINGS, stopped=stop).objects[2:3]}[
             "Deployment"
         ]
         for stop in (False, True)
@@ -164,9 +164,9 @@ def test_a_limit_that_pods_share_needs_a_store():
     around = Neighbours({}, {"shared": an_external_backend("shared")}, {})
 
     with pytest.raises(compiler.Unresolved, match=r"nats\.enabled=true"):
-        plan.agent_plan(agent, around, MAKING)
+        plan.agent_plan(agent, around, SETTINGS)
 
-    found = plan.agent_plan(agent, around, dataclasses.replace(MAKING, store_url="nats://store:4222"))
+    found = plan.agent_plan(agent, around, dataclasses.replace(SETTINGS, nats_url="nats://store:4222"))
     assert [limit.account for limit in found.limits] == ["default.agent.green.run"]
 
 
@@ -305,11 +305,11 @@ def test_a_gate_s_document_does_not_depend_on_the_order_of_agents(order):
 
 def test_an_unresolved_agent_has_no_plan():
     with pytest.raises(compiler.Unresolved):
-        plan.agent_plan(an_agent_type(), Neighbours({}, {}, {}), MAKING)
+        plan.agent_plan(an_agent_type(), Neighbours({}, {}, {}), SETTINGS)
 
 
 def test_an_external_backend_has_no_children():
-    assert plan.backend_plan(an_external_backend(), Neighbours({}, {}, {}), MAKING).objects == ()
+    assert plan.backend_plan(an_external_backend(), Neighbours({}, {}, {}), SETTINGS).objects == ()
 
 
 def test_the_engine_listens_on_loopback_and_serves_its_name():

@@ -1,4 +1,4 @@
-"""What the sweep does when events were lost; the cluster is a table of objects."""
+"""What the relister does when events were lost; the cluster is a table of objects."""
 
 import pytest
 from agenttype_operator.informer.cache import Cache
@@ -40,50 +40,50 @@ def table():
 
 
 @pytest.fixture
-def world():
+def informer():
     return Informer(Cache(), Key("ClusterRoleBinding", "", "gates"))
 
 
 @pytest.fixture
-def sweep(table, world, monkeypatch):
+def relister(table, informer, monkeypatch):
     monkeypatch.setattr("agenttype_operator.informer.relist._GRACE", 0)
-    return Relister(table, world, (), Metrics())
+    return Relister(table, informer, (), Metrics())
 
 
-async def once(sweep):
+async def once(relister):
     for kind in kinds.WATCHED:
-        await sweep.mend(kind)
+        await relister.compare(kind)
 
 
-async def test_a_lost_deletion_is_found(sweep, table, world):
+async def test_a_lost_deletion_is_found(relister, table, informer):
     table.hold(5)
-    await sweep.fill()
+    await relister.list_all()
     table.held, table.version = [], 9
     told = []
-    world.tell(told.append)
+    informer.add_event_handler(told.append)
 
-    await once(sweep)
+    await once(relister)
 
-    assert world.cache.get(AGENT) is None
+    assert informer.cache.get(AGENT) is None
 
 
-async def test_a_lost_change_is_found_and_told(sweep, table, world):
+async def test_a_lost_change_is_found_and_told(relister, table, informer):
     table.hold(5)
-    await sweep.fill()
+    await relister.list_all()
     table.hold(7)
     told = []
-    world.tell(told.append)
+    informer.add_event_handler(told.append)
 
-    await once(sweep)
+    await once(relister)
 
     assert told == [AGENT]
 
 
-async def test_a_cache_that_is_right_costs_no_full_listing(sweep, table):
+async def test_a_cache_that_is_right_costs_no_full_listing(relister, table):
     table.hold(5)
-    await sweep.fill()
+    await relister.list_all()
     before = table.listed
 
-    await once(sweep)
+    await once(relister)
 
     assert table.listed == before

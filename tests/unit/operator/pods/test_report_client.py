@@ -1,4 +1,4 @@
-"""Who is asked, and when: a real client against a server that counts."""
+"""Which pods are asked, and when: a real client against a server that counts."""
 
 import aiohttp
 import pytest
@@ -35,7 +35,7 @@ async def control_port():
 
 
 @pytest.fixture
-async def observer(control_port):
+async def reports(control_port):
     async with aiohttp.ClientSession() as session:
         yield ReportClient(session, control_port.port)
 
@@ -45,57 +45,57 @@ def a_pod(container="c1", ip="127.0.0.1"):
     return {"metadata": {"name": "one", "uid": "u"}, "status": {"podIP": ip, "initContainerStatuses": statuses}}
 
 
-async def test_a_pod_that_acknowledged_is_not_asked_again(observer, control_port):
-    await observer.policies([a_pod()], "new")
-    await observer.policies([a_pod()], "new")
+async def test_a_pod_that_acknowledged_is_not_asked_again(reports, control_port):
+    await reports.policies([a_pod()], "new")
+    await reports.policies([a_pod()], "new")
 
     assert control_port.asked == 1
 
 
-async def test_a_pod_is_asked_until_it_acknowledges(observer, control_port):
-    await observer.policies([a_pod()], "newer")
+async def test_a_pod_is_asked_until_it_acknowledges(reports, control_port):
+    await reports.policies([a_pod()], "newer")
     control_port.body = {"policyHash": "newer"}
-    await observer.policies([a_pod()], "newer")
+    await reports.policies([a_pod()], "newer")
 
-    assert observer.report(a_pod(), PolicyReport).policy_hash == "newer"
+    assert reports.report(a_pod(), PolicyReport).policy_hash == "newer"
 
 
-async def test_a_restarted_container_is_asked_again(observer, control_port):
-    await observer.policies([a_pod()], "new")
-    assert observer.report(a_pod("c2"), PolicyReport) is None
+async def test_a_restarted_container_is_asked_again(reports, control_port):
+    await reports.policies([a_pod()], "new")
+    assert reports.report(a_pod("c2"), PolicyReport) is None
 
-    await observer.policies([a_pod("c2")], "new")
+    await reports.policies([a_pod("c2")], "new")
 
     assert control_port.asked == 2
 
 
 @pytest.mark.parametrize("ip", ["127.0.0.1", "127.0.0.9"], ids=["it answered", "it did not"])
-async def test_a_pod_counts_as_asked_whether_it_answered_or_not(observer, ip):
-    assert not observer.asked(a_pod(ip=ip))
+async def test_a_pod_counts_as_asked_whether_it_answered_or_not(reports, ip):
+    assert not reports.asked(a_pod(ip=ip))
 
-    await observer.policies([a_pod(ip=ip)], "new")
+    await reports.policies([a_pod(ip=ip)], "new")
 
-    assert observer.asked(a_pod(ip=ip))
-    assert not observer.asked(a_pod("c2", ip=ip))
+    assert reports.asked(a_pod(ip=ip))
+    assert not reports.asked(a_pod("c2", ip=ip))
 
 
 @pytest.mark.parametrize("body", [{}, {"policyHash": 1}, {"policyHash": "new", "unknown": 1}], ids=str)
-async def test_an_answer_that_makes_no_sense_is_no_answer(observer, control_port, body):
+async def test_an_answer_that_makes_no_sense_is_no_answer(reports, control_port, body):
     control_port.body = body
-    await observer.policies([a_pod()], "new")
+    await reports.policies([a_pod()], "new")
 
-    assert observer.report(a_pod(), PolicyReport) is None
-
-
-@pytest.mark.parametrize("ip", ["", "127.0.0.9"], ids=["no address", "nobody there"])
-async def test_a_pod_that_cannot_be_reached_is_no_failure(observer, ip):
-    await observer.policies([a_pod(ip=ip)], "new")
-
-    assert observer.report(a_pod(ip=ip), PolicyReport) is None
+    assert reports.report(a_pod(), PolicyReport) is None
 
 
-async def test_a_pod_that_is_gone_is_forgotten(observer):
-    await observer.policies([a_pod()], "new")
-    observer.forget("u")
+@pytest.mark.parametrize("ip", ["", "127.0.0.9"], ids=["no address", "no server there"])
+async def test_a_pod_that_cannot_be_reached_is_no_failure(reports, ip):
+    await reports.policies([a_pod(ip=ip)], "new")
 
-    assert observer.report(a_pod(), PolicyReport) is None
+    assert reports.report(a_pod(ip=ip), PolicyReport) is None
+
+
+async def test_a_pod_that_is_gone_is_forgotten(reports):
+    await reports.policies([a_pod()], "new")
+    reports.forget("u")
+
+    assert reports.report(a_pod(), PolicyReport) is None

@@ -7,7 +7,6 @@ from agenttype_api.conditions import Reason
 from agenttype_api.schema import ConditionStatus
 from agenttype_api.sidecar_report import PolicyReport
 from agenttype_api.v1alpha1 import Resource, Scope, Window
-from agenttype_operator.reconcile.stop_agent import Stop, StoppedPodsLeaving
 from agenttype_operator.status import budget_conditions
 
 
@@ -41,11 +40,11 @@ def test_a_budget_is_available_while_no_pod_says_otherwise():
     ("limit", "words"),
     [
         (a_limit(), 'limit "run" is used up on pod "one": it counts for the life of the pod'),
-        (a_limit(window=Window.DAY), "starts anew with the next day, in UTC"),
-        (a_limit(window=Window.FOREVER), "it never starts anew; raise the limit"),
+        (a_limit(window=Window.DAY), "starts again with the next day, in UTC"),
+        (a_limit(window=Window.FOREVER), "it never starts again; raise the limit"),
         (
             a_limit(window=Window.HOUR, scope=Scope.AGENT_TYPE),
-            'limit "run" is used up: it starts anew with the next hour',
+            'limit "run" is used up: it starts again with the next hour',
         ),
     ],
     ids=["run", "day", "forever", "shared"],
@@ -116,8 +115,10 @@ def test_another_reference_that_leads_nowhere_says_nothing_about_the_budget():
 
 
 def test_a_stopped_agent_s_budget_is_not_available():
-    found = budget_conditions.stopping(Stop("why", told=True))
+    found = budget_conditions.stopped("why")
 
     assert (found.status, found.reason, found.message) == ("False", Reason.STOPPED, "why")
-    assert budget_conditions.stopping(StoppedPodsLeaving()).status == "Unknown"
-    assert budget_conditions.stopping(None) is None
+
+
+def test_an_agent_that_waits_for_its_stopped_pods_to_go_has_no_known_budget():
+    assert budget_conditions.stopped_pods_leaving().status == "Unknown"

@@ -37,93 +37,93 @@ def a_report(*violations):
     return PolicyReport(policy_hash="h", sequence=len(violations), violations=violations)
 
 
-def due(tally, now):
-    return [(which.rule, group.count) for which, group in tally.due(now)]
+def due(correlator, now):
+    return [(key.rule, series.count) for key, series in correlator.due(now)]
 
 
-def post(tally, now):
-    for _, group in tally.due(now):
-        group.posted = 1
+def post(correlator, now):
+    for _, series in correlator.due(now):
+        series.posted = 1
 
 
 def test_a_violation_is_posted_at_once():
-    tally = ViolationCorrelator()
-    tally.take(a_pod(), a_report(a_violation()), NOW)
+    correlator = ViolationCorrelator()
+    correlator.take(a_pod(), a_report(a_violation()), NOW)
 
-    [(which, group)] = tally.due(NOW)
+    [(key, series)] = correlator.due(NOW)
 
-    assert group.note() == 'rule "no-keys" applied to ToolCall "crm/lookup" of pod "green-1": Deny'
-    assert which.name("green").startswith("green.")
-    assert tally.next_due() == 0.0
+    assert series.note() == 'rule "no-keys" applied to ToolCall "crm/lookup" of pod "green-1": Deny'
+    assert key.name("green").startswith("green.")
+    assert correlator.next_due() == 0.0
 
 
 def test_more_of_them_are_told_when_the_minute_is_over():
-    tally = ViolationCorrelator()
-    tally.take(a_pod(), a_report(a_violation()), NOW)
-    post(tally, NOW)
-    tally.take(a_pod(), a_report(a_violation(), a_violation(2, NOW + 5), a_violation(3, NOW + 9)), NOW + 9)
+    correlator = ViolationCorrelator()
+    correlator.take(a_pod(), a_report(a_violation()), NOW)
+    post(correlator, NOW)
+    correlator.take(a_pod(), a_report(a_violation(), a_violation(2, NOW + 5), a_violation(3, NOW + 9)), NOW + 9)
 
-    assert due(tally, NOW + 9) == []
-    assert tally.next_due() == NOW + 65
-    assert due(tally, NOW + 65) == [("no-keys", 3)]
+    assert due(correlator, NOW + 9) == []
+    assert correlator.next_due() == NOW + 65
+    assert due(correlator, NOW + 65) == [("no-keys", 3)]
 
 
 def test_a_single_one_is_told_once_and_forgotten_with_its_minute():
-    tally = ViolationCorrelator()
-    tally.take(a_pod(), a_report(a_violation()), NOW)
-    post(tally, NOW)
+    correlator = ViolationCorrelator()
+    correlator.take(a_pod(), a_report(a_violation()), NOW)
+    post(correlator, NOW)
 
-    assert due(tally, NOW + 65) == []
-    assert (len(tally), tally.next_due()) == (0, None)
+    assert due(correlator, NOW + 65) == []
+    assert (len(correlator), correlator.next_due()) == (0, None)
 
 
 def test_the_same_report_heard_twice_counts_once():
-    tally = ViolationCorrelator()
-    tally.take(a_pod(), a_report(a_violation()), NOW)
-    tally.take(a_pod(), a_report(a_violation()), NOW)
+    correlator = ViolationCorrelator()
+    correlator.take(a_pod(), a_report(a_violation()), NOW)
+    correlator.take(a_pod(), a_report(a_violation()), NOW)
 
-    assert due(tally, NOW) == [("no-keys", 1)]
+    assert due(correlator, NOW) == [("no-keys", 1)]
 
 
 def test_rules_pods_and_minutes_are_told_apart():
-    tally = ViolationCorrelator()
-    tally.take(a_pod(), a_report(a_violation(), a_violation(2, rule="shell"), a_violation(3, NOW + 60)), NOW + 60)
-    tally.take(a_pod("q"), a_report(a_violation()), NOW + 60)
+    correlator = ViolationCorrelator()
+    correlator.take(a_pod(), a_report(a_violation(), a_violation(2, rule="shell"), a_violation(3, NOW + 60)), NOW + 60)
+    correlator.take(a_pod("q"), a_report(a_violation()), NOW + 60)
 
-    assert len({which.name("green") for which, _ in tally.due(NOW + 60)}) == 4
-
-
-def test_a_sidecar_that_starts_anew_counts_from_one_again():
-    tally = ViolationCorrelator()
-    tally.take(a_pod(), a_report(a_violation(1), a_violation(2)), NOW)
-    tally.take(a_pod(container="c2"), a_report(a_violation(1, NOW + 30)), NOW + 30)
-
-    assert due(tally, NOW + 30) == [("no-keys", 3)]
+    assert len({key.name("green") for key, _ in correlator.due(NOW + 60)}) == 4
 
 
-def test_an_operator_that_starts_anew_gives_the_same_names_and_lets_old_ones_be():
+def test_a_sidecar_that_restarts_counts_from_one_again():
+    correlator = ViolationCorrelator()
+    correlator.take(a_pod(), a_report(a_violation(1), a_violation(2)), NOW)
+    correlator.take(a_pod(container="c2"), a_report(a_violation(1, NOW + 30)), NOW + 30)
+
+    assert due(correlator, NOW + 30) == [("no-keys", 3)]
+
+
+def test_an_operator_that_restarts_gives_the_same_names_and_lets_old_ones_be():
     first, second = ViolationCorrelator(), ViolationCorrelator()
     first.take(a_pod(), a_report(a_violation()), NOW)
     second.take(a_pod(), a_report(a_violation(1, NOW - OLDEST - 61), a_violation(2)), NOW)
 
-    assert [which for which, _ in second.due(NOW)] == [which for which, _ in first.due(NOW)]
+    assert [key for key, _ in second.due(NOW)] == [key for key, _ in first.due(NOW)]
 
 
 @pytest.mark.parametrize("at", [NOW + 86400, 1e300, math.inf, math.nan])
 def test_a_clock_that_is_ahead_or_says_nonsense_counts_as_ours(at):
-    tally = ViolationCorrelator()
-    tally.take(a_pod(), a_report(a_violation(at=at)), NOW)
-    assert [group.at for _, group in tally.due(NOW)] == [NOW]
-    post(tally, NOW)
+    correlator = ViolationCorrelator()
+    correlator.take(a_pod(), a_report(a_violation(at=at)), NOW)
+    assert [series.at for _, series in correlator.due(NOW)] == [NOW]
+    post(correlator, NOW)
 
-    assert (due(tally, NOW + 65), len(tally)) == ([], 0)
+    assert (due(correlator, NOW + 65), len(correlator)) == ([], 0)
 
 
 def test_the_memory_of_a_pod_ends_with_it():
-    tally = ViolationCorrelator()
-    tally.take(a_pod(), a_report(a_violation()), NOW)
-    post(tally, NOW)
-    tally.forget("p")
-    list(tally.due(NOW + 65))
+    correlator = ViolationCorrelator()
+    correlator.take(a_pod(), a_report(a_violation()), NOW)
+    post(correlator, NOW)
+    correlator.forget("p")
+    list(correlator.due(NOW + 65))
 
-    assert (tally._groups, tally._counted) == ({}, {})
+    assert (correlator._series, correlator._counted) == ({}, {})
