@@ -114,6 +114,7 @@ class Door:
         try:
             await self._answer(call)
         except Refusal as error:
+            self._metrics.refused(error.reason)
             call.code, fields, text = answers.refusal(error, paths.protocol(scope["raw_path"]))
             await asgi.respond(send, call.code, fields, text)
         except CallerGone:

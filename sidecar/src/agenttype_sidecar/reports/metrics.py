@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from agenttype_api.policy import WireProtocol
+from agenttype_api.refusal_reasons import RefusalReason
 from prometheus_client import CollectorRegistry, Counter, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -136,7 +137,7 @@ class Metrics:
         self._tokens.add((model, adapter, "output", cost.source), cost.amounts.output)
         self._costs.add((model, adapter, cost.source), cost.amounts.cost)
 
-    def rejected(self, limit: str, reason: str) -> None:
+    def rejected(self, limit: str, reason: RefusalReason) -> None:
         """Count a call that a limit refused."""
         self._rejections.labels(limit, reason).inc()
 
@@ -144,7 +145,7 @@ class Metrics:
         """Count a limit that a settlement left exceeded."""
         self._overspends.labels(limit).inc()
 
-    def refused(self, reason: str) -> None:
+    def refused(self, reason: RefusalReason) -> None:
         """Count a call that policy refused, whatever it was for."""
         self._refusals.labels(reason).inc()
 
