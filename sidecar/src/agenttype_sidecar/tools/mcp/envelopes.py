@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import orjson
 from agenttype_api import keys
+from agenttype_api.refusal_reasons import RefusalReason
 from agenttype_api.v1alpha1 import OnRefusal
 from agenttype_proxy import asgi, json_size
 from agenttype_proxy import headers as fields
@@ -32,7 +33,7 @@ class NestedTooDeeply(ToolRefusal):
     """A message that nobody can write again, deep as it is."""
 
     status = 400
-    reason = "nested_too_deeply"
+    reason = RefusalReason.NESTED_TOO_DEEPLY
 
     def __init__(self) -> None:
         super().__init__("the message is nested too deeply")
@@ -111,6 +112,6 @@ class Sending:
 
 async def wrong_method(send: asgi.Send, methods: tuple[str, ...]) -> None:
     """Answer a method that the path does not know."""
-    body = orjson.dumps({"error": {"code": "method_not_allowed", "message": f"use {', '.join(methods)}"}})
+    body = orjson.dumps({"error": {"code": RefusalReason.METHOD_NOT_ALLOWED, "message": f"use {', '.join(methods)}"}})
     allow = (b"allow", ", ".join(methods).encode())
-    await asgi.respond(send, 405, [refusals.JSON, allow, (_REASON, b"method_not_allowed")], body)
+    await asgi.respond(send, 405, [refusals.JSON, allow, (_REASON, RefusalReason.METHOD_NOT_ALLOWED.encode())], body)

@@ -12,6 +12,7 @@ from math import isinf
 from typing import Any, Final, NamedTuple
 
 import orjson
+from agenttype_api.refusal_reasons import RefusalReason
 from agenttype_proxy import json_size
 
 from agenttype_sidecar.tools.mcp.protocol import INVALID_REQUEST, PARSE_ERROR
@@ -35,7 +36,12 @@ class McpRefusal(Exception):  # noqa: N818 — it is an answer, not a fault
     """A JSON-RPC error of ours; `message` is for people and never repeats what the caller sent."""
 
     def __init__(
-        self, code: int, reason: str, message: str, identity: MessageId = None, data: dict[str, Any] | None = None
+        self,
+        code: int,
+        reason: RefusalReason,
+        message: str,
+        identity: MessageId = None,
+        data: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -80,14 +86,16 @@ def parsed(body: bytes) -> dict[str, Any]:
     """
     if json_size.has_too_many_parts(body):
         text = f"the message has more than {json_size.MOST_PARTS} members, elements, objects and arrays"
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", text)
+        raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, text)
     try:
         # Decoded here, for json.loads would guess at other encodings, and the server behind would guess otherwise.
         message = _read(body.decode())
     except (ValueError, RecursionError) as error:
-        raise McpRefusal(PARSE_ERROR, "parse_error", "the body is not one unambiguous JSON message") from error
+        raise McpRefusal(
+            PARSE_ERROR, RefusalReason.PARSE_ERROR, "the body is not one unambiguous JSON message"
+        ) from error
     if not isinstance(message, dict):
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", "send one JSON-RPC message, not a batch")
+        raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "send one JSON-RPC message, not a batch")
     _check_spelling(message, _GOVERNED)
     return message
 
@@ -96,10 +104,10 @@ def read_call(message: dict[str, Any], named: bytes | None) -> McpCall:
     """Return what a message asks for; arguments and errors are those of `read`."""
     identity = message.get("id")
     if not isinstance(identity, str | int | None) or isinstance(identity, bool):
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", "the id must be a string or a number")
+        raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "the id must be a string or a number")
     method = message.get("method", "")
     if not isinstance(method, str):
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", "the method must be a string", identity)
+        raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "the method must be a string", identity)
     if method != "tools/call":
         return McpCall(method, identity, None)
     params = message.get("params")
@@ -107,9 +115,13 @@ def read_call(message: dict[str, Any], named: bytes | None) -> McpCall:
         _check_spelling(params, _GOVERNED_OF_CALL)
     tool = params.get("name") if isinstance(params, dict) else None
     if not isinstance(tool, str):
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", "params.name must be the name of a tool", identity)
+        raise McpRefusal(
+            INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "params.name must be the name of a tool", identity
+        )
     if named is not None and decoded(named) != tool:
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", "the header mcp-name names another tool", identity)
+        raise McpRefusal(
+            INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "the header mcp-name names another tool", identity
+        )
     return McpCall(method, identity, tool)
 
 
@@ -198,7 +210,7 @@ def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _check_spelling(members: dict[str, Any], governed: frozenset[str]) -> None:
     """Refuse a member that differs from one of ours only in case: some servers ignore case, and take the last."""
     if _differs(members, governed):
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", "write JSON-RPC's members in lower case")
+        raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "write JSON-RPC's members in lower case")
 
 
 def _differs(members: dict[str, Any], governed: frozenset[str]) -> bool:
