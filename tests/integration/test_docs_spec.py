@@ -86,11 +86,11 @@ def budget_exhausted(control, node, namespace):
 def pod_failing(control, node, namespace):
     del node
     control.apply(kinds.external_manifest("shared", namespace), an_agent(namespace))
-    until(lambda: control.get(namespace, "pods", "-l", AGENT)["items"], lambda: "no pod")
-    [pod] = control.get(namespace, "pods", "-l", AGENT)["items"]
+    until(lambda: control("get", "pods", "-n", namespace, "-l", AGENT, "-o", "name"), lambda: "no pod")
+    pod = control("get", "pods", "-n", namespace, "-l", AGENT, "-o", "jsonpath={.items[0].metadata.name}")
     waiting = {"state": {"waiting": {"reason": "ImagePullBackOff"}}, "ready": False, "restartCount": 0}
     status = {"containerStatuses": [{"name": "agent", "image": "acme/log-reader:1.4", "imageID": "", **waiting}]}
-    patch = ["patch", "pod", pod["metadata"]["name"], "-n", namespace, "--subresource=status", "--type=merge"]
+    patch = ["patch", "pod", pod, "-n", namespace, "--subresource=status", "--type=merge"]
     control(*patch, "-p", json.dumps({"status": status}))
     control.await_reason(namespace, "agenttype", "green", "Available", "PodFailing")
 
