@@ -210,7 +210,7 @@ def test_a_policy_that_allows_less_than_is_spent_ends_running_streams(slow, path
 
 
 def test_a_whole_call_that_is_cut_is_answered_with_the_refusal():
-    with simulator(first_token_delay=30) as stuck, sidecar(policy=a_policy(stuck.url, 100_000)) as car:
+    with simulator(first_token_delay_seconds=30) as stuck, sidecar(policy=a_policy(stuck.url, 100_000)) as car:
         stuck.fault(CHAT, status=200, times=1, body={"usage": {"prompt_tokens": 3, "completion_tokens": 5}})
         assert car.chat(max_tokens=5).status == 200
 

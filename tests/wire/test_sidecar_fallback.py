@@ -13,7 +13,7 @@ from support.scripted_upstream import Close, Say
 from support.sidecars import a_backend, a_chat, a_limit, a_policy, a_route, eventually, sidecar, together
 
 CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
-QUICK = {"first_byte": 0.5, "idle": 5, "warm_up": 0.5, "connect": 0.5}
+QUICK = {"first_byte_ms": 500, "idle_ms": 5000, "warm_up_ms": 500, "connect_ms": 500}
 ERROR = b'{"error":{"message":"no"}}'
 
 

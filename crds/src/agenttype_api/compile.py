@@ -261,11 +261,11 @@ def _prices(backend: v1alpha1.ModelBackend) -> tuple[policy.Price, ...]:
 
 def _tool(tool: v1alpha1.Tool) -> policy.Tool:
     limits = tool.limits.model_dump(exclude={"timeout"})
-    timeout = None if tool.limits.timeout is None else quantities.milliseconds(tool.limits.timeout) / 1000
+    timeout = None if tool.limits.timeout is None else quantities.milliseconds(tool.limits.timeout)
     common = policy.Tool(
         name=tool.name,
         url="",
-        limits=policy.ToolLimits(**limits, timeout=timeout),
+        limits=policy.ToolLimits(**limits, timeout_ms=timeout),
         credential_file=names.tool_credential(tool.name) if tool.credential_ref else None,
         credential_header=tool.credential_header.lower(),
         on_refusal=tool.on_refusal,

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from agenttype_api import quantities
 from agenttype_api.policy import Backend, Policy
 from agenttype_api.sidecar_report import PolicyReport
 from agenttype_proxy.messages import Deadlines, Origin
@@ -43,7 +44,9 @@ class Active:
         self.tariff = Tariff(policy)
         self.counts_tokens = reservation.counts_tokens(self.limits)
         times = policy.timeouts
-        self.deadlines = Deadlines(times.connect, times.first_byte, times.idle, times.total)
+        self.deadlines = Deadlines(
+            *map(quantities.seconds, (times.connect_ms, times.first_byte_ms, times.idle_ms, times.total_ms))
+        )
         self._origins = {backend.name: _origin(backend) for backend in policy.backends}
 
     def origin(self, backend: Backend) -> Origin:

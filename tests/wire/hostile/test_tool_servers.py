@@ -14,7 +14,7 @@ from support.recording_upstream import chunked, whole
 from support.scripted_upstream import Close, Reset, Say, Wait
 from support.sidecars import sidecar
 
-QUICK = {"first_byte": 0.6, "idle": 0.6}
+QUICK = {"first_byte_ms": 600, "idle_ms": 600}
 HIDDEN = b"delete_norm"
 
 
