@@ -197,8 +197,8 @@ class Rule(Document):
     action: RuleAction
 
 
-class Store(Document):
-    """Where limits are counted that several pods share."""
+class Nats(Document):
+    """The NATS server that counts limits which several pods share."""
 
     url: str
     """nats://host:port or tls://host:port; of a cluster all its servers: nats://host:port,host:port."""
@@ -228,7 +228,7 @@ class Policy(Document):
     budget: Budget = Budget()
     rate_limits: RateLimits = RateLimits()
     rules: tuple[Rule, ...] = ()
-    store: Store | None = None
+    nats: Nats | None = None
     """None: no limit is shared."""
     timeouts: Timeouts = Timeouts()
 

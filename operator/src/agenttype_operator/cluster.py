@@ -137,7 +137,7 @@ class Cluster:
 
     async def review(self, token: str) -> Raw:
         """Ask whose a token is, for the store's audience; a question is no write, so the fence does not apply."""
-        spec = {"token": token, "audiences": [keys.STORE_AUDIENCE]}
+        spec = {"token": token, "audiences": [keys.NATS_AUDIENCE]}
         body = {"apiVersion": kinds.TOKEN_REVIEW.api_version, "kind": kinds.TOKEN_REVIEW.name, "spec": spec}
         return await self._request("post", kinds.TOKEN_REVIEW.path(""), body=body)
 

@@ -52,10 +52,10 @@ def agent_plan(agent: v1alpha1.AgentType, around: Neighbours, making: Making, *,
         stopped: whether no pod may run, whatever the spec says.
 
     Raises:
-        compiler.Unresolved: a reference leads nowhere, or a limit is shared and there is no store.
+        compiler.Unresolved: a reference leads nowhere, or a limit is shared and there is no NATS server.
     """
     surroundings = compiler.Surroundings(
-        around.backends, around.adapters, around.budgets, making.store_url, making.store_authority
+        around.backends, around.adapters, around.budgets, making.nats_url, making.nats_authority
     )
     document = compiler.agent_policy(agent, surroundings)
     backends = [around.backends[backend.name] for backend in document.backends]

@@ -6,8 +6,14 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
-_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+from agenttype_api import keys
+
+_PREFIX: Final = keys.ENV_OPERATOR
+_NATS_URL: Final = _PREFIX + "NATS_URL"
+_NATS_CA: Final = _PREFIX + "NATS_CA"
+_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class SettingsError(Exception):
@@ -29,9 +35,9 @@ class Making:
     """What decides, beside the kinds, what is made for them."""
 
     images: Images
-    store_url: str | None = None
+    nats_url: str | None = None
     """NATS server that counts limits which pods share; None: there is none."""
-    store_authority: str | None = None
+    nats_authority: str | None = None
     """Certificates (PEM) that vouch for it; None: the system's."""
 
 
@@ -68,24 +74,26 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         making=Making(
             images=Images(
-                sidecar=_required(env, "SIDECAR_IMAGE"),
-                wrapper=_required(env, "WRAPPER_IMAGE"),
-                gate=_required(env, "GATE_IMAGE"),
-                pull_policy=env.get("IMAGE_PULL_POLICY", "IfNotPresent"),
+                sidecar=_required(env, _PREFIX + "SIDECAR_IMAGE"),
+                wrapper=_required(env, _PREFIX + "WRAPPER_IMAGE"),
+                gate=_required(env, _PREFIX + "GATE_IMAGE"),
+                pull_policy=env.get(_PREFIX + "IMAGE_PULL_POLICY", "IfNotPresent"),
             ),
-            store_url=_store(env.get("AGENTTYPE_STORE_URL", "")),
-            store_authority=_certificates(env.get("AGENTTYPE_STORE_CA", "")),
+            nats_url=_nats(env.get(_NATS_URL, "")),
+            nats_authority=_certificates(env.get(_NATS_CA, "")),
         ),
-        namespaces=tuple(sorted(filter(None, (part.strip() for part in env.get("NAMESPACES", "").split(","))))),
-        lease_namespace=_required(env, "LEASE_NAMESPACE"),
-        lease_name=env.get("LEASE_NAME", "agenttype-operator"),
-        identity=env.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}",
-        gate_binding=env.get("GATE_BINDING", "agenttype-gate"),
-        http_port=int(_number(env, "HTTP_PORT", 8080)),
-        log_level=_level(env.get("LOG_LEVEL") or "INFO"),
-        workers=int(_number(env, "WORKERS", 16)),
-        sweep=_number(env, "SWEEP_SECONDS", 45.0),
-        resync=_number(env, "RESYNC_SECONDS", 600.0),
+        namespaces=tuple(
+            sorted(filter(None, (part.strip() for part in env.get(_PREFIX + "NAMESPACES", "").split(","))))
+        ),
+        lease_namespace=_required(env, _PREFIX + "LEASE_NAMESPACE"),
+        lease_name=env.get(_PREFIX + "LEASE_NAME", "agenttype-operator"),
+        identity=env.get(_PREFIX + "POD_NAME") or f"{socket.gethostname()}-{os.getpid()}",
+        gate_binding=env.get(_PREFIX + "GATE_BINDING", "agenttype-gate"),
+        http_port=int(_number(env, _PREFIX + "HTTP_PORT", 8080)),
+        log_level=_level(env.get(_PREFIX + "LOG_LEVEL") or "INFO"),
+        workers=int(_number(env, _PREFIX + "WORKERS", 16)),
+        sweep=_number(env, _PREFIX + "SWEEP_SECONDS", 45.0),
+        resync=_number(env, _PREFIX + "RESYNC_SECONDS", 600.0),
     )
 
 
@@ -95,10 +103,10 @@ def _required(env: Mapping[str, str], name: str) -> str:
     raise SettingsError(f"{name} must be set; the chart sets it")
 
 
-def _store(url: str) -> str | None:
+def _nats(url: str) -> str | None:
     if not url or re.match(r"(nats|tls)://[^\s/@]+$", url):
         return url or None
-    raise SettingsError(f"AGENTTYPE_STORE_URL must be nats://host:port or tls://host:port, not {url!r}")
+    raise SettingsError(f"{_NATS_URL} must be nats://host:port or tls://host:port, not {url!r}")
 
 
 def _certificates(text: str) -> str | None:
@@ -107,14 +115,14 @@ def _certificates(text: str) -> str | None:
     try:
         ssl.create_default_context(cadata=text)
     except (ssl.SSLError, ValueError) as error:
-        raise SettingsError(f"AGENTTYPE_STORE_CA must be certificates in PEM: {error}") from error
+        raise SettingsError(f"{_NATS_CA} must be certificates in PEM: {error}") from error
     return text
 
 
 def _level(name: str) -> str:
     if name.upper() in _LEVELS:
         return name.upper()
-    raise SettingsError(f"LOG_LEVEL must be one of {', '.join(_LEVELS)}, not {name!r}")
+    raise SettingsError(f"{_PREFIX}LOG_LEVEL must be one of {', '.join(_LEVELS)}, not {name!r}")
 
 
 def _number(env: Mapping[str, str], name: str, default: float) -> float:

@@ -76,7 +76,7 @@ class Sidecar:
         self.metrics.orphans.inc(self.ledger.orphans.calls)
         self.activity = Activity(time.monotonic(), self.ledger.elapsed_ms / 1000, self.ledger.busy_ms / 1000)
         self.running = Running()
-        self.shared = Shared(self.ledger, options.store_token)
+        self.shared = Shared(self.ledger, options.nats_token)
         table = Table(self.ledger, self.shared)
         halt = Halt(self.ledger, self.policies, self.running)
         gate = Gate(table, halt, self.policies)

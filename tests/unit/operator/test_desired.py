@@ -120,9 +120,9 @@ def tokens_of(making):
 
 def test_a_token_for_the_store_lies_beside_the_gate_s_where_there_is_a_store():
     assert tokens_of(MAKING) == ["agenttype.dev/gate"]
-    assert tokens_of(dataclasses.replace(MAKING, store_url="nats://store:4222")) == [
+    assert tokens_of(dataclasses.replace(MAKING, nats_url="nats://store:4222")) == [
         "agenttype.dev/gate",
-        "agenttype.dev/store",
+        "agenttype.dev/nats",
     ]
 
 
@@ -166,7 +166,7 @@ def test_a_limit_that_pods_share_needs_a_store():
     with pytest.raises(compiler.Unresolved, match=r"nats\.enabled=true"):
         plan.agent_plan(agent, around, MAKING)
 
-    found = plan.agent_plan(agent, around, dataclasses.replace(MAKING, store_url="nats://store:4222"))
+    found = plan.agent_plan(agent, around, dataclasses.replace(MAKING, nats_url="nats://store:4222"))
     assert [limit.account for limit in found.limits] == ["default.agent.green.run"]
 
 

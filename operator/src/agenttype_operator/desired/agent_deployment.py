@@ -62,7 +62,7 @@ def _template(agent: v1alpha1.AgentType, backends: list[v1alpha1.ModelBackend], 
             "containers": [_container(agent, container) for container in spec["containers"]],
             "volumes": [
                 *(spec.get("volumes") or ()),
-                *agent_volumes.agent_volumes(agent, credentials, shares=making.store_url is not None),
+                *agent_volumes.agent_volumes(agent, credentials, shares=making.nats_url is not None),
             ],
         },
     }

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import nkeys
+from agenttype_api import keys
 
 from agenttype_operator import cluster, http, json_log
 from agenttype_operator.metrics import Metrics
@@ -31,7 +32,7 @@ def main() -> int:
     add("--monitor-port", type=int, default=8222, help="prepare: where the server tells about itself, on loopback")
     add("--http-port", type=int, default=8080, help="answer: port of /readyz, /healthz and /metrics")
     options = parser.parse_args()
-    json_log.set_up(os.environ.get("LOG_LEVEL", "info").upper())
+    json_log.set_up(os.environ.get(keys.ENV_AUTH_CALLOUT + "LOG_LEVEL", "info").upper())
     if options.verb == "prepare":
         _prepare(options)
     else:
@@ -61,7 +62,7 @@ async def _answer(options: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     metrics = Metrics()
-    api = cluster.Cluster(await cluster.configuration(), "agenttype-store", lambda: False, metrics)
+    api = cluster.Cluster(await cluster.configuration(), "agenttype-auth-callout", lambda: False, metrics)
     doorkeeper = Doorkeeper(
         url=f"nats://127.0.0.1:{options.port}",
         seed=(options.keys / _DOORKEEPER).read_text(),

@@ -142,7 +142,7 @@ class Doorkeeper:
             return {"error": "the token was not accepted"}
         except NotMade as error:
             log.warning("streams not made yet", extra={"host": asked.host, "error": str(error)})
-            return {"error": "the store is not ready"}
+            return {"error": "NATS is not ready; try again"}
         log.debug("connection accepted", extra={"host": asked.host, "agent": f"{who.namespace}/{who.agent}"})
         return {"jwt": tokens.user(asked, grants.grant(who), self._issuer, int(time.time()))}
 

@@ -162,7 +162,7 @@ class Observations:
             policy_hash=active.hash,
             error=self._policies.error,
             exhausted=sources.table.exhausted(active.limits),
-            store_error=sources.table.shared.error,
+            nats_error=sources.table.shared.error,
             stopped=sources.halt.reason,
             violations=sources.violations.last(),
         )
@@ -194,7 +194,7 @@ class Observations:
         now = time.monotonic()
         return Gauges(
             rows=self.rows(),
-            store_reachable=self._sources.table.shared.is_reachable,
+            nats_reachable=self._sources.table.shared.is_reachable,
             policy_hash=self._policies.active.hash,
             policy_current=not self._policies.error,
             wall_seconds=self._activity.wall(now),
