@@ -93,7 +93,7 @@ def test_the_chart_s_values_say_durations_as_kubernetes_does():
 
 
 def test_a_spec_s_duration_becomes_a_document_s_without_a_loss():
-    limits = v1alpha1.ToolLimits(timeout="1m30s")
+    limits = v1alpha1.ToolLimitsSpec(timeout="1m30s")
 
     assert quantities.milliseconds(limits.timeout) == 90_000
     assert quantities.seconds(90_000) == 90.0

@@ -23,7 +23,7 @@ class Unresolved(Exception):  # noqa: N818 — a finding about the user's spec, 
 Backends = Mapping[str, v1alpha1.ModelBackend]
 Adapters = Mapping[str, v1alpha1.LoraAdapter]
 Budgets = Mapping[str, v1alpha1.AgentBudget]
-_Routed = v1alpha1.ModelRoute | v1alpha1.Fallback
+_Routed = v1alpha1.ModelRoute | v1alpha1.FallbackSpec
 
 
 @dataclass(frozen=True)
@@ -259,7 +259,7 @@ def _prices(backend: v1alpha1.ModelBackend) -> tuple[policy.Price, ...]:
     )
 
 
-def _tool(tool: v1alpha1.Tool) -> policy.Tool:
+def _tool(tool: v1alpha1.ToolSpec) -> policy.Tool:
     limits = tool.limits.model_dump(exclude={"timeout"})
     timeout = None if tool.limits.timeout is None else quantities.milliseconds(tool.limits.timeout)
     common = policy.Tool(
@@ -278,7 +278,7 @@ def _tool(tool: v1alpha1.Tool) -> policy.Tool:
     return common.model_copy(update={"url": tool.http.url, "protocol": policy.ToolProtocol.HTTP, "routes": routes})
 
 
-def _budget(budget: v1alpha1.Budget, limits: tuple[policy.Limit, ...]) -> policy.Budget:
+def _budget(budget: v1alpha1.BudgetSpec, limits: tuple[policy.Limit, ...]) -> policy.Budget:
     return policy.Budget(
         limits=limits,
         on_limit=budget.on_limit,
@@ -309,7 +309,7 @@ def _limits(agent: v1alpha1.AgentType, budgets: Budgets) -> tuple[policy.Limit, 
     return tuple(found)
 
 
-def _limit(limit: v1alpha1.Limit, scope: v1alpha1.Scope, account: str) -> policy.Limit:
+def _limit(limit: v1alpha1.LimitSpec, scope: v1alpha1.Scope, account: str) -> policy.Limit:
     return policy.Limit(
         name=limit.name,
         resource=limit.resource,
