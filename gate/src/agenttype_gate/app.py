@@ -29,12 +29,16 @@ _CONNECTIONS: Final = 4096
 
 async def run(options: Options) -> None:
     """Serve until SIGTERM or SIGINT, then leave in order: unready, a while, drained, gone."""
-    status, metrics, document = Status(), Metrics(), DocumentFile(options.policy, options.linger, time.monotonic)
+    status, metrics, document = (
+        Status(),
+        Metrics(),
+        DocumentFile(options.policy, options.linger_seconds, time.monotonic),
+    )
     document.look()
     api_server = ApiServer(options.api_server, options.api_token, options.api_ca)
     inner, outer = Client(), Client(ClientLimits(connections=options.max_concurrent))
     engine = Engine(inner, options.engine)
-    deadlines = Deadlines(connect=2.0, first_byte=options.first_byte, idle=options.idle, total=None)
+    deadlines = Deadlines(connect=2.0, first_byte=options.first_byte_seconds, idle=options.idle_seconds, total=None)
     front_proxy = FrontProxy(
         document,
         TokenReviews(api_server.review, time.monotonic, metrics),
@@ -57,11 +61,11 @@ async def run(options: Options) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             background = [
-                group.create_task(controller.run(options.check, options.base_config)),
+                group.create_task(controller.run(options.check_seconds, options.base_config)),
                 group.create_task(document.watch(status.wake)),
-                group.create_task(_leave(process.stop_event(), status, stop, options.lame_duck)),
+                group.create_task(_leave(process.stop_event(), status, stop, options.lame_duck_seconds)),
             ]
-            await serve(listeners, limits=limits, stop=stop, drain_seconds=options.drain, on_ready=_say_ready)
+            await serve(listeners, limits=limits, stop=stop, drain_seconds=options.drain_seconds, on_ready=_say_ready)
             for task in background:
                 task.cancel()
     finally:

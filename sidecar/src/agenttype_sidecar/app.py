@@ -77,7 +77,7 @@ class Sidecar:
         self.metrics.orphans.inc(self.ledger.orphans.calls)
         self.activity = Activity(time.monotonic(), self.ledger.elapsed_ms / 1000, self.ledger.busy_ms / 1000)
         self.cancellation = Cancellation()
-        self.shared = SharedLimits(self.ledger, options.store_token)
+        self.shared = SharedLimits(self.ledger, options.nats_token)
         limit_status = LimitStatus(self.ledger, self.shared)
         agent_stop = AgentStop(self.ledger, self.policies, self.cancellation)
         state = AdmissionState(limit_status, agent_stop, self.policies)

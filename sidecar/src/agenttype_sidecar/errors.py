@@ -25,7 +25,7 @@
     ├── UpstreamFailed           502  the backend broke before it answered
     ├── CertificateRefused       502  the backend is not who its certificate must say it is
     ├── BackendBroken            503  failed too often of late; not asked for some seconds
-    ├── BackendWarming           503  still starting after `timeouts.warmUp`
+    ├── BackendWarming           503  still starting after `timeouts.warmUpMs`
     ├── LedgerUnavailable        503  the ledger cannot be written: fail closed
     │   └── NatsUnreachable      503  a shared limit cannot be counted: fail closed
     ├── CredentialUnavailable    503  the token or key file cannot be read

@@ -33,7 +33,7 @@ def main() -> int:
     add("--monitor-port", type=int, default=8222, help="prepare: where the server tells about itself, on loopback")
     add("--http-port", type=int, default=8080, help="answer: port of /readyz, /healthz and /metrics")
     options = parser.parse_args()
-    json_log.set_up("auth-callout", os.environ.get("AGENTTYPE_LOG_LEVEL", "info"))
+    json_log.set_up("auth-callout", os.environ.get("AGENTTYPE_AUTH_CALLOUT_LOG_LEVEL", "info"))
     if options.verb == "prepare":
         _prepare(options)
     else:
@@ -66,7 +66,7 @@ async def _answer(options: argparse.Namespace) -> None:
         url=f"nats://127.0.0.1:{options.port}",
         seed=(options.keys / _CALLOUT).read_text(),
         issuer=nkeys.from_seed(bytearray((options.keys / _ISSUER).read_bytes())),
-        review=TokenReviews(api, keys.STORE_AUDIENCE).review,
+        review=TokenReviews(api, keys.NATS_AUDIENCE).review,
     )
     server = await probe_server.serve(options.http_port, metrics.text, ready=lambda: service.ready)
     running = asyncio.create_task(service.run())

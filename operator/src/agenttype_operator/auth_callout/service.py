@@ -142,7 +142,7 @@ class AuthCalloutService:
             return {"error": "the token was not accepted"}
         except NotMade as error:
             log.warning("streams not made yet", host=asked.host, error=str(error))
-            return {"error": "the store is not ready"}
+            return {"error": "NATS is not ready; try again"}
         log.debug("connection accepted", host=asked.host, agent=f"{who.namespace}/{who.agent}")
         return {"jwt": nats_jwt.user_jwt(asked, permissions.permissions(who), self._issuer, int(time.time()))}
 

@@ -244,7 +244,7 @@ class LeaseManager:
             self.returned["fenced"] += own.fenced - fenced
             self.setbacks += own.setbacks - setbacks
             if own.setbacks > setbacks:
-                _log.warning("store went back", account=own.account.key, out=own.out)
+                _log.warning("nats knows less than before", account=own.account.key, out=own.out)
 
     async def _move(self, desk: _Desk) -> bool:
         own, now = desk.lease, self._clock()

@@ -5,6 +5,7 @@ A document that cannot be used changes nothing but the report: the one in use st
 
 from pathlib import Path
 
+from agenttype_api import quantities
 from agenttype_api.policy import Backend, Policy
 from agenttype_api.sidecar_report import PolicyReport
 from agenttype_proxy.messages import Deadlines, Origin
@@ -42,7 +43,9 @@ class Active:
         self.prices = PriceLookup(policy)
         self.counts_tokens = reservation.counts_tokens(self.limits)
         times = policy.timeouts
-        self.deadlines = Deadlines(times.connect, times.first_byte, times.idle, times.total)
+        self.deadlines = Deadlines(
+            *map(quantities.seconds, (times.connect_ms, times.first_byte_ms, times.idle_ms, times.total_ms))
+        )
         self._origins = {backend.name: _origin(backend) for backend in policy.backends}
 
     def origin(self, backend: Backend) -> Origin:
