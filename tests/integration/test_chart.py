@@ -158,3 +158,8 @@ def test_the_operator_gets_no_right_over_secrets():
     rules = [rule for role in roles for rule in role["rules"]]
 
     assert [rule for rule in rules if {"secrets", "*"} & {*rule["resources"], *rule["verbs"]}] == []
+
+
+@pytest.mark.parametrize(("version", "taken"), [("1.29.15", False), ("1.30.0", True), ("1.31.2-gke.1", True)])
+def test_the_chart_asks_for_the_kubernetes_that_it_needs(version, taken):
+    assert (helm("template", "agenttype", CHART, "--kube-version", version).returncode == 0) is taken
