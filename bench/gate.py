@@ -19,8 +19,8 @@ import proxy
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
-from support.gates import a_gate_policy, caller, gate, write_policy  # noqa: E402 — the path above leads to it
-from support.token_reviews import token_reviews  # noqa: E402
+from support.programs.gates import a_gate_policy, caller, gate, write_policy  # noqa: E402 — the path above leads to it
+from support.servers.token_reviews import token_reviews  # noqa: E402
 
 RESULT = HERE / "results" / "gate.json"
 LOADS = [

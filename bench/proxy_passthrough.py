@@ -9,7 +9,7 @@ import sys
 from agenttype_proxy import asgi, headers, loop
 from agenttype_proxy.client import Client
 from agenttype_proxy.messages import Deadlines, Origin, Request
-from agenttype_proxy.server import Listener, ServerLimits, serve
+from agenttype_proxy.server import ServedApp, ServerLimits, serve
 
 DEADLINES = Deadlines(connect=2, first_byte=60, idle=60, total=None)
 
@@ -33,7 +33,7 @@ def passthrough(client: Client, origin: Origin) -> asgi.ASGIApp:
 async def main() -> None:
     """Serve until killed."""
     port = int(sys.argv[2]) if len(sys.argv) > 2 else 0  # noqa: PLR2004 — the second argument
-    listener = Listener(passthrough(Client(), Origin.parse(sys.argv[1])), "127.0.0.1", port)
+    listener = ServedApp(passthrough(Client(), Origin.parse(sys.argv[1])), "127.0.0.1", port)
     await serve(
         [listener],
         limits=ServerLimits(),

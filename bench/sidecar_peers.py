@@ -20,8 +20,8 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
 from agenttype_api import policy as api  # noqa: E402 — the path above leads to what follows
-from agenttype_api.v1alpha1 import RuleAction, RuleOn  # noqa: E402
-from support.sidecars import TOKEN, a_limit, a_policy, command, write_policy  # noqa: E402
+from agenttype_api.v1alpha1 import RuleAction, RuleTarget  # noqa: E402
+from support.programs.sidecars import TOKEN, a_limit, a_policy, command, write_policy  # noqa: E402
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "agenttype", "bench")
 MODELS = ("json", "burst", "paced", "short", "hold")
@@ -99,7 +99,7 @@ def _sidecar(place: Place) -> list[str]:
         limits=(a_limit(PLENTY * PLENTY),),
         backends=(_backend(place.upstream),),
         routes=(api.Route(match=("*",), backend="shared"),),
-        rules=(api.Rule(name="no-keys", on=(RuleOn.LLM_REQUEST,), matches=KEYS, action=RuleAction.DENY),),
+        rules=(api.Rule(name="no-keys", applies_to=(RuleTarget.LLM_REQUEST,), matches=KEYS, action=RuleAction.DENY),),
         rate_limits=api.RateLimits(
             requests_per_minute=PLENTY, tokens_per_minute=PLENTY * PLENTY, max_concurrent=PLENTY
         ),

@@ -4,8 +4,8 @@ import pytest
 from agenttype_api import compile as compiler
 from agenttype_api import policy as api
 from agenttype_sidecar.errors import PolicyError
-from agenttype_sidecar.policies import Policies
-from agenttype_sidecar.reports.metrics import Metrics
+from agenttype_sidecar.policy.policies import Policies
+from agenttype_sidecar.telemetry.metrics import Metrics
 from support.kinds import a_backend, a_limit, an_adapter, an_agent_type, an_external_backend
 
 TOOLS = [{"name": "crm", "mcp": {"url": "http://crm.tools:8080/mcp"}, "allow": ["lookup_*"]}]

@@ -1,12 +1,12 @@
 """The stand-in answers as the recorded engine did, exchange by exchange."""
 
 import pytest
+from support.builders.lora_files import a_shelf_of_adapters
 from support.exchanges import EMBEDDING_FLAGS, EMBEDDING_GROUPS, GROUPS, STORE_GROUPS, TOOL_FLAGS, TOOL_GROUPS
-from support.lora_files import a_shelf_of_adapters
+from support.programs.simulators import simulator
 from support.recordings import recorded
 from support.replay import Replay
 from support.shapes import comparable
-from support.simulators import simulator
 
 ALL = GROUPS | TOOL_GROUPS | STORE_GROUPS | EMBEDDING_GROUPS
 NAMES = [(group, exchange.name) for group in ALL if group != "metrics" for exchange in ALL[group]]

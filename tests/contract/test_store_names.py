@@ -5,7 +5,7 @@ from agenttype_api import keys, policy, store_names
 from agenttype_api.v1alpha1 import Resource, Scope, Window
 from agenttype_operator.auth_callout import permissions
 from agenttype_operator.auth_callout.permissions import Caller
-from agenttype_sidecar.leases import shares, store
+from agenttype_sidecar.leases import nats_store, shares
 
 ACCOUNTS = ["team-a.agent.green.cost", "team-a.budget.team.cost"]
 
@@ -22,7 +22,7 @@ def test_a_sidecar_may_what_it_does(window, account):
         name="x", resource=Resource.COST, max=1, window=window, scope=Scope.AGENT_TYPE, account=account
     )
     found = shares.account(limit, 7)
-    counter, entry = store._counter(found), store._entry(found, shares.RETURNS)
+    counter, entry = nats_store._counter(found), nats_store._entry(found, shares.RETURNS)
     entries = store_names.entry_stream(window, "team-a")
 
     assert granted(counter)

@@ -4,10 +4,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from support.builders.lora_files import an_adapter
 from support.engines import adapter_folder, prepared
-from support.gates import a_gate_policy, caller, gate, until, wanted, write_policy
-from support.lora_files import an_adapter
-from support.token_reviews import token_reviews
+from support.programs.gates import a_gate_policy, caller, gate, until, wanted, write_policy
+from support.servers.token_reviews import token_reviews
 
 CHAT = "/v1/chat/completions"
 LOG_LINE = "Failed password for eve from 192.0.2.7 port 4022"

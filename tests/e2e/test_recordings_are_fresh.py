@@ -7,6 +7,7 @@ import json
 
 import pytest
 from support import evictions
+from support.builders.lora_files import a_shelf_of_adapters
 from support.exchanges import (
     EMBEDDING_FLAGS,
     EMBEDDING_GROUPS,
@@ -16,7 +17,6 @@ from support.exchanges import (
     TOOL_FLAGS,
     TOOL_GROUPS,
 )
-from support.lora_files import a_shelf_of_adapters
 from support.recordings import recorded
 from support.replay import Replay
 from support.shapes import comparable

@@ -9,7 +9,7 @@ import places
 import pytest
 from kubectl import Kubectl
 from support import clusters, kinds
-from support.simulators import Simulator, simulator
+from support.programs.simulators import Simulator, simulator
 from support.waiting import until
 
 # The first story waits for images and the chart.
@@ -167,7 +167,7 @@ def _because(kubectl: Kubectl, name: str, reason: str) -> dict[str, Any] | None:
 
 
 def test_a_violation_is_denied_and_becomes_an_event_without_what_was_found(cluster: Kubectl) -> None:
-    rule = {"name": "no-keys", "on": ["LLMRequest"], "matches": "AKIA[0-9A-Z]{16}", "action": "Deny"}
+    rule = {"name": "no-keys", "appliesTo": ["LLMRequest"], "matches": "AKIA[0-9A-Z]{16}", "action": "Deny"}
     apply(cluster, agent("ruled", rules=[rule]))
     [pod] = ready(cluster, "ruled", 1)
 
@@ -194,7 +194,7 @@ def event_subject(event: dict[str, Any]) -> str:
 
 
 def test_an_agent_that_is_stopped_comes_back_with_a_changed_spec(cluster: Kubectl) -> None:
-    rule = {"name": "shell", "on": ["LLMRequest"], "matches": "rm -rf", "action": "StopAgent"}
+    rule = {"name": "shell", "appliesTo": ["LLMRequest"], "matches": "rm -rf", "action": "StopAgent"}
     apply(cluster, agent("wild", rules=[rule]))
     [pod] = ready(cluster, "wild", 1)
 

@@ -5,7 +5,6 @@ import subprocess
 from typing import Any
 
 import pytest
-from agenttype_api import v1alpha1
 from support import clusters
 from support.kinds import (
     a_limit,
@@ -193,15 +192,10 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     (
         "a rule that looks at nothing",
         agent_manifest(rules=[{"name": "x", "matches": "x"}]),
-        "on must say what the rule looks at",
+        "appliesTo: Required value",
     ),
-    (
-        "a bare on that does not fit",
-        agent_manifest(rules=[{"name": "x", "tool": "shell*", "true": ["LLMRequest"]}]),
-        "tool can be asked of ToolCall and ToolResult only",
-    ),
-    ("a rule on nothing", agent_manifest(rules=[a_rule(matches="x", on=[])]), "should have at least 1 items"),
-    ("a rule on something else", agent_manifest(rules=[a_rule(matches="x", on=["Email"])]), "supported values"),
+    ("a rule on nothing", agent_manifest(rules=[a_rule(matches="x", appliesTo=[])]), "should have at least 1 items"),
+    ("a rule on something else", agent_manifest(rules=[a_rule(matches="x", appliesTo=["Email"])]), "supported values"),
     (
         "a tool asked of a prompt",
         agent_manifest(rules=[a_rule(tool="shell*")]),
@@ -209,7 +203,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "a model asked of a tool call",
-        agent_manifest(rules=[a_rule(model="gpt*", on=["ToolCall"])]),
+        agent_manifest(rules=[a_rule(model="gpt*", appliesTo=["ToolCall"])]),
         "model can be asked of LLMRequest and LLMResponse only",
     ),
     (
@@ -282,7 +276,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
                 {
                     "match": ["*"],
                     "backendRef": {"name": "shared"},
-                    "fallback": [{"backendRef": {"name": "b"}, "on": ["Boredom"]}],
+                    "fallback": [{"backendRef": {"name": "b"}, "when": ["Boredom"]}],
                 }
             ]
         ),
@@ -334,36 +328,6 @@ def test_a_bad_manifest_is_refused_with_words_that_tell_the_fix(
     assert words in answer.stderr
 
 
-BARE = """
-apiVersion: agenttype.dev/v1alpha1
-kind: AgentType
-metadata: {name: green, namespace: default}
-spec:
-  template: {spec: {containers: [{name: agent, image: "example.test/bot:1"}]}}
-  models:
-  - match: ["*"]
-    backendRef: {name: shared}
-    fallback: [{backendRef: {name: outside}, on: [RateLimited]}]
-  rules:
-  - name: shell
-    on: [ToolCall]
-    tool: "shell*"
-    action: StopAgent
-"""
-
-
-def test_an_on_without_quotes_is_taken_for_what_it_says_though_yaml_reads_true(kubeconfig_with_crds: str) -> None:
-    command = [str(clusters.tool("kubectl")), "--kubeconfig", kubeconfig_with_crds, "create", "--dry-run=server"]
-    answer = subprocess.run(
-        [*command, "--output=json", "--filename=-"], input=BARE, capture_output=True, text=True, timeout=60, check=False
-    )
-
-    assert answer.returncode == 0, answer.stderr
-    taken = v1alpha1.AgentType.model_validate(json.loads(answer.stdout))
-    assert taken.spec.rules[0].on == ["ToolCall"]
-    assert taken.spec.models[0].fallback[0].on == ["RateLimited"]
-
-
 GOOD = {
     "an agent": agent_manifest(),
     "an agent with everything": agent_manifest(
@@ -402,8 +366,8 @@ GOOD = {
         },
         rateLimits={"requestsPerMinute": 600, "tokensPerMinute": 200000, "maxConcurrent": 32},
         rules=[
-            a_rule(matches="(?i)AKIA[0-9A-Z]{16}", on=["LLMRequest", "LLMResponse", "ToolCall", "ToolResult"]),
-            a_rule(name="shell", on=["ToolCall"], tool="shell*", action="StopAgent"),
+            a_rule(matches="(?i)AKIA[0-9A-Z]{16}", appliesTo=["LLMRequest", "LLMResponse", "ToolCall", "ToolResult"]),
+            a_rule(name="shell", appliesTo=["ToolCall"], tool="shell*", action="StopAgent"),
             a_rule(name="large", moreThanBytes=65536, morePerMinute=10, model="gpt*", action="Warn"),
         ],
     ),
@@ -415,7 +379,7 @@ GOOD = {
             {
                 "match": [f"m{number}-{glob}" for glob in range(32)],
                 "backendRef": {"name": "shared"},
-                "fallback": [{"backendRef": {"name": "outside"}, "model": "m", "on": ["BudgetLow"]}] * 4,
+                "fallback": [{"backendRef": {"name": "outside"}, "model": "m", "when": ["BudgetLow"]}] * 4,
             }
             for number in range(32)
         ],

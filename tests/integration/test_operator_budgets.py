@@ -118,7 +118,7 @@ def test_a_store_that_a_pod_cannot_reach_is_told(control, namespace, node):
 
 
 def a_violation(sequence: int, at: float) -> dict[str, object]:
-    about = {"rule": "no-keys", "on": "ToolCall", "action": "Deny", "subject": "crm/lookup"}
+    about = {"rule": "no-keys", "appliedTo": "ToolCall", "action": "Deny", "subject": "crm/lookup"}
     return {"sequence": sequence, "at": at, **about}
 
 

@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from support.lora_files import an_adapter
+from support.builders.lora_files import an_adapter
 
 # Room for one adapter in memory: loading the second pushes the first one out.
 FLAGS = ("--max-loras", "1", "--max-cpu-loras", "1")

@@ -8,21 +8,21 @@ from typing import Any
 
 from agenttype_api.policy import WireProtocol
 from agenttype_proxy.errors import EventTooLarge
+from agenttype_proxy.listener import ServerLimits
 from agenttype_proxy.request_reader import Head, Refused, RequestReader
-from agenttype_proxy.site import ServerLimits
 from agenttype_proxy.sse import Event, EventReader
-from agenttype_sidecar.backends.routes import Routes
 from agenttype_sidecar.budget.reservation import Amounts, Grant
 from agenttype_sidecar.errors import MalformedBody, Refusal
 from agenttype_sidecar.llm import call as calls
 from agenttype_sidecar.llm import paths
 from agenttype_sidecar.llm.body import Body
 from agenttype_sidecar.llm.meter import Meter
+from agenttype_sidecar.routing.routes import Routes
 from agenttype_sidecar.rules import texts
 from agenttype_sidecar.tools.mcp import messages
 
 from support import strict_requests
-from support.sidecars import a_policy
+from support.programs.sidecars import a_policy
 
 _LIMIT = 4096
 _ALLOWED = re.compile("lookup_.*", re.DOTALL)
@@ -95,7 +95,7 @@ def _call(endpoint: paths.Endpoint, read: Body) -> None:
         call = calls.read(endpoint, read, _ROUTES)
     except Refusal:
         return
-    ask = calls.ask(call)
+    ask = call.claim()
     _hold(ask is None or (ask.prompt >= 0 and ask.answers >= 1), "a call that asks for less than nothing")
     calls.tokenize_body(call)
     for grant in _GRANTS:

@@ -79,7 +79,7 @@ def budget_manifest(name: str = "team", namespace: str = "default", **spec: Any)
 
 def a_rule(**members: Any) -> dict[str, Any]:
     """One rule as a user writes it."""
-    return {"name": "no-keys", "on": ["LLMRequest"], **members}
+    return {"name": "no-keys", "appliesTo": ["LLMRequest"], **members}
 
 
 def a_tool(**members: Any) -> dict[str, Any]:

@@ -10,9 +10,9 @@ import tempfile
 from pathlib import Path
 
 from support import recordings
+from support.builders.lora_files import a_shelf_of_adapters
 from support.engines import real_engine
 from support.exchanges import SETUPS, Exchange
-from support.lora_files import a_shelf_of_adapters
 from support.replay import Replay
 
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from agenttype_api.policy import Identity, Limit, Store
 from agenttype_sidecar.leases import shares
+from agenttype_sidecar.leases.nats_store import NatsStore
 from agenttype_sidecar.leases.shares import Record, Returns
-from agenttype_sidecar.leases.store import NatsStore
 
 
 class Sight(NamedTuple):

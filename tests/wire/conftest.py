@@ -1,7 +1,7 @@
 """What many of these tests begin with."""
 
 import pytest
-from support.nats_servers import nats_server
+from support.programs.nats_servers import nats_server
 
 
 @pytest.fixture

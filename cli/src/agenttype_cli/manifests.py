@@ -110,7 +110,7 @@ def _texts(path: str) -> Iterator[tuple[str, str]]:
 
 
 def _with_text_keys(value: Any) -> Any:
-    """Write keys that YAML reads as truth values, such as a bare `on`, as the text that kubectl makes of them."""
+    """Write keys that YAML reads as truth values, such as a bare `on` in a ConfigMap, as kubectl writes them."""
     if isinstance(value, dict):
         return {
             str(name).lower() if isinstance(name, bool) else name: _with_text_keys(part) for name, part in value.items()

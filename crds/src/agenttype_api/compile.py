@@ -161,7 +161,7 @@ def _route(route: v1alpha1.ModelRoute, around: Surroundings) -> policy.Route:
     fallback = []
     for step in route.fallback:
         other, its_model, its_adapter = _step(step, around)
-        fallback.append(policy.Fallback(backend=other, model=its_model, adapter=its_adapter, on=tuple(step.on)))
+        fallback.append(policy.Fallback(backend=other, model=its_model, adapter=its_adapter, when=tuple(step.when)))
     return policy.Route(
         match=tuple(route.match), backend=backend, model=model, adapter=adapter, fallback=tuple(fallback)
     )

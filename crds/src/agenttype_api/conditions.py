@@ -1,6 +1,6 @@
 """Every condition and reason that a status may carry, each with its meaning; polarity is positive throughout.
 
-`docs/agenttype.md` lists the same table for users; a contract test holds the two equal.
+The pages in `docs/spec/` explain them to users; a contract test holds both equal.
 """
 
 from enum import StrEnum

@@ -19,7 +19,7 @@ from agenttype_api.v1alpha1 import (
     OnRefusal,
     Resource,
     RuleAction,
-    RuleOn,
+    RuleTarget,
     Scope,
     Window,
 )
@@ -90,7 +90,7 @@ class Fallback(Document):
     model: str | None = None
     """As in Route."""
     adapter: str | None = None
-    on: tuple[FallbackReason, ...]
+    when: tuple[FallbackReason, ...]
 
 
 class Route(Document):
@@ -185,7 +185,7 @@ class Rule(Document):
     """What must not happen; it applies when everything that is not None holds."""
 
     name: str
-    on: tuple[RuleOn, ...]
+    applies_to: tuple[RuleTarget, ...]
     matches: str | None = None
     """RE2."""
     model: str | None = None

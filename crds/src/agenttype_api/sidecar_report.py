@@ -5,7 +5,7 @@ asked of a pod in which nothing happens.
 """
 
 from agenttype_api.schema import Document
-from agenttype_api.v1alpha1 import RuleAction, RuleOn
+from agenttype_api.v1alpha1 import RuleAction, RuleTarget
 
 #: How many violations a report carries at most, the newest.
 VIOLATIONS = 50
@@ -19,7 +19,7 @@ class Violation(Document):
     at: float
     """Unix seconds."""
     rule: str
-    on: RuleOn
+    applied_to: RuleTarget
     action: RuleAction
     subject: str
     """The served model, or `<server>/<tool>`."""

@@ -5,7 +5,7 @@ import sys
 
 from agenttype_proxy import loop
 
-from agenttype_gate import logs, options, process
+from agenttype_gate import app, logs, options
 
 
 def main() -> None:
@@ -13,7 +13,7 @@ def main() -> None:
     chosen = options.parse(sys.argv[1:])
     logs.begin()
     os.umask(0o022)  # adapter files are read by the engine, which runs as another user
-    loop.run(process.run(chosen))
+    loop.run(app.run(chosen))
 
 
 if __name__ == "__main__":

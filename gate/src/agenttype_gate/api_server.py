@@ -11,7 +11,7 @@ from agenttype_proxy.client import Client, ClientLimits
 from agenttype_proxy.errors import UpstreamError
 from agenttype_proxy.messages import Deadlines, Origin, Request
 
-from agenttype_gate.answers import JSON
+from agenttype_gate.error_responses import JSON
 from agenttype_gate.errors import ReviewUnavailable
 
 _PATH: Final = b"/apis/authentication.k8s.io/v1/tokenreviews"

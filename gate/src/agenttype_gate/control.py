@@ -5,22 +5,22 @@ from agenttype_api.gate_policy import GateReport
 from agenttype_proxy import asgi, headers
 from agenttype_proxy.asgi import Receive, Scope, Send
 
-from agenttype_gate.answers import JSON
+from agenttype_gate.document import DocumentFile
 from agenttype_gate.engine import Engine
+from agenttype_gate.error_responses import JSON
 from agenttype_gate.errors import EngineAway
 from agenttype_gate.metrics import Metrics
-from agenttype_gate.policies import Policies
 from agenttype_gate.status import Status
 
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 _METRICS = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 
 
-class Control:
+class ControlPort:
     """The ASGI app."""
 
-    def __init__(self, policies: Policies, status: Status, engine: Engine, metrics: Metrics) -> None:
-        self._policies = policies
+    def __init__(self, document: DocumentFile, status: Status, engine: Engine, metrics: Metrics) -> None:
+        self._document = document
         self._status = status
         self._engine = engine
         self._metrics = metrics
@@ -35,7 +35,7 @@ class Control:
                 text = self._metrics.text(
                     self._status.reports.values(),
                     engine_ready=self._status.engine_ready,
-                    policy_refused=bool(self._policies.error),
+                    policy_refused=bool(self._document.error),
                 )
                 await asgi.respond(send, 200, [_METRICS], text)
             case "/engine/metrics":
@@ -44,10 +44,10 @@ class Control:
                 await asgi.respond(send, 404, [_TEXT], b"there is nothing here\n")
 
     def _report(self) -> GateReport:
-        snapshot = self._policies.current
+        snapshot = self._document.current
         return GateReport(
             policy_hash=snapshot.hash if snapshot else "",
-            error=self._policies.error,
+            error=self._document.error,
             engine_ready=self._status.engine_ready,
             adapters=tuple(self._status.reports.values()),
         )

@@ -1,4 +1,4 @@
-"""The engine as the keeper sees it: what it serves, and the three calls that change or prove it."""
+"""The engine as the controller sees it: what it serves, and the three calls that change or prove it."""
 
 import contextlib
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from agenttype_proxy.client import Client
 from agenttype_proxy.errors import UpstreamError
 from agenttype_proxy.messages import Deadlines, Headers, Origin, Request
 
-from agenttype_gate.answers import JSON
+from agenttype_gate.error_responses import JSON
 from agenttype_gate.errors import EngineAway, EngineLost, Rejected
 
 _QUICK: Final = Deadlines(connect=1.0, first_byte=5.0, idle=5.0, total=10.0)
@@ -48,7 +48,7 @@ class Answer:
 
 
 class Engine:
-    """A client with connections of its own, so that agents' calls cannot hold the keeper up."""
+    """A client with connections of its own, so that agents' calls cannot hold the controller up."""
 
     def __init__(self, client: Client, origin: Origin) -> None:
         self._client = client

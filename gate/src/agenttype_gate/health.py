@@ -3,15 +3,15 @@
 from agenttype_proxy import asgi
 from agenttype_proxy.asgi import Receive, Scope, Send
 
+from agenttype_gate.document import DocumentFile
 from agenttype_gate.engine import Engine
 from agenttype_gate.errors import EngineAway
-from agenttype_gate.policies import Policies
 from agenttype_gate.status import Status
 
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
 
-class Health:
+class HealthPort:
     """The ASGI app.
 
     `/readyz` waits until, since the engine came up, every wanted adapter has been live once. It does not wait for
@@ -21,8 +21,8 @@ class Health:
     503, and the report and the status of its LoraAdapter say why.
     """
 
-    def __init__(self, policies: Policies, status: Status, engine: Engine) -> None:
-        self._policies = policies
+    def __init__(self, document: DocumentFile, status: Status, engine: Engine) -> None:
+        self._document = document
         self._status = status
         self._engine = engine
 
@@ -43,9 +43,9 @@ class Health:
     def _missing(self) -> str:
         if self._status.leaving:
             return "the gate is leaving"
-        snapshot = self._policies.current
+        snapshot = self._document.current
         if snapshot is None:
-            return self._policies.error
+            return self._document.error
         if not self._status.engine_ready:
             return f"the engine does not serve {snapshot.document.base_model}"
         return "" if self._status.complete else "loading the adapters"

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from agenttype_api.gate_policy import AdapterReport, AdapterState
+from agenttype_api.refusal_reasons import RefusalReason
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 OTHER: Final = "other"
@@ -21,6 +22,9 @@ class Metrics:
             ("agent_type", "model", "code"),
             registry=registry,
         )
+        self._refusals = Counter(
+            "agenttype_gate_refusals", "Calls that the gate refused, by why.", ("reason",), registry=registry
+        )
         self._reviews = Counter("agenttype_gate_reviews", "Token reviews asked for.", ("result",), registry=registry)
         self._adapters = Gauge("agenttype_gate_adapters", "Wanted adapters by state.", ("state",), registry=registry)
         self._load_seconds = Histogram(
@@ -31,7 +35,7 @@ class Metrics:
         )
         self._probe_tokens = Counter(
             "agenttype_gate_probe_tokens",
-            "Tokens that the keeper's own probes took: what the engine counted and no agent spent.",
+            "Tokens that the controller's own probes took: what the engine counted and no agent spent.",
             ("direction",),
             registry=registry,
         )
@@ -47,6 +51,10 @@ class Metrics:
     def answered(self, agent_type: str, model: str, code: int) -> None:
         """Count a call."""
         self._requests.labels(agent_type or OTHER, model or OTHER, str(code)).inc()
+
+    def refused(self, reason: RefusalReason) -> None:
+        """Count a call that we refused."""
+        self._refusals.labels(reason.value).inc()
 
     def reviewed(self, result: str) -> None:
         """Count a review: accepted, refused or unavailable."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from agenttype_gate import safetensors
+from agenttype_gate.adapter_shapes import Base
 from agenttype_gate.errors import Rejected
 from agenttype_gate.safetensors import Tensor
-from agenttype_gate.shapes import Base
 
 CONFIG: Final = "adapter_config.json"
 WEIGHTS: Final = "adapter_model.safetensors"

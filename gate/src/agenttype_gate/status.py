@@ -1,4 +1,4 @@
-"""What the keeper and the door tell each other: which adapters are live, and which are being used."""
+"""What the controller and the front proxy tell each other: which adapters are live, and which are being used."""
 
 import asyncio
 from collections import Counter
@@ -7,22 +7,22 @@ from contextlib import contextmanager
 
 from agenttype_api.gate_policy import AdapterReport, AdapterState
 
-from agenttype_gate import versions
+from agenttype_gate import adapter_versions
+from agenttype_gate.document import Snapshot
 from agenttype_gate.errors import AdapterUnusable, NoSuchModel, Warming
-from agenttype_gate.policies import Snapshot
 
 
 class Status:
     """One process's state.
 
-    Only the door counts calls; only the keeper writes `engine_ready`, `complete`, `reports` and `lingering`.
+    Only the front proxy counts calls; only the controller writes `engine_ready`, `complete`, `reports` and `lingering`.
 
     Attributes:
         engine_ready: Whether the engine answers and serves the base model of the document.
         complete: Whether, since the engine came up, every wanted adapter was live or in trouble at least once.
         reports: What is known of every wanted adapter, by served name.
         lingering: Served names that are live although another version has replaced them.
-        wake: Set when the keeper should look now: another document, a doubt, a last call done.
+        wake: Set when the controller should look now: another document, a doubt, a last call done.
         leaving: Whether the process has been told to end.
     """
 
@@ -44,7 +44,7 @@ class Status:
             AdapterUnusable: It will not be by waiting.
         """
         known = model == snapshot.document.base_model or model in snapshot.wanted
-        if not known and not versions.is_version_of(model, snapshot.wanted):
+        if not known and not adapter_versions.is_version_of(model, snapshot.wanted):
             raise NoSuchModel("there is no such model for this caller")
         if not self.engine_ready:
             raise Warming("the engine is not up yet")
@@ -78,5 +78,5 @@ class Status:
         return frozenset(self._calls)
 
     def doubt(self) -> None:
-        """Note that the engine did not answer as it should; the keeper looks at once."""
+        """Note that the engine did not answer as it should; the controller looks at once."""
         self.wake.set()

@@ -1,9 +1,23 @@
 """Policy at the pod: which calls leave the agent, under which name, and what they may cost.
 
-One folder per concern, each with its own paragraph: `llm` walks a call to a model, `tools` a call to a tool server;
-`rules` and `traffic` say what must not happen and how fast calls may be, `budget` holds and records what they cost,
-`leases` shares limits with other pods, `backends` reaches the models, `reports` tells others. `policies` is the
-document in use, `data` the port that the agent calls, `running` what can be cut, and `app` alone puts the parts
-together. How bytes travel belongs to `agenttype_proxy`, what a policy document says to `agenttype_api`. Nothing imports
-this room; it runs as a process: `python -m agenttype_sidecar`.
+One folder per concern, each with its own paragraph. From the top; a folder imports only from those below it:
+
+| folder | is |
+|---|---|
+| `app` | puts the parts together and runs them |
+| `ports` | what listens: the agent's port, health, control |
+| `control` | what others may see of a running sidecar |
+| `llm`, `tools` | walk one call to a model, or to a tool server |
+| `admission` | whether a call may go, and what is cut when it may not go on |
+| `backends` | reaching a backend: proof, certificates, retries, breakers |
+| `policy` | the document in use |
+| `budget` | holds and records what calls cost |
+| `telemetry` | counts, and remembers which rules applied |
+| `rules` | what must not be said or done |
+| `leases` | limits that pods share |
+| `routing` | which backend answers for a model's name |
+| `ratelimit` | how fast calls may be |
+
+How bytes travel belongs to `agenttype_proxy`, what a policy document says to `agenttype_api`. No other room imports
+this one; it runs as a process: `python -m agenttype_sidecar`.
 """

@@ -11,42 +11,45 @@ from functools import partial
 
 from agenttype_proxy import asgi
 from agenttype_proxy.client import Client
-from agenttype_proxy.server import Listener, ServerLimits, serve
+from agenttype_proxy.server import ServedApp, ServerLimits, serve
 
-from agenttype_sidecar import policies as policy_files
+from agenttype_sidecar.admission.admission import Admission, AdmissionState
+from agenttype_sidecar.admission.agent_stop import AgentStop
+from agenttype_sidecar.admission.cancellation import Cancellation
+from agenttype_sidecar.admission.overrun_watch import OverrunWatch
+from agenttype_sidecar.admission.tool_charges import ToolCharges
 from agenttype_sidecar.backends.authorities import Authorities
-from agenttype_sidecar.backends.circuits import Circuits
+from agenttype_sidecar.backends.breakers import Breakers
 from agenttype_sidecar.backends.credentials import Credentials
-from agenttype_sidecar.backends.sessions import Session
-from agenttype_sidecar.backends.upstream import Upstream
+from agenttype_sidecar.backends.session_affinity import SessionAffinity
 from agenttype_sidecar.budget import ledger as ledgers
-from agenttype_sidecar.budget.admission import Admission, Gate
-from agenttype_sidecar.budget.guard import Guard
-from agenttype_sidecar.budget.halt import Halt
 from agenttype_sidecar.budget.ledger import Ledger
-from agenttype_sidecar.budget.table import Table
-from agenttype_sidecar.budget.tool_charges import ToolCharges
-from agenttype_sidecar.data import DataPort, ToolGateway
-from agenttype_sidecar.leases.metrics import LeaseMetrics
-from agenttype_sidecar.leases.shared import Shared
-from agenttype_sidecar.llm.parts import Parts
-from agenttype_sidecar.llm.stored import Stored
+from agenttype_sidecar.budget.limit_status import LimitStatus
+from agenttype_sidecar.budget.shared_limits import SharedLimits
+from agenttype_sidecar.control.gauges import GaugeCollector
+from agenttype_sidecar.control.lease_metrics import LeaseMetrics
+from agenttype_sidecar.control.observations import Life, Observations, Sources
+from agenttype_sidecar.llm.metrics import LlmMetrics
+from agenttype_sidecar.llm.services import Services
+from agenttype_sidecar.llm.stored_responses import StoredResponses
+from agenttype_sidecar.llm.upstream import Upstream
 from agenttype_sidecar.options import Options
-from agenttype_sidecar.policies import Policies
-from agenttype_sidecar.reports.activity import Activity
-from agenttype_sidecar.reports.control_port import ControlPort
-from agenttype_sidecar.reports.health import HealthPort
-from agenttype_sidecar.reports.metrics import Metrics
-from agenttype_sidecar.reports.observations import Life, Observations, Sources
-from agenttype_sidecar.reports.violations import Violations
-from agenttype_sidecar.running import Running
-from agenttype_sidecar.tools import report
-from agenttype_sidecar.tools.calls import ToolParts
-from agenttype_sidecar.tools.judgement import Judge
+from agenttype_sidecar.policy import policies as policy_files
+from agenttype_sidecar.policy.policies import Policies
+from agenttype_sidecar.ports.control import ControlPort
+from agenttype_sidecar.ports.data import DataPort, ToolGateway
+from agenttype_sidecar.ports.health import HealthPort
+from agenttype_sidecar.ports.tools import ToolPort
+from agenttype_sidecar.ratelimit.rates import Rates
+from agenttype_sidecar.telemetry.activity import Activity
+from agenttype_sidecar.telemetry.call_log import CallLog
+from agenttype_sidecar.telemetry.metrics import Metrics
+from agenttype_sidecar.telemetry.violations import Violations
+from agenttype_sidecar.tools import tool_report
+from agenttype_sidecar.tools.calls import ToolServices
 from agenttype_sidecar.tools.metrics import ToolMetrics
-from agenttype_sidecar.tools.port import ToolPort
+from agenttype_sidecar.tools.rule_checks import RuleChecks
 from agenttype_sidecar.tools.servers import ToolServers
-from agenttype_sidecar.traffic.rates import Rates
 
 _QUIET_POLL = 0.05
 #: Large bodies at once; a call keeps about three copies of its own, and the container has 256 MiB.
@@ -75,59 +78,63 @@ class Sidecar:
         self.ledger = Ledger(options.ledger)
         self.metrics.orphans.inc(self.ledger.orphans.calls)
         self.activity = Activity(time.monotonic(), self.ledger.elapsed_ms / 1000, self.ledger.busy_ms / 1000)
-        self.running = Running()
-        self.shared = Shared(self.ledger, options.store_token)
-        table = Table(self.ledger, self.shared)
-        halt = Halt(self.ledger, self.policies, self.running)
-        gate = Gate(table, halt, self.policies)
-        violations = Violations(self.metrics.registry, halt, self._look)
+        self.cancellation = Cancellation()
+        self.shared = SharedLimits(self.ledger, options.store_token)
+        limit_status = LimitStatus(self.ledger, self.shared)
+        agent_stop = AgentStop(self.ledger, self.policies, self.cancellation)
+        state = AdmissionState(limit_status, agent_stop, self.policies)
+        violations = Violations(self.metrics.registry, agent_stop, self._look)
+        call_log = CallLog()
         self.client = Client()
-        self.observations = Observations(Sources(self.policies, table, halt, violations, self.activity, self.life))
-        self.metrics.observe(self.observations.gauges)
+        self.observations = Observations(
+            Sources(self.policies, limit_status, agent_stop, violations, call_log, self.activity, self.life)
+        )
+        self.metrics.registry.register(GaugeCollector(self.observations.gauges))
         LeaseMetrics(self.metrics.registry, self.shared, self.policies)
         self.authorities = Authorities(self.client, options.credentials)
         self.credentials = Credentials(options.token, options.credentials)
         self.tool_servers = ToolServers(self.ledger.tool_calls, self.credentials)
-        upstream = Upstream(self.authorities, self.credentials, self.ledger, Session(self.ledger.holder))
-        admission = Admission(gate, upstream, self.metrics)
-        self.guard = Guard(gate, admission, self.running)
-        self.parts = Parts(
+        upstream = Upstream(self.authorities, self.credentials, self.ledger, SessionAffinity(self.ledger.holder))
+        admission = Admission(state, upstream, self.metrics)
+        self.overrun_watch = OverrunWatch(state, admission, self.cancellation)
+        self.services = Services(
             policies=self.policies,
             ledger=self.ledger,
             upstream=upstream,
-            circuits=Circuits(self.metrics.registry, self.policies),
-            table=table,
+            breakers=Breakers(self.metrics.registry, self.policies),
+            limit_status=limit_status,
             admission=admission,
             rates=Rates(self.metrics.registry),
-            running=self.running,
+            cancellation=self.cancellation,
             metrics=self.metrics,
+            llm_metrics=LlmMetrics(self.metrics.registry),
             violations=violations,
             activity=self.activity,
-            observations=self.observations,
-            stored=Stored(self.ledger.responses),
+            call_log=call_log,
+            stored_responses=StoredResponses(self.ledger.responses),
         )
 
     def tools(self) -> ToolGateway:
         """Return what answers at the paths of tools."""
         return ToolPort(
-            ToolParts(
+            ToolServices(
                 client=self.client,
                 policies=self.policies,
                 servers=self.tool_servers,
                 metrics=self.metrics,
                 tool_metrics=ToolMetrics(self.metrics.registry),
                 activity=self.activity,
-                judge=Judge(self.policies, self.parts.violations),
-                charges=ToolCharges(self.parts.admission),
-                running=self.running,
+                rule_checks=RuleChecks(self.policies, self.services.violations),
+                charges=ToolCharges(self.services.admission),
+                cancellation=self.cancellation,
             )
         )
 
     def control_api(self) -> asgi.ASGIApp:
         """Return the control API; called once, when it is first asked for, for its framework is slow to import."""
-        from agenttype_sidecar.reports import control  # noqa: PLC0415 — see above
+        from agenttype_sidecar.control import api  # noqa: PLC0415 — see above
 
-        return control.app(self.observations, lambda: report.reports(self.tool_servers, self.policies.active.policy))
+        return api.app(self.observations, lambda: tool_report.reports(self.tool_servers, self.policies.active.policy))
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, let running calls end, and leave the ledger complete."""
@@ -164,12 +171,12 @@ class Sidecar:
         for fault in filter(None, map(_fault, chores)):
             raise fault
 
-    def _listeners(self) -> list[Listener]:
+    def _listeners(self) -> list[ServedApp]:
         options = self.options
         return [
-            Listener(DataPort(self.parts, self.tools()), options.data_host, options.data_port),
-            Listener(HealthPort(self.life), options.host, options.health_port),
-            Listener(ControlPort(self.metrics, self.control_api), options.host, options.control_port),
+            ServedApp(DataPort(self.services, self.tools()), options.data_host, options.data_port),
+            ServedApp(HealthPort(self.life), options.host, options.health_port),
+            ServedApp(ControlPort(self.metrics, self.control_api), options.host, options.control_port),
         ]
 
     def _ready(self, ports: list[int]) -> None:
@@ -200,7 +207,7 @@ class Sidecar:
         self.ledger.busy_ms = int(self.activity.busy(time.monotonic()) * 1000)
         if not self.ledger.flush():
             self.metrics.ledger_errors.inc()
-        self.guard.look()
+        self.overrun_watch.look()
         self._look()
 
     def _look(self) -> None:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from support.raw_caller import CallerStep
+from support.callers.raw_caller import CallerStep
 
 #: Stands wherever a caller chooses a text; no answer of ours may repeat it.
 MARK = b"a-word-of-the-caller"

@@ -1,7 +1,7 @@
 """Requests that are odd in their line or their fields: targets, methods, versions, names, hosts, sizes."""
 
 from support.hostile.cases import BODY, BYE, CHAT, CHUNKED, MARK, Case, chunks, get, post, request
-from support.scripted_upstream import Say
+from support.servers.scripted_upstream import Say
 
 _SIZE = b"content-length: %d" % len(BODY)
 _INSIDE = (

@@ -6,11 +6,11 @@ import time
 from typing import NamedTuple
 
 from support import process_watch
+from support.callers.raw_caller import CallerStep, HalfClose, Heard
 from support.hostile.cases import BODY, CHAT, CHUNKED, get, post, request
-from support.raw_caller import CallerStep, HalfClose, Heard
-from support.recording_upstream import RecordingUpstream, chunked
-from support.scripted_upstream import Say, Wait
-from support.sidecars import Sidecar
+from support.programs.sidecars import Sidecar
+from support.servers.recording_upstream import RecordingUpstream, chunked
+from support.servers.scripted_upstream import Say, Wait
 
 #: Deadlines of the sidecar, in seconds.
 HEAD, BODY_SECONDS, IDLE, STALL = 5, 30, 60, 60

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from support.hostile.cases import MARK
-from support.recording_upstream import chunked, whole
-from support.scripted_upstream import Close, Reset, Say, Step, Wait
+from support.servers.recording_upstream import chunked, whole
+from support.servers.scripted_upstream import Close, Reset, Say, Step, Wait
 
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
 _CHUNKED = _HEAD + b"transfer-encoding: chunked\r\n\r\n"

@@ -107,18 +107,3 @@ def test_the_longest_name_leaves_room_for_every_suffix():
     )
 
     assert len(names.policy_config_map(agent)) <= 63
-
-
-@pytest.mark.parametrize("name", ["on", "true", True], ids=["quoted", "as kubectl reads it", "as YAML reads it"])
-def test_an_on_may_be_written_without_quotes(name):
-    rule = v1alpha1.Rule.model_validate({"name": "x", "tool": "a*", name: ["ToolCall"]})
-    fallback = v1alpha1.Fallback.model_validate({"backendRef": {"name": "x"}, name: ["RateLimited"]})
-
-    assert (rule.on, fallback.on) == (["ToolCall"], ["RateLimited"])
-    assert "bare_on" not in rule.model_dump()
-
-
-def test_a_bare_on_wins_over_the_default_that_the_api_server_adds():
-    both = {"backendRef": {"name": "x"}, "on": ["Unavailable"], "true": ["RateLimited"]}
-
-    assert v1alpha1.Fallback.model_validate(both).on == ["RateLimited"]

@@ -11,7 +11,7 @@ agenttype_llm_tokens_total{model="m",adapter="",direction="input",usage_source="
 agenttype_llm_tokens_total{model="m",adapter="",direction="output",usage_source="reserved"} 7.0
 agenttype_llm_cost_nanousd_total{model="m",adapter="",usage_source="provider"} 1.5e+06
 agenttype_refusals_total{reason="insufficient_quota"} 1.0
-agenttype_violations_total{rule="no \\"keys\\"",action="Deny",on="LLMRequest"} 2.0
+agenttype_violations_total{rule="no \\"keys\\"",action="Deny",applied_to="LLMRequest"} 2.0
 process_open_fds 9.0
 """
 

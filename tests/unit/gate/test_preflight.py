@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from agenttype_gate import preflight, shapes
+from agenttype_gate import adapter_shapes, preflight
 from agenttype_gate.errors import Rejected
 from agenttype_gate.preflight import Limits
 from agenttype_gate.safetensors import Tensor
@@ -16,7 +16,7 @@ LLAMA = {
     "num_key_value_heads": 3,
     "num_hidden_layers": 30,
 }
-BASE = shapes.read(json.dumps(LLAMA).encode())
+BASE = adapter_shapes.read(json.dumps(LLAMA).encode())
 LIMITS = Limits(max_rank=8, base=BASE)
 ATTENTION = "base_model.model.model.layers.{layer}.self_attn.{name}"
 
@@ -132,17 +132,17 @@ def test_without_the_base_models_config_shapes_are_taken_on_trust():
 
 
 def test_of_an_unknown_family_only_the_layers_are_checked():
-    base = shapes.read(b'{"model_type": "novel", "num_hidden_layers": 2}')
+    base = adapter_shapes.read(b'{"model_type": "novel", "num_hidden_layers": 2}')
     preflight.check(config(), pair(d_in=3), Limits(8, base))
     assert "beyond the base model's 2 layers" in refusal(config(), pair(layer=2), Limits(8, base))
 
 
 def test_a_head_width_that_the_config_states_counts():
-    base = shapes.read(json.dumps(LLAMA | {"head_dim": 128}).encode())
+    base = adapter_shapes.read(json.dumps(LLAMA | {"head_dim": 128}).encode())
     assert (base.projections["q_proj"], base.projections["k_proj"]) == ((576, 1152), (576, 384))
 
 
 @pytest.mark.parametrize("raw", [b"[]", b"nonsense", b"\xff"])
 def test_a_base_config_that_is_no_object_is_an_error(raw):
     with pytest.raises(ValueError):  # noqa: PT011 — any of its kinds
-        shapes.read(raw)
+        adapter_shapes.read(raw)

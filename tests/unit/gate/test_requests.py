@@ -5,7 +5,7 @@ import json
 
 import pytest
 from agenttype_api.policy import WireProtocol
-from agenttype_gate import answers, bearer, body, paths
+from agenttype_gate import allowed_paths, bearer, error_responses, model_in_body
 from agenttype_gate.errors import BadBody, NotACaller, Refusal, TokenRefused, Warming
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,13 +23,13 @@ POSTS = (
 
 @pytest.mark.parametrize("path", POSTS)
 def test_the_allow_list_takes_posts(path):
-    assert paths.allowed("POST", path)
-    assert not paths.allowed("GET", path)
+    assert allowed_paths.allowed("POST", path)
+    assert not allowed_paths.allowed("GET", path)
 
 
 def test_the_list_of_models_takes_gets():
-    assert paths.allowed("GET", b"/v1/models")
-    assert not paths.allowed("POST", b"/v1/models")
+    assert allowed_paths.allowed("GET", b"/v1/models")
+    assert not allowed_paths.allowed("POST", b"/v1/models")
 
 
 @pytest.mark.parametrize(
@@ -48,18 +48,18 @@ def test_the_list_of_models_takes_gets():
     ],
 )
 def test_stored_responses_have_methods_of_their_own(method, path, may):
-    assert paths.allowed(method, path) == may
+    assert allowed_paths.allowed(method, path) == may
 
 
 @given(st.binary(max_size=60))
 def test_no_other_path_is_allowed(path):
-    assert paths.allowed("POST", path) == (path in POSTS)
+    assert allowed_paths.allowed("POST", path) == (path in POSTS)
 
 
 @pytest.mark.parametrize("path", [b"/v1/load_lora_adapter", b"/v1/chat/completions/", b"/V1/models", b"/detokenize"])
 def test_what_only_looks_allowed_is_not(path):
-    assert not paths.allowed("POST", path)
-    assert not paths.allowed("GET", path)
+    assert not allowed_paths.allowed("POST", path)
+    assert not allowed_paths.allowed("GET", path)
 
 
 @pytest.mark.parametrize("value", ["Bearer a.b.c", "bearer a.b.c", "BEARER  a-_.b.c "])
@@ -89,37 +89,37 @@ def test_anything_else_is_no_token(values):
 
 
 def test_the_model_is_read_wherever_it_stands():
-    assert body.model(b' {"messages": [{"model": "inner"}], "model": "outer"}\n') == "outer"
+    assert model_in_body.model(b' {"messages": [{"model": "inner"}], "model": "outer"}\n') == "outer"
 
 
 def test_members_that_are_doubled_below_the_top_are_the_callers_own_business():
-    assert body.model(b'{"tools": {"a": 1, "a": 2}, "model": "m"}') == "m"
+    assert model_in_body.model(b'{"tools": {"a": 1, "a": 2}, "model": "m"}') == "m"
 
 
 @given(st.dictionaries(st.text(max_size=5), st.text(max_size=5)), st.text(min_size=1))
 def test_the_model_that_is_judged_is_the_one_that_any_reader_reads(members, name):
-    assert body.model(json.dumps(members | {"model": name}).encode()) == name
+    assert model_in_body.model(json.dumps(members | {"model": name}).encode()) == name
 
 
 @given(st.binary(max_size=80))
 def test_any_bytes_are_read_or_refused(raw):
     with contextlib.suppress(BadBody):
-        assert body.model(raw) == json.loads(raw)["model"]
+        assert model_in_body.model(raw) == json.loads(raw)["model"]
 
 
 @pytest.mark.parametrize("raw", [b'{"model": "a", "\\u006dodel": "b"}', b'{"x": 1, "x": 2, "model": "a"}'])
 def test_a_member_said_twice_is_refused(raw):
     with pytest.raises(BadBody):
-        body.model(raw)
+        model_in_body.model(raw)
 
 
 def test_a_body_that_would_take_too_much_memory_is_refused_unread():
     with pytest.raises(BadBody, match="members, elements"):
-        body.model(b'{"model":"a","x":[' + b"{}," * 300_000 + b"{}]}")
+        model_in_body.model(b'{"model":"a","x":[' + b"{}," * 300_000 + b"{}]}")
 
 
 def test_a_refusal_that_repeating_cannot_change_says_so():
-    status, headers, raw = answers.refusal(NotACaller("no"), WireProtocol.OPENAI)
+    status, headers, raw = error_responses.refusal(NotACaller("no"), WireProtocol.OPENAI)
     assert status == 403
     assert (b"x-should-retry", b"false") in headers
     assert b"retry-after" not in dict(headers)
@@ -127,12 +127,12 @@ def test_a_refusal_that_repeating_cannot_change_says_so():
         "message": "no",
         "type": "permission_error",
         "param": None,
-        "code": "not-a-caller",
+        "code": "caller_not_allowed",
     }
 
 
 def test_warming_says_when_to_come_back_and_why():
-    status, headers, raw = answers.refusal(Warming("soon"), WireProtocol.ANTHROPIC)
+    status, headers, raw = error_responses.refusal(Warming("soon"), WireProtocol.ANTHROPIC)
     assert status == 503
     assert {b"retry-after": b"1", b"x-agenttype-reason": b"warming"}.items() <= dict(headers).items()
     assert b"x-should-retry" not in dict(headers)

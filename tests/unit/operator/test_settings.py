@@ -1,6 +1,6 @@
 import pytest
 from agenttype_operator import settings
-from support.certificates import Authority
+from support.builders.certificates import Authority
 
 REQUIRED = {
     "AGENTTYPE_SIDECAR_IMAGE": "s",

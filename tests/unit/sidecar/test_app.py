@@ -4,7 +4,7 @@ import pytest
 from agenttype_api import policy as api
 from agenttype_sidecar import options
 from agenttype_sidecar.app import Sidecar
-from support.sidecars import a_policy
+from support.programs.sidecars import a_policy
 
 
 async def test_a_sidecar_whose_chores_end_does_not_go_on_without_them(tmp_path):
@@ -16,7 +16,7 @@ async def test_a_sidecar_whose_chores_end_does_not_go_on_without_them(tmp_path):
     def broken():
         raise RuntimeError("nobody expected this")
 
-    sidecar.guard.look = broken
+    sidecar.overrun_watch.look = broken
 
     with pytest.raises(RuntimeError, match="nobody expected this"):
         await sidecar.run()

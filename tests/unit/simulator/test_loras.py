@@ -3,7 +3,7 @@
 import pytest
 from agenttype_simulator.errors import EngineDead, Refusal
 from agenttype_simulator.loras import Adapters
-from support.lora_files import an_adapter
+from support.builders.lora_files import an_adapter
 
 
 def adapters(room: int = 2) -> Adapters:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import wrapped_agents
+from support.programs import wrapped_agents
 
 ROOM = wrapped_agents.SOURCES / "agenttype_wrapper"
 SOURCES = sorted(ROOM.rglob("*.py"))

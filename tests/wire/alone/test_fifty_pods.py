@@ -5,10 +5,10 @@ import time
 import pytest
 from agenttype_sidecar.leases.terms import Times
 from support import store_eyes
-from support.fleets import a_shared_limit, a_sharing_policy, fleet
-from support.nats_servers import wire
-from support.sidecars import eventually
-from support.simulators import simulator
+from support.programs.fleets import a_shared_limit, a_sharing_policy, fleet
+from support.programs.nats_servers import wire
+from support.programs.sidecars import eventually
+from support.programs.simulators import simulator
 
 CHAT = "/v1/chat/completions"
 

@@ -10,9 +10,9 @@ from agenttype_sidecar.llm import usage
 from support import process_watch
 from support.hostile import streams
 from support.hostile.cases import post
-from support.recording_upstream import chunked, recording
-from support.scripted_upstream import Say
-from support.sidecars import a_chat, a_policy, eventually, sidecar
+from support.programs.sidecars import a_chat, a_policy, eventually, sidecar
+from support.servers.recording_upstream import chunked, recording
+from support.servers.scripted_upstream import Say
 
 CALL = post(body=json.dumps(a_chat(stream=True, max_tokens=40)).encode())
 LINGER_NOT = struct.pack("ii", 1, 0)

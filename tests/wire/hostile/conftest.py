@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 from agenttype_api import policy as api
+from support.callers.raw_caller import Heard, converse
 from support.hostile.slowness import SLOW, SlowCase, not_reading
-from support.raw_caller import Heard, converse
-from support.recording_upstream import recording
-from support.sidecars import a_policy, sidecar
+from support.programs.sidecars import a_policy, sidecar
+from support.servers.recording_upstream import recording
 
 
 @pytest.fixture(scope="module")

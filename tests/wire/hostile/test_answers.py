@@ -4,12 +4,12 @@ import json
 
 import pytest
 from support import process_watch
+from support.callers.raw_caller import converse
 from support.hostile import streams
 from support.hostile.cases import MARK, post
 from support.hostile.policies import a_full_policy
-from support.raw_caller import converse
-from support.scripted_upstream import Say
-from support.sidecars import a_chat, a_limit, a_policy, eventually, sidecar
+from support.programs.sidecars import a_chat, a_limit, a_policy, eventually, sidecar
+from support.servers.scripted_upstream import Say
 
 QUICK = {"first_byte": 0.6, "idle": 0.6, "warm_up": 0.2}
 STREAM = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}

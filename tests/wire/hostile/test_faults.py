@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support import process_watch
 from support.hostile.cases import post
-from support.recording_upstream import recording
-from support.sidecars import a_chat, a_limit, a_policy, eventually, sidecar, together
-from support.simulators import simulator
+from support.programs.sidecars import a_chat, a_limit, a_policy, eventually, sidecar, together
+from support.programs.simulators import simulator
+from support.servers.recording_upstream import recording
 
 CHAT = "/v1/chat/completions"
 CALL = post(body=json.dumps(a_chat(stream=True, max_tokens=40)).encode())

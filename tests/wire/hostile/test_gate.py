@@ -4,13 +4,13 @@ import json
 
 import pytest
 from support import process_watch
-from support.gates import a_gate_policy, caller, gate, write_policy
+from support.callers.raw_caller import converse
 from support.hostile import framing, heads
 from support.hostile.cases import BODY, MARK, request
-from support.raw_caller import converse
-from support.recording_upstream import recording
-from support.sidecars import eventually
-from support.token_reviews import token_reviews
+from support.programs.gates import a_gate_policy, caller, gate, write_policy
+from support.programs.sidecars import eventually
+from support.servers.recording_upstream import recording
+from support.servers.token_reviews import token_reviews
 
 #: The gate takes larger bodies; and a token would be put into the hidden request too, and change its length.
 OTHERWISE = {

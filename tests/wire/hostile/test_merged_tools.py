@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support import process_watch
+from support.callers.mcp_callers import Caller, a_tool, with_tools
+from support.callers.raw_caller import converse
 from support.hostile.cases import MARK, get, request
 from support.hostile.merged import MESSAGES, call
-from support.mcp_callers import Caller, a_tool, with_tools
-from support.mcp_servers import HANDSHAKE, MODERN, mcp_server, says, text
-from support.raw_caller import converse
-from support.sidecars import eventually, sidecar
+from support.programs.sidecars import eventually, sidecar
+from support.servers.mcp_servers import HANDSHAKE, MODERN, mcp_server, says, text
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,9 @@
 """The ports of health and control: they answer numbers to whoever asks properly, and give nobody a lever or an echo."""
 
 import pytest
+from support.callers.raw_caller import converse
 from support.hostile.cases import MARK, get, request
-from support.raw_caller import converse
-from support.sidecars import a_policy, sidecar
+from support.programs.sidecars import a_policy, sidecar
 
 WORD = MARK.decode()
 

@@ -8,7 +8,7 @@ from agenttype_api import policy as api
 from support.hostile import payloads
 from support.hostile.cases import MARK
 from support.hostile.policies import a_full_policy
-from support.sidecars import a_policy, a_route, call, sidecar
+from support.programs.sidecars import a_policy, a_route, call, sidecar
 
 CHAT, COMPLETIONS, MESSAGES = "/v1/chat/completions", "/v1/completions", "/v1/messages"
 PLENTY = 10**12

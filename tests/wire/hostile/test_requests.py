@@ -8,11 +8,11 @@ import json
 import pytest
 from agenttype_api import policy as api
 from support import process_watch
+from support.callers.raw_caller import converse
 from support.hostile import framing, heads
 from support.hostile.cases import BODY, MARK
 from support.hostile.policies import a_full_policy
-from support.raw_caller import converse
-from support.sidecars import eventually, sidecar
+from support.programs.sidecars import eventually, sidecar
 
 CORPUS = [
     *framing.CONFLICTS, *framing.CHUNKS, *framing.LINE_ENDS, *heads.TARGETS, *heads.FORMS, *heads.METHODS, *heads.HOSTS,

@@ -3,7 +3,7 @@
 import pytest
 from support import process_watch
 from support.hostile.slowness import SLOW, STALL
-from support.sidecars import eventually
+from support.programs.sidecars import eventually
 
 #: Seconds that a busy machine may be late.
 SLACK = 5

@@ -5,14 +5,14 @@ import json
 import pytest
 from agenttype_api import policy as api
 from agenttype_api.policy import HttpRoute, ToolProtocol
+from support.callers.raw_caller import converse
 from support.hostile.cases import MARK, post
 from support.hostile.heads import MISLEADING
 from support.hostile.payloads import message
 from support.hostile.policies import a_full_policy
-from support.raw_caller import converse
-from support.recording_upstream import chunked, whole
-from support.scripted_upstream import Close, Reset, Say, Wait
-from support.sidecars import sidecar
+from support.programs.sidecars import sidecar
+from support.servers.recording_upstream import chunked, whole
+from support.servers.scripted_upstream import Close, Reset, Say, Wait
 
 QUICK = {"first_byte": 0.6, "idle": 0.6}
 HIDDEN = b"delete_norm"

@@ -1,5 +1,6 @@
 import pytest
-from support import interpreters, wrapped_agents
+from support import interpreters
+from support.programs import wrapped_agents
 
 VERSIONS = ("3.8", "3.11", "3.13")  # the oldest that is supported, the one of our images, a new one
 

@@ -1,7 +1,7 @@
 """A customer's agent must start even if the wrapper is broken, and must look as if it had none."""
 
 import pytest
-from support import wrapped_agents
+from support.programs import wrapped_agents
 
 BROKEN = {
     "exception": ("raise RuntimeError('broken')", "RuntimeError"),

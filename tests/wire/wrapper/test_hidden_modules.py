@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from support import wrapped_agents
+from support.programs import wrapped_agents
 
 USES_THEIRS = "import sitecustomize; print(sitecustomize.theirs, sitecustomize.__name__); " + wrapped_agents.SAYS_STATE
 

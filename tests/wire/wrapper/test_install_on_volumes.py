@@ -1,7 +1,7 @@
 """The installer as a process, under the users and on the volumes that a cluster gives it."""
 
 import pytest
-from support import wrapped_agents
+from support.programs import wrapped_agents
 
 
 def test_a_user_without_a_name_installs_twice_on_a_volume_of_its_own(tmp_path):

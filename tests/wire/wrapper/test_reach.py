@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from support import wrapped_agents
+from support.programs import wrapped_agents
 
 CHILD_STATE = """
 import multiprocessing, os

@@ -1,9 +1,9 @@
 """AgentType: an agent as built, the models and tools it may use, and what it may spend."""
 
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 
 from agenttype_api import template_rules
 from agenttype_api.schema import (
@@ -63,25 +63,6 @@ _ONE_MODEL = cel(
 )
 
 
-class _On(Model):
-    """A part with a member `on`, which may be written without quotes.
-
-    YAML 1.1 takes a bare `on` for the boolean true, and the parser of kubectl and helm is one of YAML 1.1: what
-    arrives is a member named "true". It is declared, and read as what was meant.
-    """
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_bare(cls, data: Any) -> Any:
-        bare = [name for name in data if name is True or name == "true"] if isinstance(data, dict) else []
-        if not bare:
-            return data
-        return {**{name: value for name, value in data.items() if name not in bare}, "on": data[bare[0]]}
-
-
-_BARE = "The same as on: how YAML reads an on that is written without quotes."
-
-
 class FallbackReason(StrEnum):
     """Why a call goes to the next backend."""
 
@@ -90,7 +71,7 @@ class FallbackReason(StrEnum):
     BUDGET_LOW = "BudgetLow"
 
 
-class Fallback(_On):
+class Fallback(Model):
     """Another model that answers when the one before it does not; never after the first byte of an answer."""
 
     model_config = ConfigDict(json_schema_extra={"x-cel": [_ONE_MODEL]})
@@ -100,14 +81,11 @@ class Fallback(_On):
     model: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
         default=None, description="Name of the model at that backend; absent: the name that the agent uses."
     )
-    on: Annotated[list[FallbackReason], Field(min_length=1, max_length=3, json_schema_extra={"x-set": True})] = Field(
+    when: Annotated[list[FallbackReason], Field(min_length=1, max_length=3, json_schema_extra={"x-set": True})] = Field(
         default=[FallbackReason.UNAVAILABLE],
         description="Unavailable: the backend refuses connections, fails or does not answer in time. RateLimited: it "
         "answers 429. BudgetLow: a limit of the agent has passed warnAtPercent, so that a cheaper model takes over.",
     )
-    bare_on: (
-        Annotated[list[FallbackReason], Field(min_length=1, max_length=3, json_schema_extra={"x-set": True})] | None
-    ) = Field(default=None, alias="true", exclude=True, description=_BARE)
 
 
 class ModelRoute(Model):
@@ -292,8 +270,8 @@ class RateLimits(Model):
     )
 
 
-class RuleOn(StrEnum):
-    """What a rule looks at."""
+class RuleTarget(StrEnum):
+    """A message that a rule can look at."""
 
     LLM_REQUEST = "LLMRequest"
     LLM_RESPONSE = "LLMResponse"
@@ -309,29 +287,28 @@ class RuleAction(StrEnum):
     STOP_AGENT = "StopAgent"
 
 
-def _all_on(prefix: str) -> str:
-    """CEL: all that a rule looks at begins so."""
-    return " && ".join(f"(!has({on}) || {on}.all(o, o.startsWith('{prefix}')))" for on in ("self.on", "self.__true__"))
+def _applies_only_to(prefix: str) -> str:
+    """CEL: all that a rule applies to begins with the prefix."""
+    return f"self.appliesTo.all(target, target.startsWith('{prefix}'))"
 
 
-class Rule(_On):
+class Rule(Model):
     """What must not happen; a rule applies when everything that it says holds."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "x-cel": [
-                cel("has(self.on) != has(self.__true__)", "on must say what the rule looks at, for example [ToolCall]"),
                 cel(
                     "has(self.matches) || has(self.tool) || has(self.model) || has(self.moreThanBytes) || "
                     "has(self.morePerMinute)",
                     "a rule must say what it looks for: matches, tool, model, moreThanBytes or morePerMinute",
                 ),
                 cel(
-                    f"!has(self.tool) || ({_all_on('Tool')})",
+                    f"!has(self.tool) || {_applies_only_to('Tool')}",
                     "tool can be asked of ToolCall and ToolResult only",
                 ),
                 cel(
-                    f"!has(self.model) || ({_all_on('LLM')})",
+                    f"!has(self.model) || {_applies_only_to('LLM')}",
                     "model can be asked of LLMRequest and LLMResponse only",
                 ),
             ]
@@ -339,11 +316,8 @@ class Rule(_On):
     )
 
     name: Name = Field(description="Name of the rule in answers, metrics, events and the control API.")
-    on: Annotated[list[RuleOn], Field(min_length=1, max_length=4, json_schema_extra={"x-set": True})] = Field(
-        default_factory=list, description="What the rule looks at."
-    )
-    bare_on: Annotated[list[RuleOn], Field(min_length=1, max_length=4, json_schema_extra={"x-set": True})] | None = (
-        Field(default=None, alias="true", exclude=True, description=_BARE)
+    applies_to: Annotated[list[RuleTarget], Field(min_length=1, max_length=4, json_schema_extra={"x-set": True})] = (
+        Field(description="What the rule looks at.")
     )
     matches: (
         Annotated[
@@ -384,12 +358,6 @@ class Rule(_On):
         description="Warn: note it. Deny: refuse the message or cut the answer, and note it. StopAgent: deny it, and "
         "scale the agent to zero until its spec changes.",
     )
-
-    @model_validator(mode="after")
-    def _looks_at_something(self) -> Self:
-        if not self.on:
-            raise ValueError("on must say what the rule looks at, for example [ToolCall]")
-        return self
 
 
 class AgentTypeSpec(Model):

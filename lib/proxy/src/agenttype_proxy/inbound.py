@@ -13,8 +13,8 @@ from urllib.parse import unquote
 from agenttype_proxy.asgi import Scope
 from agenttype_proxy.errors import CallerGone
 from agenttype_proxy.exchange import Exchange
+from agenttype_proxy.listener import Listener
 from agenttype_proxy.request_reader import Head, Refused, RequestReader
-from agenttype_proxy.site import Site
 from agenttype_proxy.watchdog import Watchdog
 
 _log = logging.getLogger("agenttype.proxy")
@@ -36,18 +36,18 @@ class Inbound(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_closing", "_free", "_held", "_live", "_loop", "_name", "_out", "_peer", "_queue", "_reader", "_reading",
-        "_receiving", "_refusal", "_site", "_transport", "_watchdog", "congested",
+        "_closing", "_free", "_held", "_listener", "_live", "_loop", "_name", "_out", "_peer", "_queue", "_reader",
+        "_reading", "_receiving", "_refusal", "_transport", "_watchdog", "congested",
     )  # fmt: skip
 
     _transport: asyncio.Transport
     _peer: tuple[str, int]
     _name: tuple[str, int]
 
-    def __init__(self, site: Site, loop: asyncio.AbstractEventLoop) -> None:
-        self._site = site
+    def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop) -> None:
+        self._listener = listener
         self._loop = loop
-        self._reader: RequestReader | None = RequestReader(self, site.limits)  # None: nothing more is read
+        self._reader: RequestReader | None = RequestReader(self, listener.limits)  # None: nothing more is read
         self._watchdog = Watchdog(loop, self._expired)
         self._queue: deque[tuple[Exchange, Scope]] = deque()
         self._live: Exchange | None = None  # being answered
@@ -117,9 +117,9 @@ class Inbound(asyncio.Protocol):
         elif self._held:
             self._read_on()
             if self._live is None and self._reader is not None:
-                self._watch(self._site.limits.head_seconds)
+                self._watch(self._listener.limits.head_seconds)
         else:
-            limits = self._site.limits
+            limits = self._listener.limits
             in_head = self._reader is not None and self._reader.in_head
             self._watch(limits.head_seconds if in_head else limits.idle_seconds)
 
@@ -138,13 +138,13 @@ class Inbound(asyncio.Protocol):
         self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's are none by class
         self._peer = _address(transport, "peername")
         self._name = _address(transport, "sockname")
-        site = self._site
-        site.joined(self)
-        if len(site.connections) > site.limits.connections:
+        listener = self._listener
+        listener.joined(self)
+        if len(listener.connections) > listener.limits.connections:
             self._refusal = 503
-            if len(site.connections) > 2 * site.limits.connections:
+            if len(listener.connections) > 2 * listener.limits.connections:
                 transport.abort()
-        self._watch(site.limits.head_seconds)
+        self._watch(listener.limits.head_seconds)
 
     def data_received(self, data: bytes) -> None:
         """Read requests; hear a refused caller out without listening."""
@@ -162,17 +162,17 @@ class Inbound(asyncio.Protocol):
         self._closing = True
         self._watchdog.stop()
         for exchange, _ in self._queue:  # their apps never run
-            self._site.settled(exchange, gone=True)
+            self._listener.settled(exchange, gone=True)
         self._queue.clear()
         self.resume_writing()
         if self._live is not None:
             self._live.lose()
-        self._site.left(self)
+        self._listener.left(self)
 
     def pause_writing(self) -> None:
         """Hold the app back, for a while."""
         self.congested = True
-        self._watch(self._site.limits.stall_seconds)
+        self._watch(self._listener.limits.stall_seconds)
 
     def resume_writing(self) -> None:
         """Let the app go on."""
@@ -187,7 +187,7 @@ class Inbound(asyncio.Protocol):
     def head_begun(self) -> None:
         """See ``Sink``."""
         if self._live is None:
-            self._watch(self._site.limits.head_seconds)
+            self._watch(self._listener.limits.head_seconds)
 
     def head_read(self, head: Head) -> int:
         """See ``Sink``."""
@@ -206,15 +206,15 @@ class Inbound(asyncio.Protocol):
         receiving = self._receiving
         if receiving is not None:
             receiving.feed(data)
-            if receiving.size > self._site.limits.buffer_bytes:
-                self._site.weigh(receiving, receiving.size)
+            if receiving.size > self._listener.limits.buffer_bytes:
+                self._listener.weigh(receiving, receiving.size)
 
     def request_read(self) -> None:
         """See ``Sink``."""
         if self._receiving is not None:
             self._receiving.end()
             self._receiving.wake()
-            self._site.settled(self._receiving, gone=False)
+            self._listener.settled(self._receiving, gone=False)
             self._receiving = None
 
     # How a request is answered.
@@ -240,11 +240,11 @@ class Inbound(asyncio.Protocol):
     def _start(self, exchange: Exchange, scope: Scope) -> None:
         self._live = exchange
         self._watchdog.watch(inf)
-        self._site.started(self._loop.create_task(self._run(exchange, scope)))
+        self._listener.started(self._loop.create_task(self._run(exchange, scope)))
 
     async def _run(self, exchange: Exchange, scope: Scope) -> None:
         try:
-            await self._site.app(scope, exchange, exchange.send)
+            await self._listener.app(scope, exchange, exchange.send)
             if not exchange.complete and not exchange.disconnected:
                 _log.error("app returned without completing its response")
         except CallerGone:
@@ -253,7 +253,7 @@ class Inbound(asyncio.Protocol):
             _log.exception("app failed")
         finally:
             exchange.fail()
-            self._site.settled(exchange, gone=True)
+            self._listener.settled(exchange, gone=True)
 
     def _flush(self) -> None:
         out, self._out = self._out, []
@@ -263,7 +263,7 @@ class Inbound(asyncio.Protocol):
     def _read_on(self) -> None:
         # What was asked is answered in its order, so there is no use in reading more requests than soon have their
         # turn. The parser takes all it is given, so what may hold many heads is given to it in pieces.
-        most = self._site.limits.pipelined
+        most = self._listener.limits.pipelined
         while self._held and self._reader is not None and len(self._queue) < most:
             data = self._held
             if len(data) > _PIECE and data.count(b"\r\n\r\n") > most:
@@ -283,10 +283,10 @@ class Inbound(asyncio.Protocol):
         # Read on while the app keeps up. With nothing to wait for we go on reading too: it is how we learn that
         # the caller has gone.
         receiving = self._receiving
-        most = self._site.limits.buffer_bytes
+        most = self._listener.limits.buffer_bytes
         behind = bool(self._held) or (
             receiving is not None
-            and (receiving.waiting > most or (receiving.size > most and not self._site.may_grow(receiving)))
+            and (receiving.waiting > most or (receiving.size > most and not self._listener.may_grow(receiving)))
         )
         if behind == self._reading and not self._closing:
             self._reading = not behind
@@ -310,7 +310,7 @@ class Inbound(asyncio.Protocol):
         if self._live is not None:  # the refusal's turn comes after what is being answered, and what waits
             self._queue = deque(turn for turn in self._queue if turn[0] is not broken)
             if broken is not None:
-                self._site.settled(broken, gone=True)
+                self._listener.settled(broken, gone=True)
             return
         self._answer_refusal()
 
@@ -330,14 +330,14 @@ class Inbound(asyncio.Protocol):
             self._transport.resume_reading()
         self._flush()
         self._transport.write_eof()
-        self._watch(self._site.limits.linger_seconds)
+        self._watch(self._listener.limits.linger_seconds)
 
     def _close(self) -> None:
         self._reader = None
         self._closing = True
         self._flush()
         self._transport.close()
-        self._watch(self._site.limits.stall_seconds)  # the transport may wait for a caller that does not read
+        self._watch(self._listener.limits.stall_seconds)  # the transport may wait for a caller that does not read
 
     def _abort(self) -> None:
         transport = self._transport

@@ -5,9 +5,9 @@ from typing import NamedTuple, NoReturn, Protocol
 
 import httptools
 
+from agenttype_proxy.listener import ServerLimits
 from agenttype_proxy.messages import Headers
 from agenttype_proxy.request_head import acceptable
-from agenttype_proxy.site import ServerLimits
 
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from agenttype_proxy import files
 from agenttype_proxy.asgi import ASGIApp
 from agenttype_proxy.inbound import Inbound
-from agenttype_proxy.site import ServerLimits, Site
+from agenttype_proxy.listener import Listener, ServerLimits
 
-__all__ = ["Listener", "ServerLimits", "serve"]
+__all__ = ["ServedApp", "ServerLimits", "serve"]
 
 
 @dataclass(frozen=True)
-class Listener:
+class ServedApp:
     """An app and where it listens; port 0 picks a free one."""
 
     app: ASGIApp
@@ -22,7 +22,7 @@ class Listener:
 
 
 async def serve(
-    listeners: Sequence[Listener],
+    apps: Sequence[ServedApp],
     *,
     limits: ServerLimits,
     stop: asyncio.Event,
@@ -41,26 +41,26 @@ async def serve(
     loop = asyncio.get_running_loop()
     # A caller that is served is another connection upstream, and as many callers again are told that there is no room.
     limits = replace(limits, connections=min(limits.connections, files.room() // 4))
-    sites: list[Site] = []
+    listeners: list[Listener] = []
     servers: list[asyncio.Server] = []
     try:
-        for listener in listeners:
-            site = Site(listener.app, limits)
-            sites.append(site)
+        for served in apps:
+            listener = Listener(served.app, limits)
+            listeners.append(listener)
             backlog = 2 * limits.connections  # as many as are heard at all
-            factory = _factory(site, loop)
-            servers.append(await loop.create_server(factory, listener.host, listener.port, backlog=backlog))
+            factory = _factory(listener, loop)
+            servers.append(await loop.create_server(factory, served.host, served.port, backlog=backlog))
         on_ready([server.sockets[0].getsockname()[1] for server in servers])
         await stop.wait()
         _close(servers)
-        await _drained(sites, drain_seconds)
+        await _drained(listeners, drain_seconds)
     finally:
         _close(servers)
-        await _cut(sites)
+        await _cut(listeners)
 
 
-def _factory(site: Site, loop: asyncio.AbstractEventLoop) -> Callable[[], Inbound]:
-    return lambda: Inbound(site, loop)
+def _factory(listener: Listener, loop: asyncio.AbstractEventLoop) -> Callable[[], Inbound]:
+    return lambda: Inbound(listener, loop)
 
 
 def _close(servers: list[asyncio.Server]) -> None:
@@ -68,23 +68,23 @@ def _close(servers: list[asyncio.Server]) -> None:
         server.close()
 
 
-async def _drained(sites: list[Site], seconds: float) -> None:
-    for site in sites:
-        for connection in tuple(site.connections):
+async def _drained(listeners: list[Listener], seconds: float) -> None:
+    for listener in listeners:
+        for connection in tuple(listener.connections):
             connection.drain()
     try:
         async with asyncio.timeout(seconds):
-            for site in sites:
-                await site.quiet()
+            for listener in listeners:
+                await listener.quiet()
     except TimeoutError:
         pass  # what is left is cut
 
 
-async def _cut(sites: list[Site]) -> None:
-    for site in sites:
-        for connection in tuple(site.connections):
+async def _cut(listeners: list[Listener]) -> None:
+    for listener in listeners:
+        for connection in tuple(listener.connections):
             connection.kill()
-        for task in tuple(site.tasks):
+        for task in tuple(listener.tasks):
             task.cancel()
-    for site in sites:
-        await site.quiet()
+    for listener in listeners:
+        await listener.quiet()

@@ -62,7 +62,7 @@ class Series:
     def note(self) -> str:
         """Say what happened, never what was found."""
         last = self.last
-        return f'rule "{last.rule}" applied to {last.on} "{last.subject}" of pod "{self.name}": {last.action}'
+        return f'rule "{last.rule}" applied to {last.applied_to} "{last.subject}" of pod "{self.name}": {last.action}'
 
     @property
     def name(self) -> str:

@@ -13,7 +13,7 @@ from agenttype_api.v1alpha1 import FallbackReason
 
 from agenttype_sidecar.backends import retries
 from agenttype_sidecar.backends.retries import RetryBudget
-from agenttype_sidecar.backends.routes import Link, Target
+from agenttype_sidecar.routing.routes import Link, Target
 
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 1.0
@@ -94,7 +94,7 @@ class Attempts:
     def _sort(self, first: Target, protocol: WireProtocol, *, is_low: bool) -> None:
         speaking = [link for link in first.fallback if protocol in link.target.backend.protocols]
         self.deaf = [link.target for link in first.fallback if protocol not in link.target.backend.protocols]
-        cheap = [link for link in speaking if is_low and FallbackReason.BUDGET_LOW in link.on]
+        cheap = [link for link in speaking if is_low and FallbackReason.BUDGET_LOW in link.when]
         others = [link for link in speaking if link not in cheap]
         self._order = [*cheap, *self._order, *others]
         self.reason = FallbackReason.BUDGET_LOW if cheap else None
@@ -116,7 +116,7 @@ class Attempts:
         self._is_away = self._is_away or failure in _AWAY
         reason = reason_of(failure)
         for at in range(self._at + 1, len(self._order)):
-            if reason in self._order[at].on:
+            if reason in self._order[at].when:
                 return self._step(at, 0.0)
         if failure in _BUSY:
             pause = retries.pause(retry_after)

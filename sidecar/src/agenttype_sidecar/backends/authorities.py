@@ -40,7 +40,7 @@ class _Version(NamedTuple):
     modified: int
 
 
-class _Kept(NamedTuple):
+class _KeptClient(NamedTuple):
     looked: float
     version: _Version
     client: Client
@@ -53,7 +53,7 @@ class Authorities:
         """Use `client` for the public authorities, and files of `folder` for others."""
         self._client = client
         self._folder = folder
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, _KeptClient] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
     def client(self, backend: Backend) -> Client:
@@ -80,7 +80,7 @@ class Authorities:
                 client = kept.client
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise CredentialUnavailable("the certificate authority of the model's backend cannot be read") from error
-        self._kept[name] = _Kept(now, version, client)
+        self._kept[name] = _KeptClient(now, version, client)
         return client
 
     async def close(self) -> None:

@@ -20,7 +20,7 @@ PROBE_SECONDS: Final = 60.0
 _REMEMBERED: Final = 1000
 
 
-class Circuit(Enum):
+class BreakerState(Enum):
     """What a breaker does; the value is that of the metric."""
 
     CLOSED = 0
@@ -39,11 +39,11 @@ class Breaker:
         self._until: float | None = None
         self._probe: float | None = None
 
-    def state(self, now: float) -> Circuit:
+    def state(self, now: float) -> BreakerState:
         """Return what it does now."""
         if self._until is None:
-            return Circuit.CLOSED
-        return Circuit.OPEN if now < self._until else Circuit.HALF_OPEN
+            return BreakerState.CLOSED
+        return BreakerState.OPEN if now < self._until else BreakerState.HALF_OPEN
 
     def admits(self, now: float) -> bool:
         """Return whether a call may go; one that may must be reported, or `forgotten`."""

@@ -13,7 +13,7 @@ from agenttype_sidecar.errors import CredentialUnavailable
 LOOK_SECONDS: Final = 0.5
 
 
-class _Kept(NamedTuple):
+class _KeptSecret(NamedTuple):
     until: float
     value: bytes
 
@@ -25,7 +25,7 @@ class Credentials:
         """Take the pod's token from `token` and API keys from files of `folder`."""
         self._token = token
         self._folder = folder
-        self._kept: dict[Path, _Kept] = {}
+        self._kept: dict[Path, _KeptSecret] = {}
 
     def headers(self, backend: Backend, protocol: WireProtocol) -> Headers:
         """Return the header fields that a backend wants.
@@ -63,5 +63,5 @@ class Credentials:
             raise CredentialUnavailable("the credential cannot be read") from error
         if not value:
             raise CredentialUnavailable("the credential is empty")
-        self._kept[path] = _Kept(now + LOOK_SECONDS, value)
+        self._kept[path] = _KeptSecret(now + LOOK_SECONDS, value)
         return value

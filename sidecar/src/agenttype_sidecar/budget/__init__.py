@@ -1,5 +1,5 @@
-"""What the agent may spend: decided before a call is sent, recorded so that no death of the process forgets it.
+"""What the agent may spend: amounts, limits, what is held and spent, and where that is written down.
 
-Belongs here: amounts, limits, what is held and spent, and where that is written down. Not here: what a call looks like
-on the wire (`llm`, `tools`), and who is told about it (`reports`).
+Everything is recorded so that no death of the process forgets it. Not here: whether a call waits, goes or is cut
+(`admission`), what a call looks like on the wire (`llm`, `tools`), and who is told about it (`control`).
 """

@@ -20,11 +20,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from agenttype_sidecar.budget import ledger_file, sheets
-from agenttype_sidecar.budget.book import Book, Count, Hold, State
-from agenttype_sidecar.budget.mark import Mark
+from agenttype_sidecar.budget import ledger_file, ledger_schema
+from agenttype_sidecar.budget.balances import Balances, Count, Hold, State
+from agenttype_sidecar.budget.ledger_watermark import Watermark
 from agenttype_sidecar.budget.reservation import NOTHING, Amounts
-from agenttype_sidecar.budget.responses import Kept, Responses
+from agenttype_sidecar.budget.response_owners import Kept, ResponseOwners
 from agenttype_sidecar.budget.tool_counts import ToolCounts
 from agenttype_sidecar.errors import LedgerCorrupt, LedgerUnavailable, StartError
 
@@ -89,10 +89,10 @@ class Ledger:
         self._records = self._noted = self._elapsed = 0
         self.stopped: Stopped | None = None
         self.tool_calls = ToolCounts()
-        self.responses = Responses()
+        self.responses = ResponseOwners()
         path = folder / FILE
         try:
-            self._mark = Mark(folder)
+            self._mark = Watermark(folder)
             self._db = ledger_file.opened(path, self._mark)
             try:
                 self._replay(path)
@@ -259,21 +259,21 @@ class Ledger:
         """Record a dispatch, and the one settlement that waits, if any, in a single statement."""
         row = self._sent(hold)
         if not self._closed:
-            self._db.execute(sheets.HOLD.put, row)
-        elif self._db.execute(sheets.HOLD.change, (*row, *self._closed[0])).rowcount != 1:
+            self._db.execute(ledger_schema.HOLD.put, row)
+        elif self._db.execute(ledger_schema.HOLD.change, (*row, *self._closed[0])).rowcount != 1:
             raise sqlite3.IntegrityError("the record of a call that was under way is gone")
 
     def _write_all(self, hold: Hold | None) -> None:
         execute = self._db.execute
         execute("BEGIN IMMEDIATE")
         try:
-            self._db.executemany(sheets.HOLD.drop, self._closed)
+            self._db.executemany(ledger_schema.HOLD.drop, self._closed)
             self._write_counts()
             if hold is None:
                 self._write_responses()
-                execute(sheets.RUN.put, self._run())
+                execute(ledger_schema.RUN.put, self._run())
             else:
-                execute(sheets.HOLD.put, self._sent(hold))
+                execute(ledger_schema.HOLD.put, self._sent(hold))
             execute("COMMIT")
         except (sqlite3.Error, struct.error):
             with contextlib.suppress(sqlite3.Error):  # SQLite has rolled back by itself where the disk is full
@@ -284,12 +284,12 @@ class Ledger:
         if hold is None:
             self.responses.recorded()
 
-    def _sent(self, hold: Hold) -> sheets.Row:
-        return sheets.HOLD.sealed((hold.number, hold.attempt, *hold.amounts, *self._then()))
+    def _sent(self, hold: Hold) -> ledger_schema.Row:
+        return ledger_schema.HOLD.sealed((hold.number, hold.attempt, *hold.amounts, *self._then()))
 
-    def _run(self) -> sheets.Row:
+    def _run(self) -> ledger_schema.Row:
         stopped = self.stopped or Stopped("", "")
-        return sheets.RUN.sealed((self.holder, *stopped, self._starts, self._began_ms, *self._then()))
+        return ledger_schema.RUN.sealed((self.holder, *stopped, self._starts, self._began_ms, *self._then()))
 
     def _then(self) -> tuple[int, ...]:
         """Return what the next record says of the run."""
@@ -299,12 +299,12 @@ class Ledger:
         for key in sorted(self._changed):
             count = self.book.counts[key]
             row = (key, count.index, count.since, *count.spent, self._drawn.get(key, 0))
-            self._db.execute(sheets.COUNT.put, sheets.COUNT.sealed(row))
+            self._db.execute(ledger_schema.COUNT.put, ledger_schema.COUNT.sealed(row))
         for server in sorted(self.tool_calls.changed):
-            self._db.execute(sheets.TOOL.put, sheets.TOOL.sealed((server, self.tool_calls.of(server))))
+            self._db.execute(ledger_schema.TOOL.put, ledger_schema.TOOL.sealed((server, self.tool_calls.of(server))))
 
     def _write_responses(self) -> None:
-        responses, sheet = self.responses, sheets.RESPONSE
+        responses, sheet = self.responses, ledger_schema.RESPONSE
         self._db.executemany(sheet.drop, [(number,) for number in responses.gone])
         self._db.executemany(sheet.put, [sheet.sealed(kept) for kept in responses.fresh.values()])
 
@@ -312,7 +312,7 @@ class Ledger:
         """Read everything, charge what is open, and note that another life begins."""
         execute = self._db.execute
         execute("BEGIN IMMEDIATE")
-        runs, holds = list(sheets.RUN.rows(self._db)), list(sheets.HOLD.rows(self._db))
+        runs, holds = list(ledger_schema.RUN.rows(self._db)), list(ledger_schema.HOLD.rows(self._db))
         if len(runs) != 1:
             raise LedgerCorrupt(path, "it does not have one run")
         self.holder, policy, reason, starts, began_ms, *then = runs[0]
@@ -324,11 +324,11 @@ class Ledger:
         self._elapsed = max(elapsed_ms, now_ms - self._began_ms)
         if policy:
             self.stopped = Stopped(policy, reason)
-        book = self.book = Book(Amounts(*spent), self._starts << _LIFE_BITS, minute)
-        for key, place, since, *gone, drawn in sheets.COUNT.rows(self._db):
+        book = self.book = Balances(Amounts(*spent), self._starts << _LIFE_BITS, minute)
+        for key, place, since, *gone, drawn in ledger_schema.COUNT.rows(self._db):
             book.restored(key, Count(place, since, Amounts(*gone)))
             self._drawn[key] = drawn
-        for server, calls in sheets.TOOL.rows(self._db):
+        for server, calls in ledger_schema.TOOL.rows(self._db):
             self.tool_calls.restored(server, calls)
         self._restore_responses()
         before = book.spent
@@ -339,18 +339,18 @@ class Ledger:
         self.turn()
         execute("DELETE FROM hold")
         self._write_counts()
-        execute(sheets.RUN.put, self._run())
+        execute(ledger_schema.RUN.put, self._run())
         execute("COMMIT")
         self._records += 1
         self._changed.clear()
 
     def _restore_responses(self) -> None:
         """Take over which backend keeps what; a damaged row is nobody's response, and no reason to end a run."""
-        rows = list(sheets.RESPONSE.judged(self._db))
+        rows = list(ledger_schema.RESPONSE.judged(self._db))
         self.responses.restored(Kept(*row) for row, is_whole in rows if is_whole)
         if damaged := [row for row, is_whole in rows if not is_whole]:
             _log.warning("stored responses forgotten", extra={"fields": {"damaged": len(damaged)}})
-            self._db.executemany(sheets.RESPONSE.drop, [(number,) for _, _, number in damaged])
+            self._db.executemany(ledger_schema.RESPONSE.drop, [(number,) for _, _, number in damaged])
 
     def _check_end(self, path: Path) -> None:
         """Refuse a file that lacks records which no power cut can have taken."""

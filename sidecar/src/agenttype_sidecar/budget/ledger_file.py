@@ -7,8 +7,8 @@ import uuid
 from pathlib import Path
 from typing import Final
 
-from agenttype_sidecar.budget import sheets
-from agenttype_sidecar.budget.mark import Mark
+from agenttype_sidecar.budget import ledger_schema
+from agenttype_sidecar.budget.ledger_watermark import Watermark
 from agenttype_sidecar.errors import LedgerCorrupt, StartError
 
 FILE: Final = "ledger.db"
@@ -19,7 +19,7 @@ _VERSION: Final = 4
 _TOOL_CALLS: Final = "tool-calls.db"
 
 
-def opened(path: Path, mark: Mark) -> sqlite3.Connection:
+def opened(path: Path, mark: Watermark) -> sqlite3.Connection:
     """Return a connection to the ledger, which is made where there is none and brought up to date where it is old.
 
     Raises:
@@ -49,7 +49,7 @@ def opened(path: Path, mark: Mark) -> sqlite3.Connection:
     return db
 
 
-def _create(path: Path, mark: Mark) -> None:
+def _create(path: Path, mark: Watermark) -> None:
     """Make a new ledger aside and put it in place whole."""
     if path.with_name(f"{path.name}-wal").exists():
         raise LedgerCorrupt(path, "its write-ahead log is there, the file is not")
@@ -66,9 +66,9 @@ def _create(path: Path, mark: Mark) -> None:
         db.execute("PRAGMA page_size = 1024")
         db.execute(f"PRAGMA application_id = {_APPLICATION}")
         db.execute(f"PRAGMA user_version = {_VERSION}")
-        for sheet in sheets.ALL:
+        for sheet in ledger_schema.ALL:
             db.execute(sheet.create)
-        db.execute(sheets.RUN.put, sheets.RUN.brought_over({"holder": uuid.uuid4().hex}))
+        db.execute(ledger_schema.RUN.put, ledger_schema.RUN.brought_over({"holder": uuid.uuid4().hex}))
     finally:
         db.close()
     _sync(aside)
@@ -99,14 +99,16 @@ def _checked(db: sqlite3.Connection, path: Path) -> int:
     return version
 
 
-def _check_whole(db: sqlite3.Connection, path: Path, mark: Mark) -> None:
-    if dict(db.execute("SELECT name, sql FROM sqlite_schema")) != {sheet.name: sheet.create for sheet in sheets.ALL}:
+def _check_whole(db: sqlite3.Connection, path: Path, mark: Watermark) -> None:
+    if dict(db.execute("SELECT name, sql FROM sqlite_schema")) != {
+        sheet.name: sheet.create for sheet in ledger_schema.ALL
+    }:
         raise LedgerCorrupt(path, "its tables are not those that were made")
     if mark.reached is None:
         raise LedgerCorrupt(path, "the mark beside it is missing")
 
 
-def _migrate(db: sqlite3.Connection, tool_calls: Path, mark: Mark) -> None:
+def _migrate(db: sqlite3.Connection, tool_calls: Path, mark: Watermark) -> None:
     """Bring the tables up to date, all at once or not at all: the version is part of the transaction.
 
     Tables have only gained columns since the first version, which names no holder and numbers no holds; which number
@@ -116,14 +118,14 @@ def _migrate(db: sqlite3.Connection, tool_calls: Path, mark: Mark) -> None:
         mark.create()
     db.execute("BEGIN IMMEDIATE")
     tables = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-    for sheet in sheets.ALL:
+    for sheet in ledger_schema.ALL:
         rows = _rows(db, sheet.name) if sheet.name in tables else []
         db.execute(f"DROP TABLE IF EXISTS {sheet.name}")
         db.execute(sheet.create)
         for place, row in enumerate(rows, start=1):
             db.execute(sheet.put, sheet.brought_over({"holder": uuid.uuid4().hex, "number": place, **row}))
     for count in _counted(tool_calls):
-        db.execute(sheets.TOOL.put, sheets.TOOL.sealed(count))
+        db.execute(ledger_schema.TOOL.put, ledger_schema.TOOL.sealed(count))
     db.execute(f"PRAGMA user_version = {_VERSION}")
     db.execute("COMMIT")
     tool_calls.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from agenttype_api.policy import Backend, Price
 
-from agenttype_sidecar import globs
+from agenttype_sidecar.routing import globs
 
 MILLION: Final = 1_000_000
 

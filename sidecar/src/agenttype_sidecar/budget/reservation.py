@@ -83,7 +83,7 @@ class Amounts(NamedTuple):
 NOTHING: Final = Amounts()
 
 
-class Ask(NamedTuple):
+class Claim(NamedTuple):
     """What a call wants.
 
     Attributes:
@@ -183,7 +183,7 @@ def counts_tokens(limits: Iterable[Limit]) -> bool:
     return not _OF_TOKENS.isdisjoint([limit.resource for limit in limits])
 
 
-def decide(lines: Lines, ask: Ask, on_limit: OnLimit) -> Grant | Denial:
+def decide(lines: Lines, ask: Claim, on_limit: OnLimit) -> Grant | Denial:
     """Decide on a call: what to hold and how long its answer may be, or which limit denies it.
 
     Args:
@@ -221,7 +221,7 @@ def decide_tool(lines: Lines, milliseconds: int, least: int) -> Grant | Denial:
     return Grant(needed, None, clamped=True) if short is None else _denied(lines, needed, short)
 
 
-def _wanted(ask: Ask) -> int:
+def _wanted(ask: Claim) -> int:
     """Output tokens that one answer can have at most."""
     if ask.context is None:
         return DEFAULT_OUTPUT if ask.output is None else ask.output
@@ -230,7 +230,7 @@ def _wanted(ask: Ask) -> int:
     return max(MIN_OUTPUT, ask.context - ask.prompt)
 
 
-def _affordable(lines: Lines, ask: Ask) -> int:
+def _affordable(lines: Lines, ask: Claim) -> int:
     """Output tokens per answer for which every limit has room."""
     rooms = []
     for line in lines:

@@ -1,7 +1,6 @@
-"""Limits that pods share: leased from a store ahead of need, so that no call waits and nothing can be overspent.
+"""Limits that pods share: leased from NATS ahead of need, so that no call waits and nothing can be overspent.
 
-`shares` says what the store keeps and what fits, and `lease` takes the steps. `pace` knows how an account is used,
-`company` who else has a part of it, `plan` how large a step is, and `leases` when it is due, in the words of `terms`.
-`store` is the only module that speaks to NATS, and `shared` is what admission sees of all this.
-What a call costs, and whether it may go, belongs to `budget`.
+`shares` says what NATS keeps and what fits, and `lease` takes the steps. `usage_rate` knows how an account is used,
+`peers` who else has a part of it, `plan` how large a step is, and `manager` when it is due, in the words of `terms`.
+`nats_store` is the only module that speaks to NATS. What this pod has spent of a shared limit belongs to `budget`.
 """

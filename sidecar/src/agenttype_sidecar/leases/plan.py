@@ -34,7 +34,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
+class Need:
     """What this pod wants of an account.
 
     Attributes:
@@ -60,7 +60,7 @@ class Draw:
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
+class LeaseMore:
     """Lease so much more, and draw up to `to`."""
 
     amount: int
@@ -90,7 +90,7 @@ def fair_part(now: Standing) -> int:
     return max(0, now.free + now.leased - now.used) // (2 * max(1, now.holders))
 
 
-def next_step(now: Standing, wanted: Demand) -> Draw | Lease | Give | None:
+def next_step(now: Standing, wanted: Need) -> Draw | LeaseMore | Give | None:
     """Return what to do, None where all is well or nothing can be done."""
     served = fitting(now.remaining, wanted.waiting)
     if wanted.waiting and not served:
@@ -104,13 +104,13 @@ def next_step(now: Standing, wanted: Demand) -> Draw | Lease | Give | None:
         return Draw(min(now.leased, need + ahead))
     low = need + ahead // 2
     if now.leased < max(need, low) and now.free > 0:
-        return Lease(min(now.free, need + stock - now.leased), need + ahead)
+        return LeaseMore(min(now.free, need + stock - now.leased), need + ahead)
     if now.drawn < min(low, now.leased):
         return Draw(min(now.leased, need + ahead))
     return _surplus(now, wanted, ahead, stock) if not wanted.waiting else None
 
 
-def _surplus(now: Standing, wanted: Demand, ahead: int, stock: int) -> Give | None:
+def _surplus(now: Standing, wanted: Need, ahead: int, stock: int) -> Give | None:
     """Return what to give back: at once where the limit was lowered, all of it when idle, else only much at a time."""
     if now.free < 0:
         return Give(now.used, now.used) if now.leased > now.used else None

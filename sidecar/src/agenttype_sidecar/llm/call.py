@@ -4,13 +4,13 @@ from typing import Any, Final, NamedTuple
 
 from agenttype_api.policy import Credential
 
-from agenttype_sidecar.backends.routes import Routes, Target
 from agenttype_sidecar.budget import reservation
-from agenttype_sidecar.budget.reservation import Ask, Grant
+from agenttype_sidecar.budget.reservation import Claim, Grant
 from agenttype_sidecar.errors import MalformedBody
-from agenttype_sidecar.llm import counting, prompts
+from agenttype_sidecar.llm import prompt_bound, tokenize
 from agenttype_sidecar.llm.body import Body
 from agenttype_sidecar.llm.paths import Endpoint, Operation
+from agenttype_sidecar.routing.routes import Routes, Target
 
 #: What `/v1/completions` makes where nobody says how much, in every implementation.
 _COMPLETION_TOKENS: Final = 16
@@ -36,7 +36,7 @@ _SHOWING: Final = frozenset({
 _CHUNKED: Final = (Operation.CHAT, Operation.COMPLETIONS)
 
 
-class Call(NamedTuple):
+class LlmCall(NamedTuple):
     """A call that has a route.
 
     Attributes:
@@ -75,6 +75,33 @@ class Call(NamedTuple):
         return self.endpoint.operation is _COUNT
 
     @property
+    def has_tools(self) -> bool:
+        """Whether it offers tools, of which a chat template may say more."""
+        return bool(self.body.get("tools"))
+
+    def claim(self, exact: int | None = None) -> Claim | None:
+        """Return what a call wants of the budget, None where nothing bounds its prompt.
+
+        Args:
+            call: the self.
+            exact: tokens of the prompt, where they were counted.
+        """
+        context = self.target.backend.max_model_len
+        surplus = prompt_bound.surplus(self.body) if self.bounded and exact is None else None
+        if exact is not None:
+            prompt = exact + tokenize.untold(self.body)
+        elif surplus is not None:
+            # Embeddings of a text beyond the context are made in parts.
+            most = None if self.endpoint.operation is Operation.EMBEDDINGS else context
+            size = self.body.size + surplus
+            prompt = reservation.prompt_bound(size, most, self.prompts, tools=self.has_tools)
+        elif context is not None:
+            prompt = context * self.prompts
+        else:
+            return None
+        return Claim(prompt, self.output, self.answers, context)
+
+    @property
     def shows_all(self) -> bool:
         """Whether whatever the model writes can be seen in a stream, as it is written, as text.
 
@@ -95,7 +122,7 @@ class Call(NamedTuple):
         return not (get("tools") or get("stream_interval") or get("include_reasoning") is False)
 
 
-def read(endpoint: Endpoint, body: Body, routes: Routes) -> Call:
+def read(endpoint: Endpoint, body: Body, routes: Routes) -> LlmCall:
     """Return what a body asks for.
 
     Raises:
@@ -113,7 +140,7 @@ def read(endpoint: Endpoint, body: Body, routes: Routes) -> Call:
     elif not isinstance(options, dict):
         raise MalformedBody("stream_options must be an object")
     amount = _prompts(body, endpoint)
-    return Call(
+    return LlmCall(
         endpoint=endpoint,
         body=body,
         target=target,
@@ -121,44 +148,21 @@ def read(endpoint: Endpoint, body: Body, routes: Routes) -> Call:
         answers=_answers(body, endpoint) * amount,
         prompts=amount,
         output=_output(body, endpoint),
-        bounded=target.backend.counts_bytes and prompts.says_it_all(body, endpoint),
+        bounded=target.backend.counts_bytes and prompt_bound.says_it_all(body, endpoint),
         keeps_usage=options.get("include_usage") is True,
         keeps_count=options.get("continuous_usage_stats") is True,
     )
 
 
-def aimed(call: Call, target: Target) -> Call:
+def aimed(call: LlmCall, target: Target) -> LlmCall:
     """Return the same call for another target."""
     if target is call.target:
         return call
-    bounded = target.backend.counts_bytes and prompts.says_it_all(call.body, call.endpoint)
+    bounded = target.backend.counts_bytes and prompt_bound.says_it_all(call.body, call.endpoint)
     return call._replace(target=target, bounded=bounded)
 
 
-def ask(call: Call, exact: int | None = None) -> Ask | None:
-    """Return what a call wants of the budget, None where nothing bounds its prompt.
-
-    Args:
-        call: the call.
-        exact: tokens of the prompt, where they were counted.
-    """
-    context = call.target.backend.max_model_len
-    surplus = prompts.surplus(call.body) if call.bounded and exact is None else None
-    if exact is not None:
-        prompt = exact + counting.untold(call.body)
-    elif surplus is not None:
-        # Embeddings of a text beyond the context are made in parts.
-        most = None if call.endpoint.operation is Operation.EMBEDDINGS else context
-        size = call.body.size + surplus
-        prompt = reservation.prompt_bound(size, most, call.prompts, tools=bool(call.body.get("tools")))
-    elif context is not None:
-        prompt = context * call.prompts
-    else:
-        return None
-    return Ask(prompt, call.output, call.answers, context)
-
-
-def rewritten(call: Call, grant: Grant) -> bytes:
+def rewritten(call: LlmCall, grant: Grant) -> bytes:
     """Return the body that goes upstream: model, bound and usage are ours, every other byte is the caller's."""
     changes: dict[str, Any] = {}
     model = call.target.route.model
@@ -180,7 +184,7 @@ def rewritten(call: Call, grant: Grant) -> bytes:
     return call.body.spliced(changes)
 
 
-def counts_running(call: Call, grant: Grant) -> bool:
+def counts_running(call: LlmCall, grant: Grant) -> bool:
     """Return whether to ask for a running count, so that a stream that is cut short is charged for what it gave."""
     if grant.output is None or not call.is_ours or not call.stream:
         return False
@@ -188,13 +192,13 @@ def counts_running(call: Call, grant: Grant) -> bool:
     return call.answers == 1 and call.endpoint.operation in _CHUNKED
 
 
-def tokenize_body(call: Call) -> bytes | None:
+def tokenize_body(call: LlmCall) -> bytes | None:
     """Return the body for the engine's `/tokenize`, None where it cannot render what the call would."""
     model = call.target.route.model or call.asked
-    return counting.question(call.body, call.endpoint, model)
+    return tokenize.question(call.body, call.endpoint, model)
 
 
-def _bound(call: Call, output: int, changes: dict[str, Any]) -> None:
+def _bound(call: LlmCall, output: int, changes: dict[str, Any]) -> None:
     names = _bounds(call.endpoint)
     named = [name for name in names if call.body.get(name) is not None]
     for name in named:

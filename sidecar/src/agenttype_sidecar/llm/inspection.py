@@ -2,56 +2,56 @@
 
 import time
 
-from agenttype_api.v1alpha1 import RuleOn
+from agenttype_api.v1alpha1 import RuleTarget
 from agenttype_proxy.sse import Event
 
 from agenttype_sidecar.errors import RuleViolated
-from agenttype_sidecar.llm.call import Call
-from agenttype_sidecar.policies import Active
-from agenttype_sidecar.reports.violations import Violations
+from agenttype_sidecar.llm.call import LlmCall
+from agenttype_sidecar.policy.policies import Active
 from agenttype_sidecar.rules import texts
 from agenttype_sidecar.rules.rulebook import Message, Verdict, Watcher
+from agenttype_sidecar.telemetry.violations import Violations
 
 
-def check_request(call: Call, active: Active, violations: Violations) -> None:
+def check_request(call: LlmCall, active: Active, violations: Violations) -> None:
     """Refuse a call that a rule forbids.
 
     Raises:
         RuleViolated: A rule does.
     """
-    if not active.rulebook.looks_at(RuleOn.LLM_REQUEST):
+    if not active.rulebook.looks_at(RuleTarget.LLM_REQUEST):
         return
     body = call.body
-    message = Message(RuleOn.LLM_REQUEST, (call.asked,), body.size, lambda: texts.of_value(body.members))
+    message = Message(RuleTarget.LLM_REQUEST, (call.asked,), body.size, lambda: texts.of_value(body.members))
     verdict = active.rulebook.judge(message, time.monotonic())
     if verdict.rules:
-        _enforce(verdict, RuleOn.LLM_REQUEST, call, violations)
+        _enforce(verdict, RuleTarget.LLM_REQUEST, call, violations)
 
 
-def check_answer(body: bytes, call: Call, active: Active, violations: Violations) -> None:
+def check_answer(body: bytes, call: LlmCall, active: Active, violations: Violations) -> None:
     """Refuse a whole answer that a rule forbids.
 
     Raises:
         RuleViolated: A rule does.
     """
-    if not active.rulebook.looks_at(RuleOn.LLM_RESPONSE):
+    if not active.rulebook.looks_at(RuleTarget.LLM_RESPONSE):
         return
-    message = Message(RuleOn.LLM_RESPONSE, (call.asked,), len(body), lambda: texts.of_body(body))
+    message = Message(RuleTarget.LLM_RESPONSE, (call.asked,), len(body), lambda: texts.of_body(body))
     verdict = active.rulebook.judge(message, time.monotonic())
     if verdict.rules:
-        _enforce(verdict, RuleOn.LLM_RESPONSE, call, violations)
+        _enforce(verdict, RuleTarget.LLM_RESPONSE, call, violations)
 
 
-def inspector(call: Call, active: Active, violations: Violations) -> "Inspection | None":
+def inspector(call: LlmCall, active: Active, violations: Violations) -> "Inspection | None":
     """Return what looks at a streamed answer, None where no rule concerns it."""
-    watcher = active.rulebook.watch(Message(RuleOn.LLM_RESPONSE, (call.asked,)), time.monotonic())
+    watcher = active.rulebook.watch(Message(RuleTarget.LLM_RESPONSE, (call.asked,)), time.monotonic())
     return None if watcher is None else Inspection(watcher, call, violations)
 
 
 class Inspection:
     """Looks at every event of a streamed answer before the caller gets it."""
 
-    def __init__(self, watcher: Watcher, call: Call, violations: Violations) -> None:
+    def __init__(self, watcher: Watcher, call: LlmCall, violations: Violations) -> None:
         self._watcher = watcher
         self._call = call
         self._violations = violations
@@ -64,10 +64,10 @@ class Inspection:
         """
         verdict = self._watcher.passed(event)
         if verdict.rules:
-            _enforce(verdict, RuleOn.LLM_RESPONSE, self._call, self._violations)
+            _enforce(verdict, RuleTarget.LLM_RESPONSE, self._call, self._violations)
 
 
-def _enforce(verdict: Verdict, on: RuleOn, call: Call, violations: Violations) -> None:
+def _enforce(verdict: Verdict, on: RuleTarget, call: LlmCall, violations: Violations) -> None:
     violations.note(verdict, on, call.target.model)
     if verdict.denies:
         raise RuleViolated(verdict.decisive.name)

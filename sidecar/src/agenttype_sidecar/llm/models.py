@@ -7,8 +7,8 @@ from urllib.parse import unquote
 import orjson
 from agenttype_api.policy import WireProtocol
 
-from agenttype_sidecar.backends.routes import Routes
 from agenttype_sidecar.errors import UnknownModel, WrongProtocol
+from agenttype_sidecar.routing.routes import Routes
 
 
 def listing(routes: Routes, protocol: WireProtocol) -> bytes:

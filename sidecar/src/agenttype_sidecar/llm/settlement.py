@@ -11,17 +11,17 @@ from agenttype_proxy.errors import TotalTimeout, UpstreamError
 from agenttype_proxy.response import Response
 
 from agenttype_sidecar.budget import prices, reservation
-from agenttype_sidecar.budget.book import Hold, State
+from agenttype_sidecar.budget.balances import Hold, State
 from agenttype_sidecar.budget.prices import Tokens
 from agenttype_sidecar.budget.reservation import Amounts
 from agenttype_sidecar.errors import Refusal
 from agenttype_sidecar.llm import usage
-from agenttype_sidecar.llm.call import Call
+from agenttype_sidecar.llm.call import LlmCall
 from agenttype_sidecar.llm.meter import Meter
-from agenttype_sidecar.llm.parts import Parts
+from agenttype_sidecar.llm.metrics import Lane
+from agenttype_sidecar.llm.services import Services
 from agenttype_sidecar.llm.usage import Cost, Source, Usage
-from agenttype_sidecar.policies import Active
-from agenttype_sidecar.reports.metrics import Lane
+from agenttype_sidecar.policy.policies import Active
 
 _REASON: Final = keys.HEADER_REASON.encode()
 _SERVER_ERROR: Final = 500
@@ -39,12 +39,12 @@ class Settlement:
         cost: What was charged; None until it was.
     """
 
-    def __init__(self, parts: Parts, active: Active, call: Call, hold: Hold) -> None:
+    def __init__(self, services: Services, active: Active, call: LlmCall, hold: Hold) -> None:
         self.call = call
         self.hold = hold
         self.meter: Meter | None = None
         self.cost: Cost | None = None
-        self._parts = parts
+        self._services = services
         self._active = active
         self._known: Cost | None = None
         self._stopped = False
@@ -66,9 +66,9 @@ class Settlement:
         if output <= held.output:
             return None
         cost = self._priced(Amounts(reported.input or 0, output, 1), reported)
-        for line in self._parts.table.lines(self._active.limits):
+        for line in self._services.limit_status.lines(self._active.limits):
             if cost.of(line.limit.resource) > held.of(line.limit.resource):
-                return self._parts.admission.spent(line.limit, self._active, line.remaining)
+                return self._services.admission.spent(line.limit, self._active, line.remaining)
         return None
 
     def failed(self, response: Response, body: bytes = b"") -> None:
@@ -91,20 +91,20 @@ class Settlement:
 
     def settle(self, lane: Lane) -> None:
         """Charge what is known, else what was held; give back what was never sent."""
-        hold, parts = self.hold, self._parts
+        hold, services = self.hold, self._services
         if hold.state is State.CLOSED:
             return
         if hold.state is State.RESERVED:
-            parts.ledger.release(hold)
-            parts.admission.freed.tell()
+            services.ledger.release(hold)
+            services.admission.freed.tell()
             return
         cost = _FREE if self.call.is_free else self._known or self._of_stream()
-        if parts.ledger.settle(hold, cost.amounts):
+        if services.ledger.settle(hold, cost.amounts):
             self.cost = cost
-            parts.admission.freed.tell()
-            parts.metrics.charged(lane, cost)
+            services.admission.freed.tell()
+            services.llm_metrics.charged(lane, cost)
             if cost.amounts.input and cost.source is Source.PROVIDER:
-                parts.admission.templates.saw(self.call, cost.amounts.input, hold.amounts.input)
+                services.admission.templates.saw(self.call, cost.amounts.input, hold.amounts.input)
             if cost.amounts.exceed(hold.amounts):
                 self._check(cost.amounts)
 
@@ -137,7 +137,7 @@ class Settlement:
 
     def _priced(self, amounts: Amounts, reported: Usage) -> Amounts:
         """Return the amounts with what they cost at the prices of what answered."""
-        price = self._active.tariff.price(self.call.target, self.call.asked)
+        price = self._active.prices.price(self.call.target, self.call.asked)
         if price is None:
             return amounts._replace(cost=0) if amounts.cost else amounts
         if reported.input is None:  # nobody knows how much of it came from a cache
@@ -148,7 +148,7 @@ class Settlement:
     def _check(self, cost: Amounts) -> None:
         """Count the limits that a charge beyond what was held has left exceeded."""
         held = self.hold.amounts
-        for line in self._parts.table.lines(self._active.limits):
+        for line in self._services.limit_status.lines(self._active.limits):
             resource = line.limit.resource
             if cost.of(resource) > held.of(resource) and line.spent > line.allowed:
-                self._parts.metrics.overspent(line.limit.name)
+                self._services.metrics.overspent(line.limit.name)

@@ -10,11 +10,11 @@ from typing import Any, Final, NamedTuple
 
 import re2  # type: ignore[import-untyped]  # it comes without types
 from agenttype_api.policy import Rule
-from agenttype_api.v1alpha1 import RuleAction, RuleOn
+from agenttype_api.v1alpha1 import RuleAction, RuleTarget
 from agenttype_proxy.sse import Event
 
-from agenttype_sidecar import globs
 from agenttype_sidecar.errors import PolicyError
+from agenttype_sidecar.routing import globs
 from agenttype_sidecar.rules import texts, windows
 from agenttype_sidecar.rules.windows import Windows
 
@@ -39,7 +39,7 @@ class Message(NamedTuple):
         texts: Returns all its texts; called only where a pattern asks for them. Nothing for a stream.
     """
 
-    on: RuleOn
+    on: RuleTarget
     names: tuple[str, ...]
     size: int = 0
     texts: Callable[[], Iterable[str]] = tuple
@@ -86,10 +86,10 @@ class Rulebook:
         counted = {entry.rule: entry.rate for entry in former.entries} if former else {}
         #: One per rule; read by the rulebook that follows.
         self.entries: tuple[_Entry, ...] = tuple(_Entry(rule, counted.get(rule)) for rule in rules)
-        self._on = {on: tuple(entry for entry in self.entries if on in entry.rule.on) for on in RuleOn}
+        self._on = {on: tuple(entry for entry in self.entries if on in entry.rule.applies_to) for on in RuleTarget}
         self._any = {on: _any(entries) for on, entries in self._on.items()}
 
-    def looks_at(self, on: RuleOn) -> bool:
+    def looks_at(self, on: RuleTarget) -> bool:
         """Return whether any rule asks for such messages; where not, there is no need to build one."""
         return bool(self._on[on])
 

@@ -15,16 +15,16 @@ from agenttype_proxy import asgi, errors
 from agenttype_proxy.client import Client
 from agenttype_proxy.messages import Deadlines
 
-from agenttype_sidecar import running as cuts
-from agenttype_sidecar.budget.tool_charges import ToolCharges, ToolHold
+from agenttype_sidecar.admission.cancellation import Cancellation
+from agenttype_sidecar.admission.tool_charges import ToolCharges, ToolHold
 from agenttype_sidecar.errors import Refusal
-from agenttype_sidecar.policies import Policies
-from agenttype_sidecar.reports.activity import Activity
-from agenttype_sidecar.reports.metrics import Metrics
+from agenttype_sidecar.policy.policies import Policies
+from agenttype_sidecar.telemetry.activity import Activity
+from agenttype_sidecar.telemetry.metrics import Metrics
 from agenttype_sidecar.tools import refusals
-from agenttype_sidecar.tools.judgement import Judge, Judgement
 from agenttype_sidecar.tools.metrics import OTHER, ToolMetrics
 from agenttype_sidecar.tools.refusals import Cancelled, ToolTimedOut
+from agenttype_sidecar.tools.rule_checks import RuleCheck, RuleChecks
 from agenttype_sidecar.tools.servers import ToolServer, ToolServers
 
 #: What an answer may measure where the policy does not say.
@@ -34,7 +34,7 @@ LONGEST: Final = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
-class ToolParts:
+class ToolServices:
     """What every tool call uses."""
 
     client: Client
@@ -43,9 +43,9 @@ class ToolParts:
     metrics: Metrics
     tool_metrics: ToolMetrics
     activity: Activity
-    judge: Judge
+    rule_checks: RuleChecks
     charges: ToolCharges
-    running: cuts.Running
+    cancellation: Cancellation
 
     async def refuse(self, refusal: Refusal, send: asgi.Send) -> None:
         """Count a refusal, and answer with it in the words of plain HTTP."""
@@ -72,7 +72,7 @@ class Subject:
     texts: Callable[[], Iterable[str]]
 
 
-class Running:
+class RunningCall:
     """A call that was let through.
 
     Attributes:
@@ -80,43 +80,43 @@ class Running:
         sent: Whether the server may have begun to work on it.
         deadlines: How long it may take.
         result_limit: Bytes that its result may measure.
-        judgement: What judges its result.
+        rule_check: What judges its result.
     """
 
-    def __init__(self, subject: Subject, deadlines: Deadlines, hold: ToolHold, judgement: Judgement) -> None:
+    def __init__(self, subject: Subject, deadlines: Deadlines, hold: ToolHold, rule_check: RuleCheck) -> None:
         self.outcome = "ok"
         self.sent = True
         self.seconds = min(longest(deadlines), hold.seconds)
         self.deadlines = replace(deadlines, total=self.seconds)
         self.result_limit = subject.server.policy.limits.result_bytes or ANSWER_LIMIT
-        self.judgement = judgement
+        self.rule_check = rule_check
         self.hold = hold
 
 
 class ToolCalls:
     """Lets calls through, and books them."""
 
-    def __init__(self, parts: ToolParts) -> None:
-        self._parts = parts
+    def __init__(self, services: ToolServices) -> None:
+        self._services = services
 
     @contextlib.asynccontextmanager
-    async def running(self, subject: Subject) -> AsyncIterator[Running]:
+    async def running(self, subject: Subject) -> AsyncIterator[RunningCall]:
         """Admit a call; what is done with it happens inside, and is booked when it ends.
 
         Raises:
             Refusal: It may not go, and nothing of it was sent; or it was ended by somebody else.
         """
-        parts = self._parts
+        services = self._services
         try:
             running = await self._admitted(subject)
         except Refusal:
-            parts.tool_metrics.refused(subject.server.name, subject.label)
+            services.tool_metrics.refused(subject.server.name, subject.label)
             raise
         began = time.monotonic()
-        parts.activity.begin(began)
+        services.activity.begin(began)
         try:
-            with parts.running.cuttable() as cuttable:
-                running.judgement.leave = lambda: parts.running.leave(cuttable)
+            with services.cancellation.cancellable() as cancellable:
+                running.rule_check.leave = lambda: services.cancellation.leave(cancellable)
                 yield running
         except (errors.CallerGone, asyncio.CancelledError):
             running.outcome = "caller_gone"
@@ -132,31 +132,31 @@ class ToolCalls:
             raise
         finally:
             now = time.monotonic()
-            parts.activity.end(now)
+            services.activity.end(now)
             self._settle(subject, running, now - began)
 
-    async def _admitted(self, subject: Subject) -> Running:
+    async def _admitted(self, subject: Subject) -> RunningCall:
         """Ask all who may refuse a call, the one that writes last."""
-        parts, server = self._parts, subject.server
-        judgement = parts.judge.call(server.name, subject.tool, len(subject.message), subject.texts)
+        services, server = self._services, subject.server
+        rule_check = services.rule_checks.call(server.name, subject.tool, len(subject.message), subject.texts)
         server.allowance.take(server.policy.limits, len(subject.message), time.monotonic())
-        deadlines = server.deadlines(parts.policies.active.policy.timeouts)
+        deadlines = server.deadlines(services.policies.active.policy.timeouts)
         try:
-            hold = await parts.charges.admit(longest(deadlines))
+            hold = await services.charges.admit(longest(deadlines))
         except BaseException:
             server.allowance.give_back(server.policy.limits)
             raise
-        return Running(subject, deadlines, hold, judgement)
+        return RunningCall(subject, deadlines, hold, rule_check)
 
-    def _settle(self, subject: Subject, running: Running, seconds: float) -> None:
-        server, parts = subject.server, self._parts
+    def _settle(self, subject: Subject, running: RunningCall, seconds: float) -> None:
+        server, services = subject.server, self._services
         if running.sent:
-            parts.charges.settle(running.hold, seconds)
+            services.charges.settle(running.hold, seconds)
         else:
-            parts.charges.release(running.hold)
+            services.charges.release(running.hold)
             server.allowance.give_back(server.policy.limits)
         server.answers = running.sent and running.outcome not in ("upstream_error", "timeout")
-        parts.tool_metrics.called(server.name, subject.label, running.outcome, seconds)
+        services.tool_metrics.called(server.name, subject.label, running.outcome, seconds)
 
 
 def longest(deadlines: Deadlines) -> float:

@@ -8,9 +8,9 @@ from agenttype_api.policy import HttpRoute, ToolProtocol
 from agenttype_proxy import headers as fields
 from agenttype_proxy.messages import Deadlines, Headers, Origin
 
-from agenttype_sidecar import globs
 from agenttype_sidecar.backends.credentials import Credentials
 from agenttype_sidecar.budget.tool_counts import ToolCounts
+from agenttype_sidecar.routing import globs
 from agenttype_sidecar.tools.limits import Allowance
 from agenttype_sidecar.tools.metrics import OTHER
 

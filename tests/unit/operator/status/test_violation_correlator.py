@@ -4,7 +4,7 @@ import math
 
 import pytest
 from agenttype_api.sidecar_report import PolicyReport, Violation
-from agenttype_api.v1alpha1 import RuleAction, RuleOn
+from agenttype_api.v1alpha1 import RuleAction, RuleTarget
 from agenttype_operator.status.violation_correlator import OLDEST, ViolationCorrelator
 
 NOW = 1_800_000_000.0  # the start of a minute
@@ -24,7 +24,12 @@ def a_pod(uid="p", container="c1"):
 
 def a_violation(sequence=1, at=NOW, rule="no-keys"):
     return Violation(
-        sequence=sequence, at=at, rule=rule, on=RuleOn.TOOL_CALL, action=RuleAction.DENY, subject="crm/lookup"
+        sequence=sequence,
+        at=at,
+        rule=rule,
+        applied_to=RuleTarget.TOOL_CALL,
+        action=RuleAction.DENY,
+        subject="crm/lookup",
     )
 
 

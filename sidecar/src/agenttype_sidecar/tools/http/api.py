@@ -20,7 +20,7 @@ from agenttype_proxy.sse import EventReader
 from agenttype_sidecar.errors import Refusal
 from agenttype_sidecar.rules import texts
 from agenttype_sidecar.tools import refusals
-from agenttype_sidecar.tools.calls import Running, Subject, ToolCalls, ToolParts
+from agenttype_sidecar.tools.calls import RunningCall, Subject, ToolCalls, ToolServices
 from agenttype_sidecar.tools.http import plain_path
 from agenttype_sidecar.tools.mcp import envelopes
 from agenttype_sidecar.tools.mcp.envelopes import Sending
@@ -43,9 +43,9 @@ _BODYLESS: Final = ("GET", "HEAD")
 class HttpTools:
     """A bare ASGI app for everything below `/tools/`."""
 
-    def __init__(self, parts: ToolParts, calls: ToolCalls) -> None:
+    def __init__(self, services: ToolServices, calls: ToolCalls) -> None:
         """Serve the HTTP APIs of the policy that is in use at each call."""
-        self._parts = parts
+        self._services = services
         self._calls = calls
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
@@ -55,17 +55,17 @@ class HttpTools:
             await self._serve(scope, receive, sending)
         except Refusal as refusal:
             if sending.begun:
-                self._parts.metrics.refused(refusal.reason)
+                self._services.metrics.refused(refusal.reason)
                 asgi.abort(scope)
             else:
-                await self._parts.refuse(refusal, send)
+                await self._services.refuse(refusal, send)
         except (CallerGone, UpstreamError):
             pass  # nobody is left to answer, or what was begun is cut
 
     async def _serve(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         name, slash, rest = scope["raw_path"].decode().removeprefix(_PREFIX).partition("/")
         path = slash + rest
-        server = self._parts.servers.speaking(ToolProtocol.HTTP, self._parts.policies.active.policy).get(name)
+        server = self._services.servers.speaking(ToolProtocol.HTTP, self._services.policies.active.policy).get(name)
         if server is None:
             raise UnknownServer
         method: str = scope["method"]
@@ -87,17 +87,17 @@ class HttpTools:
             await self._forward(server, running, request, scope, send)
 
     async def _forward(
-        self, server: ToolServer, running: Running, request: Request, scope: asgi.Scope, send: asgi.Send
+        self, server: ToolServer, running: RunningCall, request: Request, scope: asgi.Scope, send: asgi.Send
     ) -> None:
         try:
-            response = await self._parts.client.send(server.origin, request, running.deadlines)
+            response = await self._services.client.send(server.origin, request, running.deadlines)
         except UpstreamError as error:
             running.sent = error.dispatched
             raise refusals.of_wire(error, running.result_limit) from error
         async with response:
             if response.status >= _FAILED:
                 running.outcome = "tool_error"
-            judged = running.judgement.looks_at_results
+            judged = running.rule_check.looks_at_results
             if judged and fields.is_encoded(response.headers):
                 raise ToolUnavailable("the tool server answers in an encoding nobody asked for")
             head = server.answer_headers(response.headers)
@@ -109,32 +109,32 @@ class HttpTools:
                 await _streamed(response, head, scope, send)
 
 
-async def _whole(running: Running, response: Response, head: Headers, send: asgi.Send) -> None:
+async def _whole(running: RunningCall, response: Response, head: Headers, send: asgi.Send) -> None:
     """Pass an answer on once all of it is there and nothing speaks against it."""
     try:
         body = await response.read(running.result_limit)
     except UpstreamError as error:
         raise refusals.of_wire(error, running.result_limit) from error
-    running.judgement.result(body)
+    running.rule_check.result(body)
     await asgi.start(send, response.status, head)
     await asgi.write(send, body)
     await asgi.finish(send)
 
 
-async def _judged(running: Running, response: Response, head: Headers, scope: asgi.Scope, send: asgi.Send) -> None:
+async def _judged(running: RunningCall, response: Response, head: Headers, scope: asgi.Scope, send: asgi.Send) -> None:
     """Pass a stream of events on, each once no rule speaks against it."""
     await asgi.start(send, response.status, fields.without(head, b"content-length"))
     reader = EventReader(running.result_limit)
     try:
         async for chunk in response.chunks():
             for event in reader.feed(chunk):
-                running.judgement.event(event)
+                running.rule_check.event(event)
                 await asgi.write(send, event.raw)
     except UpstreamError:
         asgi.abort(scope)
         raise
     for event in reader.flush():
-        running.judgement.event(event)
+        running.rule_check.event(event)
         await asgi.write(send, event.raw)
     await asgi.finish(send)
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import orjson
 from agenttype_api import keys
+from agenttype_api.refusal_reasons import RefusalReason
 from agenttype_api.v1alpha1 import OnRefusal
 from agenttype_proxy import asgi, json_size
 from agenttype_proxy import headers as fields
@@ -14,7 +15,7 @@ from agenttype_proxy.messages import Headers
 
 from agenttype_sidecar.errors import Refusal
 from agenttype_sidecar.tools import refusals
-from agenttype_sidecar.tools.mcp.messages import Call, MessageId
+from agenttype_sidecar.tools.mcp.messages import McpCall, MessageId
 from agenttype_sidecar.tools.refusals import ToolRefusal
 
 _REASON: Final = keys.HEADER_REASON.encode()
@@ -32,7 +33,7 @@ class NestedTooDeeply(ToolRefusal):
     """A message that nobody can write again, deep as it is."""
 
     status = 400
-    reason = "nested_too_deeply"
+    reason = RefusalReason.NESTED_TOO_DEEPLY
 
     def __init__(self) -> None:
         super().__init__("the message is nested too deeply")
@@ -79,7 +80,7 @@ def failure(identity: MessageId, error: dict[str, Any]) -> bytes:
     return dumped({"jsonrpc": "2.0", "id": identity, "error": error})
 
 
-def refused(refusal: Refusal, call: Call, said: OnRefusal) -> bytes:
+def refused(refusal: Refusal, call: McpCall, said: OnRefusal) -> bytes:
     """Return what answers a request that is refused: a call of a tool as its policy wants it said."""
     if call.tool is not None and said is OnRefusal.RESULT:
         return reply(call.identity, refusals.tool_result(refusal))
@@ -111,6 +112,6 @@ class Sending:
 
 async def wrong_method(send: asgi.Send, methods: tuple[str, ...]) -> None:
     """Answer a method that the path does not know."""
-    body = orjson.dumps({"error": {"code": "method_not_allowed", "message": f"use {', '.join(methods)}"}})
+    body = orjson.dumps({"error": {"code": RefusalReason.METHOD_NOT_ALLOWED, "message": f"use {', '.join(methods)}"}})
     allow = (b"allow", ", ".join(methods).encode())
-    await asgi.respond(send, 405, [refusals.JSON, allow, (_REASON, b"method_not_allowed")], body)
+    await asgi.respond(send, 405, [refusals.JSON, allow, (_REASON, RefusalReason.METHOD_NOT_ALLOWED.encode())], body)

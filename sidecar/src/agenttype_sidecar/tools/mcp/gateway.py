@@ -9,6 +9,7 @@ from typing import Final
 
 from agenttype_api import keys
 from agenttype_api.policy import ToolProtocol
+from agenttype_api.refusal_reasons import RefusalReason
 from agenttype_proxy import asgi, headers
 from agenttype_proxy.errors import BodyTimeout, BodyTooLarge, CallerGone, EventTooLarge, UpstreamError
 from agenttype_proxy.messages import Deadlines, Request
@@ -16,14 +17,14 @@ from agenttype_proxy.response import Response
 from agenttype_proxy.sse import Event, EventReader
 
 from agenttype_sidecar.errors import Refusal
-from agenttype_sidecar.tools import calls, judgement, refusals
-from agenttype_sidecar.tools.calls import ANSWER_LIMIT, Running, Subject, ToolCalls, ToolParts
-from agenttype_sidecar.tools.judgement import Judgement
+from agenttype_sidecar.tools import calls, refusals, rule_checks
+from agenttype_sidecar.tools.calls import ANSWER_LIMIT, RunningCall, Subject, ToolCalls, ToolServices
 from agenttype_sidecar.tools.mcp import envelopes, messages
 from agenttype_sidecar.tools.mcp.envelopes import Sending
-from agenttype_sidecar.tools.mcp.messages import Call, McpRefusal
+from agenttype_sidecar.tools.mcp.messages import McpCall, McpRefusal
 from agenttype_sidecar.tools.mcp.protocol import INVALID_REQUEST, METHOD, NAME
 from agenttype_sidecar.tools.refusals import ResultTooLarge, ToolNotAllowed, ToolUnavailable, UnknownServer
+from agenttype_sidecar.tools.rule_checks import RuleCheck
 from agenttype_sidecar.tools.servers import ToolServer
 
 BODY_LIMIT: Final = 4 * 1024 * 1024
@@ -31,21 +32,21 @@ BODY_SECONDS: Final = 30.0
 _METHODS: Final = ("GET", "POST", "DELETE")
 _PREFIX: Final = keys.MCP_PATH + "/"
 _REDIRECTS: Final = range(300, 400)
-_NO_CALL: Final = Call("", None, None)
+_NO_CALL: Final = McpCall("", None, None)
 
 
 class McpGateway:
     """A bare ASGI app for everything below `/mcp/`."""
 
-    def __init__(self, parts: ToolParts, tool_calls: ToolCalls) -> None:
+    def __init__(self, services: ToolServices, tool_calls: ToolCalls) -> None:
         """Serve the MCP servers of the policy that is in use at each call."""
-        self._parts = parts
+        self._services = services
         self._calls = tool_calls
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         """Answer one request."""
         name = scope["raw_path"].decode().removeprefix(_PREFIX).removesuffix("/")
-        server = self._parts.servers.speaking(ToolProtocol.MCP, self._parts.policies.active.policy).get(name)
+        server = self._services.servers.speaking(ToolProtocol.MCP, self._services.policies.active.policy).get(name)
         try:
             if server is None:
                 raise UnknownServer
@@ -55,19 +56,19 @@ class McpGateway:
             body = await asgi.read_body(receive, limit=BODY_LIMIT, timeout=BODY_SECONDS)
             call = _admitted(scope, body)
         except McpRefusal as refusal:
-            self._parts.metrics.refused(refusal.reason)
+            self._services.metrics.refused(refusal.reason)
             await asgi.respond(send, 400, [refusals.JSON], refusal.body())
         except (BodyTooLarge, BodyTimeout) as error:
-            await self._parts.refuse(refusals.of_wire(error, BODY_LIMIT), send)
+            await self._services.refuse(refusals.of_wire(error, BODY_LIMIT), send)
         except Refusal as refusal:
-            await self._parts.refuse(refusal, send)
+            await self._services.refuse(refusal, send)
         except CallerGone:
             pass  # nobody is left to answer
         else:
             await self._answer(server, call, body, scope, receive, send)
 
     async def _answer(
-        self, server: ToolServer, call: Call, body: bytes, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send
+        self, server: ToolServer, call: McpCall, body: bytes, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send
     ) -> None:
         sending = Sending(send)
         try:
@@ -78,9 +79,9 @@ class McpGateway:
                 if sending.begun:
                     asgi.abort(scope)
                 else:
-                    await self._parts.refuse(refusal, send)
+                    await self._services.refuse(refusal, send)
                 return
-            self._parts.metrics.refused(refusal.reason)
+            self._services.metrics.refused(refusal.reason)
             answer = envelopes.refused(refusal, call, server.policy.on_refusal)
             if sending.begun:  # a stream has: its last event says it
                 await asgi.write(send, envelopes.event(answer))
@@ -90,23 +91,23 @@ class McpGateway:
         except (CallerGone, UpstreamError):
             pass  # nobody is left to answer, or what was begun is cut
 
-    async def _serve(self, server: ToolServer, call: Call, body: bytes, scope: asgi.Scope, sending: Sending) -> None:
+    async def _serve(self, server: ToolServer, call: McpCall, body: bytes, scope: asgi.Scope, sending: Sending) -> None:
         if call.tool is not None and server.allowed.fullmatch(call.tool) is None:
             raise ToolNotAllowed
         outgoing = headers.replaced(server.request_headers(scope["headers"]), *refusals.JSON)
         target = server.origin.target(b"") or b"/"
         request = Request(scope["method"].encode(), target, outgoing, body)
-        exchange = _Exchange(self._parts, server, scope, sending)
+        exchange = _Exchange(self._services, server, scope, sending)
         if call.tool is None:
             await exchange.forward(request)
             return
-        texts = lambda: judgement.texts_of(messages.parsed(body))  # noqa: E731 — read again only where a rule asks
+        texts = lambda: rule_checks.texts_of(messages.parsed(body))  # noqa: E731 — read again only where a rule asks
         subject = Subject(server, call.tool, calls.label(server, call.tool), body, texts)
         async with self._calls.running(subject) as exchange.running:
             await exchange.forward(request)
 
 
-def _admitted(scope: asgi.Scope, body: bytes) -> Call:
+def _admitted(scope: asgi.Scope, body: bytes) -> McpCall:
     """Return what a request asks for.
 
     Raises:
@@ -114,29 +115,29 @@ def _admitted(scope: asgi.Scope, body: bytes) -> Call:
     """
     if scope["method"] != "POST":
         if body:
-            raise McpRefusal(INVALID_REQUEST, "invalid_request", "only POST carries a message")
+            raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "only POST carries a message")
         return _NO_CALL
     incoming = scope["headers"]
     named, methods = headers.every(incoming, NAME), headers.every(incoming, METHOD)
     if len(named) > 1 or len(methods) > 1 or headers.is_encoded(incoming):
         message = "the message must be plain, with at most one mcp-name and one mcp-method"
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", message)
+        raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, message)
     call = messages.read(body, named[0] if named else None)
     if methods and methods[0] != call.method.encode(errors="replace"):
         message = "the header mcp-method names another method"
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", message, call.identity)
+        raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, message, call.identity)
     return call
 
 
 class _Exchange:
     """One message to a tool server and what comes back."""
 
-    def __init__(self, parts: ToolParts, server: ToolServer, scope: asgi.Scope, sending: Sending) -> None:
-        self._parts = parts
+    def __init__(self, services: ToolServices, server: ToolServer, scope: asgi.Scope, sending: Sending) -> None:
+        self._services = services
         self._server = server
         self._scope = scope
         self._send = sending
-        self.running: Running | None = None
+        self.running: RunningCall | None = None
 
     async def forward(self, request: Request) -> None:
         """Send it, and pass on what comes back.
@@ -146,7 +147,7 @@ class _Exchange:
             UpstreamError: The answer broke off, and the agent's connection with it.
         """
         try:
-            response = await self._parts.client.send(self._server.origin, request, self._deadlines())
+            response = await self._services.client.send(self._server.origin, request, self._deadlines())
         except UpstreamError as error:
             if self.running is not None:
                 self.running.sent = error.dispatched
@@ -167,17 +168,17 @@ class _Exchange:
         return ANSWER_LIMIT if self.running is None else self.running.result_limit
 
     @property
-    def _judgement(self) -> Judgement | None:
+    def _rule_check(self) -> RuleCheck | None:
         if self.running is not None:
-            return self.running.judgement
+            return self.running.rule_check
         if self._scope["method"] == "GET":  # an old server repeats there what a cut answer did not bring
-            return self._parts.judge.stream(self._server.name)
+            return self._services.rule_checks.stream(self._server.name)
         return None
 
     def _deadlines(self) -> Deadlines:
         if self.running is not None:
             return self.running.deadlines
-        times = self._parts.policies.active.policy.timeouts
+        times = self._services.policies.active.policy.timeouts
         if self._scope["method"] == "GET":  # the stream of an old session: open as long as the agent keeps it
             return Deadlines(times.connect, times.first_byte, float("inf"), None)
         return self._server.deadlines(times)
@@ -189,13 +190,13 @@ class _Exchange:
             raise refusals.of_wire(error, self._limit) from error
         self._notice(body)
         if self.running is not None:
-            self.running.judgement.result(body)
+            self.running.rule_check.result(body)
         await asgi.respond(self._send, response.status, self._head(response), self._filtered(body))
 
     async def _stream(self, response: Response) -> None:
         await asgi.start(self._send, response.status, self._head(response))
         reader = EventReader(self._limit)
-        judging = self._judgement
+        judging = self._rule_check
         try:
             async for chunk in response.chunks():
                 await self._pass(reader.feed(chunk), judging)
@@ -207,7 +208,7 @@ class _Exchange:
             raise
         await asgi.finish(self._send)
 
-    async def _pass(self, events: list[Event], judging: Judgement | None) -> None:
+    async def _pass(self, events: list[Event], judging: RuleCheck | None) -> None:
         """Pass events on, up to one that a rule forbids."""
         ready: list[bytes] = []
         try:

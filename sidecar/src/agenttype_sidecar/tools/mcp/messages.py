@@ -12,6 +12,7 @@ from math import isinf
 from typing import Any, Final, NamedTuple
 
 import orjson
+from agenttype_api.refusal_reasons import RefusalReason
 from agenttype_proxy import json_size
 
 from agenttype_sidecar.tools.mcp.protocol import INVALID_REQUEST, PARSE_ERROR
@@ -35,7 +36,12 @@ class McpRefusal(Exception):  # noqa: N818 — it is an answer, not a fault
     """A JSON-RPC error of ours; `message` is for people and never repeats what the caller sent."""
 
     def __init__(
-        self, code: int, reason: str, message: str, identity: MessageId = None, data: dict[str, Any] | None = None
+        self,
+        code: int,
+        reason: RefusalReason,
+        message: str,
+        identity: MessageId = None,
+        data: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -51,7 +57,7 @@ class McpRefusal(Exception):  # noqa: N818 — it is an answer, not a fault
         return json.dumps({"jsonrpc": "2.0", "id": self.identity, "error": error}).encode()
 
 
-class Call(NamedTuple):
+class McpCall(NamedTuple):
     """What a message asks for: `tool` is set for `tools/call` alone."""
 
     method: str
@@ -59,7 +65,7 @@ class Call(NamedTuple):
     tool: str | None
 
 
-def read(body: bytes, named: bytes | None) -> Call:
+def read(body: bytes, named: bytes | None) -> McpCall:
     """Read a message that the agent sends.
 
     Args:
@@ -80,37 +86,43 @@ def parsed(body: bytes) -> dict[str, Any]:
     """
     if json_size.has_too_many_parts(body):
         text = f"the message has more than {json_size.MOST_PARTS} members, elements, objects and arrays"
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", text)
+        raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, text)
     try:
         # Decoded here, for json.loads would guess at other encodings, and the server behind would guess otherwise.
         message = _read(body.decode())
     except (ValueError, RecursionError) as error:
-        raise McpRefusal(PARSE_ERROR, "parse_error", "the body is not one unambiguous JSON message") from error
+        raise McpRefusal(
+            PARSE_ERROR, RefusalReason.PARSE_ERROR, "the body is not one unambiguous JSON message"
+        ) from error
     if not isinstance(message, dict):
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", "send one JSON-RPC message, not a batch")
+        raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "send one JSON-RPC message, not a batch")
     _check_spelling(message, _GOVERNED)
     return message
 
 
-def read_call(message: dict[str, Any], named: bytes | None) -> Call:
+def read_call(message: dict[str, Any], named: bytes | None) -> McpCall:
     """Return what a message asks for; arguments and errors are those of `read`."""
     identity = message.get("id")
     if not isinstance(identity, str | int | None) or isinstance(identity, bool):
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", "the id must be a string or a number")
+        raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "the id must be a string or a number")
     method = message.get("method", "")
     if not isinstance(method, str):
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", "the method must be a string", identity)
+        raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "the method must be a string", identity)
     if method != "tools/call":
-        return Call(method, identity, None)
+        return McpCall(method, identity, None)
     params = message.get("params")
     if isinstance(params, dict):
         _check_spelling(params, _GOVERNED_OF_CALL)
     tool = params.get("name") if isinstance(params, dict) else None
     if not isinstance(tool, str):
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", "params.name must be the name of a tool", identity)
+        raise McpRefusal(
+            INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "params.name must be the name of a tool", identity
+        )
     if named is not None and decoded(named) != tool:
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", "the header mcp-name names another tool", identity)
-    return Call(method, identity, tool)
+        raise McpRefusal(
+            INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "the header mcp-name names another tool", identity
+        )
+    return McpCall(method, identity, tool)
 
 
 def filtered(message: bytes, allowed: re.Pattern[str]) -> bytes:
@@ -198,7 +210,7 @@ def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _check_spelling(members: dict[str, Any], governed: frozenset[str]) -> None:
     """Refuse a member that differs from one of ours only in case: some servers ignore case, and take the last."""
     if _differs(members, governed):
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", "write JSON-RPC's members in lower case")
+        raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "write JSON-RPC's members in lower case")
 
 
 def _differs(members: dict[str, Any], governed: frozenset[str]) -> bool:

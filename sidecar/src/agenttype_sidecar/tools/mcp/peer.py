@@ -48,7 +48,7 @@ _REDIRECTS: Final = range(300, 400)
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class PeerRequest:
     """A request to a server.
 
     Attributes:
@@ -113,7 +113,7 @@ class Peer:
         self._settling = asyncio.Lock()
         self._chores: set[asyncio.Task[None]] = set()
 
-    async def ask(self, ask: Ask) -> dict[str, Any]:
+    async def ask(self, ask: PeerRequest) -> dict[str, Any]:
         """Return the answer to a request: a message with `result` or `error`; its id is ours and means nothing.
 
         Raises:
@@ -160,7 +160,7 @@ class Peer:
 
     async def _discovered(self, deadlines: Deadlines) -> bool:
         try:
-            answer = await self._asked(Ask("server/discover", {}, deadlines, _SMALL), None)
+            answer = await self._asked(PeerRequest("server/discover", {}, deadlines, _SMALL), None)
         except (_Unsaid, ToolUnavailable):
             return False
         result = answer.get("result")
@@ -173,7 +173,7 @@ class Peer:
         message = {"jsonrpc": "2.0", "id": number, "method": "initialize", "params": params}
         async with await self._send(message, self._headers([], []), deadlines) as response:
             session = fields.get(response.headers, protocol.SESSION)
-            answer = await self._answer(response, number, Ask("initialize", params, deadlines, _SMALL))
+            answer = await self._answer(response, number, PeerRequest("initialize", params, deadlines, _SMALL))
         result = answer.get("result")
         version = result.get("protocolVersion") if isinstance(result, dict) else None
         if version not in HANDSHAKES:
@@ -184,7 +184,7 @@ class Peer:
 
     # messages
 
-    async def _asked(self, ask: Ask, handshake: _Handshake | None) -> dict[str, Any]:
+    async def _asked(self, ask: PeerRequest, handshake: _Handshake | None) -> dict[str, Any]:
         number = next(self._numbers)
         params, headers = _modern(ask) if handshake is None else _older(ask, handshake)
         if ask.token is not None:
@@ -203,7 +203,7 @@ class Peer:
             raise
 
     async def _answer(
-        self, response: Response, number: int, ask: Ask, handshake: _Handshake | None = None
+        self, response: Response, number: int, ask: PeerRequest, handshake: _Handshake | None = None
     ) -> dict[str, Any]:
         if response.status in _REDIRECTS:
             raise ToolUnavailable("the tool server answers from another place, where policy does not lead")
@@ -217,7 +217,7 @@ class Peer:
         return await self._streamed(response, number, ask, handshake)
 
     async def _streamed(
-        self, response: Response, number: int, ask: Ask, handshake: _Handshake | None
+        self, response: Response, number: int, ask: PeerRequest, handshake: _Handshake | None
     ) -> dict[str, Any]:
         """Read a stream to the answer; where the server ends it before and told how to go on, go on."""
         place = _Place()
@@ -237,7 +237,7 @@ class Peer:
         return answer
 
     async def _read(
-        self, response: Response, number: int, ask: Ask, handshake: _Handshake | None, place: "_Place"
+        self, response: Response, number: int, ask: PeerRequest, handshake: _Handshake | None, place: "_Place"
     ) -> dict[str, Any] | None:
         """Return the answer that a stream brings, None where it ends without."""
         async for event in _events(response, ask.limit):
@@ -249,7 +249,7 @@ class Peer:
         return None
 
     async def _heard(
-        self, event: Event, message: dict[str, Any] | None, ask: Ask, handshake: _Handshake | None
+        self, event: Event, message: dict[str, Any] | None, ask: PeerRequest, handshake: _Handshake | None
     ) -> None:
         if message is not None and "method" in message and "id" in message:
             await self._decline(message, handshake)
@@ -328,7 +328,7 @@ async def _events(response: Response, limit: int) -> AsyncIterator[Event]:
         yield event
 
 
-def _for_the_caller(message: dict[str, Any] | None, ask: Ask) -> dict[str, Any] | None:
+def _for_the_caller(message: dict[str, Any] | None, ask: PeerRequest) -> dict[str, Any] | None:
     """Return a notification as the caller may hear it: of its own request, under its own token."""
     if message is None:
         return None
@@ -338,14 +338,14 @@ def _for_the_caller(message: dict[str, Any] | None, ask: Ask) -> dict[str, Any] 
     return message if method == "notifications/message" else None
 
 
-def _own(ask: Ask) -> dict[str, Any]:
+def _own(ask: PeerRequest) -> dict[str, Any]:
     """Return the caller's `_meta` without what its own era put there."""
     meta = ask.params.get("_meta")
     kept = meta.items() if isinstance(meta, dict) else ()
     return {name: value for name, value in kept if not name.startswith(META_PREFIX) and name != "progressToken"}
 
 
-def _modern(ask: Ask) -> tuple[dict[str, Any], Headers]:
+def _modern(ask: PeerRequest) -> tuple[dict[str, Any], Headers]:
     said = {protocol.META_VERSION: MODERN, protocol.META_CLIENT: IDENTITY, protocol.META_CAPABILITIES: {}}
     headers: Headers = [(protocol.VERSION, MODERN.encode()), (protocol.METHOD, ask.method.encode())]
     if ask.named is not None:
@@ -353,7 +353,7 @@ def _modern(ask: Ask) -> tuple[dict[str, Any], Headers]:
     return {**ask.params, "_meta": {**_own(ask), **said}}, [*headers, *ask.parameters]
 
 
-def _older(ask: Ask, handshake: _Handshake) -> tuple[dict[str, Any], Headers]:
+def _older(ask: PeerRequest, handshake: _Handshake) -> tuple[dict[str, Any], Headers]:
     params = {name: value for name, value in ask.params.items() if name != "_meta"}
     own = _own(ask)
     return ({**params, "_meta": own} if own else params), handshake.headers()

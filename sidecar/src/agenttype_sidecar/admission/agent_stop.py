@@ -1,0 +1,49 @@
+"""Stopping an agent for good: nothing is sent any more until its policy changes, whatever restarts in between."""
+
+import logging
+
+from agenttype_sidecar.admission.cancellation import Cancellation
+from agenttype_sidecar.budget.ledger import Ledger, Stopped
+from agenttype_sidecar.errors import AgentStopped, LedgerUnavailable
+from agenttype_sidecar.policy.policies import Policies
+
+_log = logging.getLogger("agenttype.halt")
+
+
+class AgentStop:
+    """Whether the agent may go on."""
+
+    def __init__(self, ledger: Ledger, policies: Policies, cancellation: Cancellation) -> None:
+        """Stop what is running, and let `ledger` remember it as long as the policy in use stays."""
+        self._ledger = ledger
+        self._policies = policies
+        self._cancellation = cancellation
+
+    @property
+    def reason(self) -> str:
+        """Why the agent must stop; empty while it need not."""
+        stopped = self._ledger.stopped
+        return stopped.reason if stopped is not None and stopped.policy == self._policies.active.hash else ""
+
+    def check(self) -> None:
+        """Refuse what is about to begin.
+
+        Raises:
+            AgentStopped: The agent was stopped.
+        """
+        if self._ledger.stopped is not None and self.reason:
+            raise self._refusal()
+
+    def stop(self, reason: str) -> None:
+        """End all calls and refuse all that come; `reason` is for people. A second reason changes nothing."""
+        if self.reason:
+            return
+        try:
+            self._ledger.stop(Stopped(self._policies.active.hash, reason))
+        except LedgerUnavailable:
+            _log.error("stop not recorded", extra={"fields": {"reason": reason}})
+        _log.warning("agent stopped", extra={"fields": {"reason": reason}})
+        self._cancellation.cut(self._refusal)
+
+    def _refusal(self) -> AgentStopped:
+        return AgentStopped(f"the agent was stopped and may make no more calls until its policy changes: {self.reason}")

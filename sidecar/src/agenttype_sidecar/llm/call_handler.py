@@ -1,0 +1,328 @@
+"""One LLM call, from its first byte to its last: the order of things.
+
+admit → rewrite → forward → meter → settle → note. What passes to the caller is `relay`'s, what it costs `settlement`'s.
+"""
+
+import asyncio
+import math
+import time
+from typing import Final
+
+from agenttype_api import keys
+from agenttype_api.policy import WireProtocol
+from agenttype_proxy import asgi, errors
+from agenttype_proxy import headers as fields
+from agenttype_proxy.messages import Headers
+from agenttype_proxy.response import Response
+
+from agenttype_sidecar.budget.reservation import NOTHING, Line, Lines
+from agenttype_sidecar.errors import (
+    BodyTimedOut,
+    BodyTooLarge,
+    MalformedBody,
+    Refusal,
+    UpstreamFailed,
+    UpstreamTimedOut,
+)
+from agenttype_sidecar.llm import call as calls
+from agenttype_sidecar.llm import error_responses, inspection, unmeterable, usage
+from agenttype_sidecar.llm.body import Body
+from agenttype_sidecar.llm.call import LlmCall
+from agenttype_sidecar.llm.dispatch import Caller, Dispatch
+from agenttype_sidecar.llm.meter import Meter
+from agenttype_sidecar.llm.metrics import Lane
+from agenttype_sidecar.llm.paths import Endpoint, Operation
+from agenttype_sidecar.llm.relay import MAX_ANSWER, Relay
+from agenttype_sidecar.llm.services import Services
+from agenttype_sidecar.ratelimit.rates import TokenEstimate, Turn
+from agenttype_sidecar.telemetry.call_log import CallRecord
+
+MAX_BODY: Final = 8 * 1024 * 1024
+BODY_SECONDS: Final = 30.0
+#: How long a caller may take to read the last words of a stream that we end.
+FAREWELL_SECONDS: Final = 2.0
+
+_REMAINING: Final = keys.HEADER_REMAINING.encode()
+_LIMIT: Final = keys.HEADER_LIMIT.encode()
+_RESET: Final = keys.HEADER_RESET.encode()
+_ROUTE: Final = keys.HEADER_ROUTE.encode()
+_REASON: Final = keys.HEADER_REASON.encode()
+_OURS: Final = b"x-agenttype-"
+_CLAMPED: Final = (keys.HEADER_CLAMPED.encode(), b"max_tokens")
+_OK: Final = 200
+_REDIRECTION: Final = 300
+_CLIENT_ERROR: Final = 400
+_GONE: Final = 499
+_EVENTS: Final = b"text/event-stream"
+#: Whom a call counts for until its route is known.
+_NOBODY: Final = {protocol: Lane(protocol=protocol) for protocol in WireProtocol}
+#: What is of one hop, and what an agent has no use for.
+_WITHHELD: Final = fields.HOP_BY_HOP | {b"content-length", b"set-cookie"}
+
+
+class CallHandler:
+    """One call on its way; `answer` is the way.
+
+    Whatever happens, the call is settled once: before its answer ends, so that whoever has read an answer finds it
+    in the books, and at the latest when the visit ends.
+    """
+
+    def __init__(self, services: Services, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        self._services = services
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._began = time.monotonic()
+        self._active = services.policies.active
+        self._relay = Relay(send, self._began)
+        self._delivery: Dispatch | None = None
+        self._turn: Turn | None = None
+        # Until something else is known: whoever ends us in the middle leaves the caller without an answer.
+        self._outcome, self._status, self._reason = "cut", _GONE, "ended"
+        self._settled = False
+
+    async def answer(self, endpoint: Endpoint) -> None:
+        """Answer the call."""
+        self._lane = _NOBODY[endpoint.protocol]
+        self._services.activity.begin(self._began)
+        try:
+            call = await self._read(endpoint)
+            with self._services.cancellation.cancellable():
+                async with asgi.attended(self._receive):
+                    delivery = await self._admit(call)
+                    await self._forward(delivery)
+        except Refusal as refusal:
+            await self._refuse(refusal, endpoint)
+        except errors.CallerGone:
+            self._ended("caller_gone", _GONE, "caller_gone")
+        finally:
+            self._settle()
+            self._note(endpoint)
+
+    # admit
+
+    async def _read(self, endpoint: Endpoint) -> LlmCall:
+        try:
+            raw = await asgi.read_body(self._receive, limit=MAX_BODY, timeout=BODY_SECONDS)
+        except errors.BodyTooLarge as error:
+            raise BodyTooLarge(f"the body is larger than {MAX_BODY} bytes") from error
+        except errors.BodyTimeout as error:
+            raise BodyTimedOut("the body did not arrive in time") from error
+        if fields.is_encoded(self._scope["headers"]):
+            raise MalformedBody("the body must not be compressed")
+        call = self._at_home(calls.read(endpoint, Body(raw), self._active.routes))
+        self._lane = Lane(call.target.model, call.target.adapter, endpoint.protocol)
+        unmeterable.check(call, self._active)
+        self._services.stored_responses.check(call)
+        inspection.check_request(call, self._active, self._services.violations)
+        return call
+
+    def _at_home(self, call: LlmCall) -> LlmCall:
+        """Aim a call that builds on what a fallback has answered at that fallback: no other backend knows of it."""
+        home = self._services.stored_responses.home(call)
+        if home is None or home == call.target.backend.name:
+            return call
+        found = (link.target for link in call.target.fallback if link.target.backend.name == home)
+        return calls.aimed(call, next(found, call.target))
+
+    async def _admit(self, call: LlmCall) -> Dispatch:
+        """Wait for the call's turn, and choose where it goes first."""
+        wanted = (
+            TokenEstimate(0, 0)
+            if call.is_free
+            else TokenEstimate(call.body.size, call.output and call.output * call.answers)
+        )
+        self._turn = await self._services.rates.admit(self._active.policy.rate_limits, wanted)
+        caller = Caller(self._scope["headers"], self._scope["query_string"])
+        self._delivery = Dispatch(self._services, self._active, call, caller)
+        return self._delivery
+
+    # forward
+
+    async def _forward(self, delivery: Dispatch) -> None:
+        """Send the call, and pass on what comes; an answer that breaks off before the caller has any of it is none."""
+        while True:
+            try:
+                response = await delivery.send()
+            except errors.UpstreamError as error:
+                raise _refusal_of(error) from error
+            try:
+                await self._pass_on(delivery, response)
+            except errors.UpstreamError as error:
+                if self._relay.started:
+                    # A clean end would pass for a whole answer; SDKs notice a broken connection only.
+                    self._ended("cut", _OK, _name(error))
+                    delivery.settled.stopped(error)
+                    self._settle()
+                    asgi.abort(self._scope)
+                elif await delivery.broke(error):
+                    continue
+                else:
+                    raise _refusal_of(error) from error
+            return
+
+    async def _pass_on(self, delivery: Dispatch, response: Response) -> None:
+        async with response:
+            if fields.is_encoded(response.headers):
+                raise UpstreamFailed("the model's backend answered in an encoding that nobody asked for")
+            kind = (fields.get(response.headers, b"content-type") or b"").lower()
+            if _is_good(response) and kind.startswith(_EVENTS):
+                await self._stream(delivery, response)
+            else:
+                await self._whole(delivery, response)
+
+    async def _whole(self, delivery: Dispatch, response: Response) -> None:
+        body = await response.read(MAX_ANSWER)
+        status, call, settlement = response.status, delivery.call, delivery.settled
+        if _is_good(response):
+            self._ended("ok", status, "")
+            settlement.answered(body, call.endpoint.protocol)
+            inspection.check_answer(body, call, self._active, self._services.violations)
+            if call.endpoint.operation is Operation.RESPONSES:
+                self._services.stored_responses.remember(call, usage.ids_of_body(body))
+        else:
+            self._ended("upstream_error", status, f"upstream_{status}")
+            settlement.failed(response, body)
+            if status < _CLIENT_ERROR:  # passed on, it would have the agent's client call past us
+                raise UpstreamFailed(
+                    "the model's backend answered with a redirection, and redirections are not followed"
+                )
+        self._settle()
+        await self._relay.whole(status, self._headers(delivery, response), body)
+
+    async def _stream(self, delivery: Dispatch, response: Response) -> None:
+        call = delivery.call
+        meter = delivery.settled.meter = Meter(
+            call.endpoint.protocol,
+            keep_usage=call.keeps_usage,
+            running=calls.counts_running(call, delivery.granted),
+            keep_count=call.keeps_count,
+        )
+        if self._active.counts_tokens:
+            meter.limit(delivery.settled)
+        inspector = inspection.inspector(call, self._active, self._services.violations)
+        await self._relay.stream(response, self._headers(delivery, response), meter, inspector)
+        meter.complete()
+        self._services.stored_responses.remember(call, meter.ids)
+        self._settle()
+        self._ended("ok", _OK, "")
+        await self._relay.finish()
+
+    def _headers(self, delivery: Dispatch, response: Response) -> Headers:
+        rates = self._services.rates.headers(delivery.call.endpoint.protocol)
+        said = [name for name, _ in rates]
+        said += fields.named_by_connection(response.headers)
+        # What we say of rates, budget and route, a backend must not say for us; a gate gives its reasons.
+        kept = [
+            field
+            for field in response.headers
+            if field[0] not in _WITHHELD
+            and field[0] not in said
+            and (not field[0].startswith(_OURS) or field[0] == _REASON)
+        ]
+        kept += ((_ROUTE, delivery.call.target.name.encode()), *rates)
+        tightest = _tightest(self._services.limit_status.lines(self._active.limits))
+        if tightest is not None:
+            kept += ((_LIMIT, tightest.limit.name.encode()), (_REMAINING, b"%d" % tightest.remaining))
+            reset = self._services.limit_status.resets_in(tightest.limit)
+            if reset is not None:
+                kept.append((_RESET, b"%d" % math.ceil(reset)))
+        if delivery.granted.clamped:
+            kept.append(_CLAMPED)
+        return kept
+
+    # settle
+
+    def _settle(self) -> None:
+        if self._settled:
+            return
+        delivery, tokens, output = self._delivery, 0, 0
+        if delivery is not None:
+            delivery.settle()
+            self._lane = delivery.lane
+            cost = delivery.cost
+            if cost is not None:
+                amounts = cost.amounts
+                tokens, output = amounts.input + amounts.output, amounts.output
+        if self._turn is not None:
+            self._turn.end(tokens, output)
+        self._settled = True
+
+    async def _refuse(self, refusal: Refusal, endpoint: Endpoint) -> None:
+        self._settle()
+        if self._relay.started:
+            await self._break_off(refusal, endpoint)
+            return
+        status, headers, body = error_responses.refusal(refusal, endpoint.protocol)
+        headers += self._services.rates.headers(endpoint.protocol)
+        self._ended(refusal.outcome, status, refusal.reason)
+        if refusal.outcome == "refused":
+            self._services.metrics.refused(refusal.reason)
+        await asgi.respond(self._send, status, headers, body)
+
+    async def _break_off(self, refusal: Refusal, endpoint: Endpoint) -> None:
+        """End a stream that is under way, in words that its protocol has for it."""
+        self._ended("cut", _OK, refusal.reason)
+        self._services.metrics.refused(refusal.reason)
+        try:
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await self._relay.finish(error_responses.ending(refusal, endpoint, self._relay.opening))
+        except TimeoutError:
+            asgi.abort(self._scope)
+
+    def _ended(self, outcome: str, status: int, reason: str) -> None:
+        self._outcome, self._status, self._reason = outcome, status, reason
+
+    # note
+
+    def _note(self, endpoint: Endpoint) -> None:
+        now = time.monotonic()
+        services, delivery, first_byte = self._services, self._delivery, self._relay.first_byte
+        cost = delivery.cost if delivery else None
+        amounts = cost.amounts if cost else NOTHING
+        services.activity.end(now)
+        services.llm_metrics.answered(self._lane, self._outcome, self._status)
+        if delivery is not None and delivery.settlement is not None:
+            services.llm_metrics.timed(self._lane, now - self._began, first_byte)
+        services.call_log.note(
+            CallRecord(
+                at=time.time(),
+                path=endpoint.label,
+                model=self._lane.model,
+                adapter=self._lane.adapter,
+                protocol=endpoint.protocol,
+                outcome=self._outcome,
+                status=self._status,
+                reason=self._reason,
+                input=amounts.input,
+                output=amounts.output,
+                cost=amounts.cost,
+                usage_source=cost.source if cost else "",
+                seconds=now - self._began,
+                first_byte=first_byte,
+                clamped=delivery is not None and delivery.grant is not None and delivery.grant.clamped,
+                attempts=delivery.attempts if delivery else 0,
+            )
+        )
+
+
+def _tightest(lines: Lines) -> Line | None:
+    """Return the line of the budget that has the smallest share left."""
+    if len(lines) == 1:
+        return lines[0]
+    return min(lines, key=lambda line: line.remaining / line.limit.max if line.limit.max else 0, default=None)
+
+
+def _is_good(response: Response) -> bool:
+    return _OK <= response.status < _REDIRECTION
+
+
+def _refusal_of(error: errors.UpstreamError) -> Refusal:
+    if isinstance(error, errors.FirstByteTimeout | errors.IdleTimeout | errors.TotalTimeout):
+        return UpstreamTimedOut("the model's backend did not answer in time")
+    return UpstreamFailed("the model's backend broke off before it had answered")
+
+
+def _name(error: errors.UpstreamError) -> str:
+    """Name an error of the wire: upstream_reset, idle_timeout and so on."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in type(error).__name__).lstrip("_")

@@ -1,0 +1,76 @@
+"""Responses that backends keep: which are this agent's. Pure.
+
+A backend keeps the responses of everybody who uses it, and gives them to whoever names one. So a name counts only
+where the response was made through this sidecar and its answer was let through to the end; for all others there is
+nothing, whoever has them. The latest names are remembered, and the ledger has them beyond the death of the process.
+"""
+
+from typing import Any, Final
+
+from agenttype_sidecar.budget.response_owners import ResponseOwners
+from agenttype_sidecar.errors import UnknownResponse
+from agenttype_sidecar.llm.body import Body
+from agenttype_sidecar.llm.call import LlmCall
+from agenttype_sidecar.llm.paths import Operation
+
+_LONGEST: Final = 128
+
+
+class StoredResponses:
+    """Judges by what is remembered which backend keeps what."""
+
+    def __init__(self, responses: ResponseOwners) -> None:
+        self._responses = responses
+
+    def remember(self, call: LlmCall, ids: tuple[str, ...]) -> None:
+        """Note what a call's backend keeps from now on."""
+        if call.endpoint.operation is not Operation.RESPONSES or call.body.get("store") is False:
+            return
+        for name in ids:
+            if len(name) <= _LONGEST and name.isascii():  # half of a character, say, could not be written down
+                self._responses.keep(name, call.target.backend.name)
+
+    def forget(self, name: str) -> None:
+        """Note that a response is kept no longer."""
+        self._responses.forget(name)
+
+    def backend(self, name: str) -> str | None:
+        """Return the name of the backend that keeps a response, None where it is nobody's that we know."""
+        return self._responses.backend(name)
+
+    def home(self, call: LlmCall) -> str | None:
+        """Return the name of the backend that keeps what a call builds on, None where it builds on nothing known."""
+        if call.endpoint.operation is not Operation.RESPONSES:
+            return None
+        homes = (self._responses.backend(name) for name in _named(call) if isinstance(name, str))
+        return next((home for home in homes if home is not None), None)
+
+    def check(self, call: LlmCall) -> None:
+        """Refuse a call that builds on what is not this agent's.
+
+        Raises:
+            UnknownResponse: It names a response, an item or a conversation that was not made here.
+        """
+        if any(self._is_foreign(name, call) for name in _named(call)):
+            raise UnknownResponse("the call builds on a response that this sidecar has not passed on, or not lately")
+
+    def _is_foreign(self, name: Any, call: LlmCall) -> bool:
+        return not isinstance(name, str) or self._responses.backend(name) != call.target.backend.name
+
+
+def _named(call: LlmCall) -> list[Any]:
+    """Return what a call names of that which backends keep."""
+    if call.endpoint.operation is not Operation.RESPONSES:
+        return []
+    names = [call.body.get("previous_response_id"), call.body.get("conversation"), *_references(call.body)]
+    return [name for name in names if name is not None]
+
+
+def _references(body: Body) -> list[Any]:
+    asked = body.get("input")
+    items = asked if isinstance(asked, list) else []
+    return [item.get("id", "") for item in items if isinstance(item, dict) and _is_reference(item)]
+
+
+def _is_reference(item: dict[str, Any]) -> bool:
+    return item.get("type") == "item_reference" or (item.get("type") is None and "role" not in item)

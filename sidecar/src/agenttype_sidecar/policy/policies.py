@@ -1,0 +1,130 @@
+"""The policy in use: loaded from its file, swapped whole between calls when the file changes.
+
+A document that cannot be used changes nothing but the report: the one in use stays, the error is shown.
+"""
+
+import logging
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from agenttype_api.policy import Backend, Policy
+from agenttype_api.sidecar_report import PolicyReport
+from agenttype_proxy.messages import Deadlines, Origin
+from pydantic import ValidationError
+
+from agenttype_sidecar.budget import reservation
+from agenttype_sidecar.budget.price_lookup import PriceLookup
+from agenttype_sidecar.errors import PolicyError
+from agenttype_sidecar.routing.routes import Routes
+from agenttype_sidecar.rules.rulebook import Rulebook
+from agenttype_sidecar.telemetry.metrics import Metrics
+
+#: How often the file is looked at; a look is one stat.
+POLL_SECONDS = 0.2
+_log = logging.getLogger("agenttype.policy")
+
+
+class Active:
+    """One policy, made ready for calls. A call keeps the one it began with."""
+
+    def __init__(self, policy: Policy, former: "Active | None" = None) -> None:
+        """Prepare a policy; what counts by the minute goes on from the `former` one.
+
+        Raises:
+            PolicyError: The document contradicts itself.
+        """
+        self.policy = policy
+        self.hash = policy.hash()
+        self.routes = Routes(policy)
+        self.rulebook: Rulebook = Rulebook(policy.rules, former.rulebook if former else None)
+        self.limits = policy.budget.limits
+        self.on_limit = policy.budget.on_limit
+        self.prices = PriceLookup(policy)
+        self.counts_tokens = reservation.counts_tokens(self.limits)
+        times = policy.timeouts
+        self.deadlines = Deadlines(times.connect, times.first_byte, times.idle, times.total)
+        self._origins = {backend.name: _origin(backend) for backend in policy.backends}
+
+    def origin(self, backend: Backend) -> Origin:
+        """Return where a backend of this policy is."""
+        return self._origins[backend.name]
+
+
+class _Version(NamedTuple):
+    """What changes when the file does: a ConfigMap swaps a link, which changes the inode behind it."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+
+
+class Policies:
+    """The policy in use and the file it comes from."""
+
+    def __init__(self, path: Path, metrics: Metrics) -> None:
+        """Load the first policy.
+
+        Raises:
+            PolicyError: There is none that can be used.
+        """
+        self._path = path
+        self._metrics = metrics
+        self._seen = _version(path)
+        self.active = Active(_load(path))
+        self.error = ""
+
+    def report(self) -> PolicyReport:
+        """Say which policy is in use, and why a newer one is not."""
+        return PolicyReport(policy_hash=self.active.hash, error=self.error)
+
+    def look(self) -> bool:
+        """Load the file if it has changed since the last look; return whether another policy is in use now."""
+        version = _version(self._path)
+        if version == self._seen:
+            return False
+        self._seen = version
+        return self.reload()
+
+    def reload(self) -> bool:
+        """Load the file; return whether another policy is in use now."""
+        try:
+            active = Active(_load(self._path), self.active)
+        except PolicyError as error:
+            self.error = str(error)
+            self._metrics.reload_errors.inc()
+            _log.error("policy refused", extra={"fields": {"error": self.error}})
+            return False
+        self.error = ""
+        if active.hash == self.active.hash:
+            return False
+        self.active = active
+        _log.info("policy in use", extra={"fields": {"hash": active.hash}})
+        return True
+
+
+def _version(path: Path) -> _Version | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 — five times a second; Path.stat costs twice as much
+    except OSError:
+        return None
+    return _Version(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def _load(path: Path) -> Policy:
+    try:
+        return Policy.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise PolicyError(f"the policy document {path} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the document"
+        raise PolicyError(f"the policy document cannot be used: {place}: {first['msg']}") from error
+
+
+def _origin(backend: Backend) -> Origin:
+    try:
+        return Origin.parse(backend.url)
+    except ValueError as error:
+        raise PolicyError(f"the URL of backend {backend.name!r} cannot be used: {error}") from error

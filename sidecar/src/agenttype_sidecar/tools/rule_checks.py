@@ -1,0 +1,122 @@
+"""Holding a tool call and its result against the rules of the policy that it began with."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from agenttype_api.v1alpha1 import RuleTarget
+from agenttype_proxy.sse import Event
+
+from agenttype_sidecar.errors import RuleViolated
+from agenttype_sidecar.policy.policies import Policies
+from agenttype_sidecar.rules import texts
+from agenttype_sidecar.rules.rulebook import Message, Rulebook, Verdict, Watcher
+from agenttype_sidecar.telemetry.violations import Violations
+
+#: Members of a message that the protocol names; all others are the agent's own words.
+_OF_PROTOCOL: Final = frozenset({"jsonrpc", "id", "method", "params", "name", "arguments", "_meta"})
+_CONSTANT: Final = frozenset({"jsonrpc", "method"})
+
+
+class RuleChecks:
+    """Asks the rules of the policy in use."""
+
+    def __init__(self, policies: Policies, violations: Violations) -> None:
+        self._policies = policies
+        self._violations = violations
+
+    def call(self, server: str, tool: str, size: int, said: Callable[[], Iterable[str]]) -> "RuleCheck":
+        """Judge a call before it is sent; return what judges its result.
+
+        Args:
+            server: whose tool it is.
+            tool: the tool's own name; of an HTTP API method and path.
+            size: bytes of its message.
+            said: returns all its texts; called only where a pattern asks for them.
+
+        Raises:
+            RuleViolated: A rule forbids it.
+        """
+        rulebook = self._policies.active.rulebook
+        rule_check = RuleCheck(rulebook, self._violations, server, tool)
+        if rulebook.looks_at(RuleTarget.TOOL_CALL):
+            message = Message(RuleTarget.TOOL_CALL, rule_check.names, size, said)
+            rule_check.enforce(rulebook.judge(message, time.monotonic()), RuleTarget.TOOL_CALL)
+        return rule_check
+
+    def stream(self, server: str) -> "RuleCheck":
+        """Return what judges a stream of a server on which results of any of its tools can arrive."""
+        return RuleCheck(self._policies.active.rulebook, self._violations, server, "")
+
+
+class RuleCheck:
+    """Judges what one call brings back."""
+
+    def __init__(self, rulebook: Rulebook, violations: Violations, server: str, tool: str) -> None:
+        self.names = (tool, f"{server}/{tool}")
+        self._rulebook = rulebook
+        self._violations = violations
+        self._watcher: Watcher | None = None
+        self._watching = False
+        #: Called before a rule ends the call, so that one that stops the agent does not cut it on top.
+        self.leave: Callable[[], None] = lambda: None
+
+    @property
+    def looks_at_results(self) -> bool:
+        """Whether any rule looks at results: they must be read before they are passed on."""
+        return self._rulebook.looks_at(RuleTarget.TOOL_RESULT)
+
+    def result(self, body: bytes) -> None:
+        """Judge a whole result.
+
+        Raises:
+            RuleViolated: It may not be passed on.
+        """
+        if self._watching:  # it came as the last event of a stream
+            self.event(Event(body, b"", body))
+        elif self.looks_at_results:
+            message = Message(RuleTarget.TOOL_RESULT, self.names, len(body), lambda: texts.of_body(body))
+            self.enforce(self._rulebook.judge(message, time.monotonic()), RuleTarget.TOOL_RESULT)
+
+    def event(self, event: Event) -> None:
+        """Judge the next event of a streamed result.
+
+        Raises:
+            RuleViolated: It may not be passed on, nor anything after it.
+        """
+        if not self._watching:
+            self._watching = True
+            self._watcher = self._rulebook.watch(Message(RuleTarget.TOOL_RESULT, self.names), time.monotonic())
+        if self._watcher is not None:
+            self.enforce(self._watcher.passed(event), RuleTarget.TOOL_RESULT)
+
+    def enforce(self, verdict: Verdict, on: RuleTarget) -> None:
+        """Record the rules that apply, and refuse what they forbid.
+
+        Raises:
+            RuleViolated: They forbid it.
+        """
+        if not verdict.rules:
+            return
+        if verdict.denies:
+            self.leave()
+        self._violations.note(verdict, on, self.names[1])
+        if verdict.denies:
+            raise RuleViolated(verdict.decisive.name)
+
+
+def texts_of(message: dict[str, Any]) -> Iterator[str]:
+    """Yield the texts of a JSON-RPC message, the names that its sender chose included."""
+    params = message.get("params")
+    if isinstance(params, dict):
+        yield from _members(params)
+        message = {name: value for name, value in message.items() if name != "params"}
+    yield from _members(message)
+
+
+def _members(members: dict[str, Any]) -> Iterator[str]:
+    for name, value in members.items():
+        if name not in _OF_PROTOCOL:
+            yield name
+        if name not in _CONSTANT:
+            yield from texts.of_value(value, open_names=True)

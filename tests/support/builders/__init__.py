@@ -1,0 +1,1 @@
+"""Builders of what tests hand over: objects, files, certificates, pods' leases."""

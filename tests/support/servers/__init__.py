@@ -1,0 +1,1 @@
+"""Servers that stand behind ours in a test's own process, and say what the test decides."""
