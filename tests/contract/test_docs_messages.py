@@ -3,8 +3,8 @@
 import ast
 import re
 
-import pages
 import pytest
+from support import pages
 
 SOURCES = [file for room in ("crds", "operator", "gate") for file in pages.ROOT.glob(f"{room}/src/**/*.py")]
 #: A pattern with fewer letters of its own would match anything.

@@ -82,5 +82,5 @@ class CrdCheck:
 def _message(name: str, differs: str) -> str:
     return (
         f'the CustomResourceDefinition "{name}" at the API server is not this operator\'s, it differs in {differs}; '
-        f"fields of this object may have been dropped. Run `{COMMAND}`, then apply your manifests again"
+        f"fields of this object may have been dropped; run {COMMAND} and apply your manifests again"
     )
