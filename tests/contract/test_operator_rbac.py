@@ -41,13 +41,13 @@ def test_the_rights_at_home_are_the_lease_s():
     assert expanded(home["rules"]) == expanded(rbac.LEASE)
 
 
-def test_the_rights_over_the_gates_binding_are_limited_to_its_name():
+def test_the_rights_over_the_gates_binding_and_our_definitions_are_limited_to_their_names():
     [role] = [found for found in documents() if found["kind"] == "ClusterRole"]
 
-    assert expanded(role["rules"]) == expanded(rbac.gate(GATES))
+    assert expanded(role["rules"]) == expanded([*rbac.gate(GATES), *rbac.DEFINITIONS])
 
 
 def test_no_right_is_over_secrets_or_everything():
-    rights = expanded([*rbac.SERVED, *rbac.LEASE, *rbac.gate(GATES)])
+    rights = expanded([*rbac.SERVED, *rbac.LEASE, *rbac.DEFINITIONS, *rbac.gate(GATES)])
 
     assert not [right for right in rights if {"secrets", "*", "escalate", "impersonate"} & {right[1], right[3]}]

@@ -1,4 +1,4 @@
-"""The store as the sidecar uses it is the store as its doorkeeper makes it."""
+"""The store as the sidecar uses it is the store as its auth callout makes it."""
 
 import pytest
 from agenttype_api import keys, policy, store_names

@@ -1,9 +1,15 @@
 """The chart: linted, rendered for every set of values, and taken by a real API server."""
 
+import json
+import shlex
+import shutil
 import subprocess
 
 import pytest
 import yaml
+from agenttype_api import definitions
+from agenttype_operator.kube import crd_drift
+from agenttype_operator.kube.crd_check import COMMAND
 from support import clusters
 
 CHART = clusters.ROOT / "charts/agenttype"
@@ -158,3 +164,50 @@ def test_the_operator_gets_no_right_over_secrets():
     rules = [rule for role in roles for rule in role["rules"]]
 
     assert [rule for rule in rules if {"secrets", "*"} & {*rule["resources"], *rule["verbs"]}] == []
+
+
+@pytest.mark.parametrize(("version", "taken"), [("1.29.15", False), ("1.30.0", True), ("1.31.2-gke.1", True)])
+def test_the_chart_asks_for_the_kubernetes_that_it_needs(version, taken):
+    assert (helm("template", "agenttype", CHART, "--kube-version", version).returncode == 0) is taken
+
+
+@pytest.fixture
+def previous_chart(tmp_path):
+    """The chart as one before it, whose AgentType had no spec.description and shorter names of tools."""
+    copied = tmp_path / "agenttype"
+    shutil.copytree(CHART, copied)
+    path = copied / "crds/agenttypes.yaml"
+    definition = yaml.safe_load(path.read_text())
+    spec = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    del spec["description"]
+    spec["tools"]["maxItems"] -= 1
+    path.write_text(yaml.safe_dump(definition))
+    return copied
+
+
+def test_an_upgrade_takes_the_chart_and_then_the_definitions(previous_chart):
+    with clusters.control_plane() as kubeconfig:
+        release = ("agenttype", "--kubeconfig", kubeconfig, "--namespace", "agenttype-system")
+        done = helm("install", *release[:1], previous_chart, *release[1:], "--create-namespace")
+        assert done.returncode == 0, done.stderr
+
+        done = helm("upgrade", *release[:1], CHART, *release[1:])
+
+        assert done.returncode == 0, done.stderr
+        assert differences(kubeconfig) == {"agenttypes.agenttype.dev": "spec.description"}, "Helm upgrades no CRDs"
+
+        _, *arguments = shlex.split(COMMAND)
+        clusters.kubectl(kubeconfig, *[str(clusters.ROOT / part) if "/" in part else part for part in arguments])
+
+        assert differences(kubeconfig) == {}
+
+
+def differences(kubeconfig):
+    """What the served definitions lack: name → field."""
+    found = {}
+    for ours in definitions.custom_resource_definitions():
+        name = ours["metadata"]["name"]
+        served = json.loads(clusters.kubectl(kubeconfig, "get", "crd", name, "--output=json"))
+        if told := crd_drift.difference(served, ours):
+            found[name] = told
+    return found

@@ -130,7 +130,7 @@ def _rights() -> list[dict[str, Any]]:
             "apiVersion": role,
             "kind": "ClusterRole",
             "metadata": {"name": binding},
-            "rules": [*rbac.SERVED, *rbac.gate(BINDING)],
+            "rules": [*rbac.SERVED, *rbac.DEFINITIONS, *rbac.gate(BINDING)],
         },
         {
             "apiVersion": role,

@@ -34,6 +34,8 @@ class Reason(StrEnum):
     """Nothing stands against the spec."""
     INVALID = "Invalid"
     """The spec passed the schema but cannot be done; the message tells what to change."""
+    CRD_OUTDATED = "CRDOutdated"
+    """The CustomResourceDefinition is not this operator's: fields may have been dropped. The message tells the fix."""
     RESOLVED = "Resolved"
     """All references resolve."""
     BACKEND_NOT_FOUND = "BackendNotFound"

@@ -18,6 +18,7 @@ from agenttype_operator.informer.informer import Informer
 from agenttype_operator.informer.relist import Relister
 from agenttype_operator.kube import client, kinds
 from agenttype_operator.kube.client import KubeClient
+from agenttype_operator.kube.crd_check import CrdCheck
 from agenttype_operator.kube.kinds import Key, Raw
 from agenttype_operator.kube.leadership import Leadership, LeadershipLost
 from agenttype_operator.metrics import Metrics
@@ -51,16 +52,18 @@ async def run(settings: Settings) -> None:
     leadership = Leadership(settings, _now)
     kube = KubeClient(configuration, f"agenttype-operator/{settings.identity}", leadership.leads, metrics)
     loop = asyncio.get_running_loop()
+    crds = CrdCheck(kube, metrics)
     server = await probe_server.serve(
         settings.http_port,
         metrics.text,
         ready=lambda: loop.time() - leadership.last_contact < _SILENCE_SECONDS,
     )
     try:
+        await _unless(stop, _check(crds))
         while not stop.is_set() and await _unless(stop, leadership.acquire(kube)):
             metrics.leading.set(1)
             try:
-                await _unless(stop, _lead(settings, kube, leadership, metrics, configuration))
+                await _unless(stop, _lead(settings, kube, crds, leadership, metrics, configuration))
             except LeadershipLost as lost:
                 log.warning("standing by again", error=str(lost))
             metrics.leading.set(0)
@@ -74,6 +77,7 @@ async def run(settings: Settings) -> None:
 async def _lead(
     settings: Settings,
     kube: KubeClient,
+    crds: CrdCheck,
     leadership: Leadership,
     metrics: Metrics,
     configuration: Configuration,
@@ -95,6 +99,7 @@ async def _lead(
         context = Context(
             client=kube,
             informer=informer,
+            crds=crds,
             applier=Applier(kube, informer),
             reports=reports,
             report_watch=report_watch,
@@ -108,10 +113,12 @@ async def _lead(
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(leadership.keep(kube))
+                await crds.check()
                 await relister.list_all()
                 informer.enqueue_all()
                 group.create_task(watch.run(handlers, settings.namespaces, metrics))
                 group.create_task(relister.run(settings.relist))
+                group.create_task(crds.run(settings.relist, informer.enqueue_kind))
                 group.create_task(_resync(informer, settings.resync))
                 group.create_task(violations.run())
                 group.create_task(controller.run())
@@ -121,6 +128,11 @@ async def _lead(
             raise
         finally:
             await report_watch.close()
+
+
+async def _check(crds: CrdCheck) -> None:
+    """Log at once what is wrong, on a replica that only stands by, too."""
+    await crds.check()
 
 
 def _stopped_agents(informer: Informer) -> int:

@@ -1,4 +1,4 @@
-"""The store of shared limits with its doorkeeper, as processes: a real NATS server, a stand-in for the API server."""
+"""The store of shared limits with its auth callout, as processes: a real NATS server, a stand-in for the API server."""
 
 import contextlib
 import json
@@ -70,7 +70,7 @@ def token_reviews(**known: str) -> Iterator[TokenReviews]:
 
 @dataclass
 class Store:
-    """A running server with its doorkeeper."""
+    """A running server with its auth callout."""
 
     url: str
     health: str
@@ -90,7 +90,7 @@ class Store:
         self.server.wait(timeout=20)
 
     def ready(self) -> bool:
-        """Whether the doorkeeper says that connections are answered."""
+        """Whether the auth callout says that connections are answered."""
         try:
             with urllib.request.urlopen(self.health, timeout=2):
                 return True
@@ -98,7 +98,7 @@ class Store:
             return False
 
     def await_ready(self, *, ready: bool = True) -> None:
-        """Wait until the doorkeeper is ready, or no longer."""
+        """Wait until the auth callout is ready, or no longer."""
         due = time.monotonic() + 30
         while self.ready() is not ready:
             assert time.monotonic() < due, self.log.read_text()
@@ -107,7 +107,7 @@ class Store:
 
 @contextlib.contextmanager
 def store(reviews: TokenReviews, folder: Path) -> Iterator[Store]:
-    """Run a server with its doorkeeper, as the chart's pod does."""
+    """Run a server with its auth callout, as the chart's pod does."""
     port, monitor, health = free_port(), free_port(), free_port()
     command = [sys.executable, "-m", "agenttype_operator.auth_callout"]
     config, kept = folder / "nats.conf", folder / "keys"
@@ -131,14 +131,14 @@ def store(reviews: TokenReviews, folder: Path) -> Iterator[Store]:
     )
     answer = [*command, "answer", "--keys", str(kept), *ports, "--http-port", str(health)]
     with found.log.open("ab") as log:
-        doorkeeper = subprocess.Popen(answer, stdout=log, stderr=subprocess.STDOUT, env=environment)
+        callout = subprocess.Popen(answer, stdout=log, stderr=subprocess.STDOUT, env=environment)
     try:
         found.start_server()
         found.await_ready()
         yield found
     finally:
-        doorkeeper.terminate()
-        doorkeeper.wait(timeout=20)
+        callout.terminate()
+        callout.wait(timeout=20)
         found.kill_server()
 
 

@@ -1,4 +1,4 @@
-"""Who gets into the store of shared limits, and how far: a real NATS server and its doorkeeper."""
+"""Who gets into the store of shared limits, and how far: a real NATS server and its auth callout."""
 
 import asyncio
 import json
@@ -127,7 +127,7 @@ async def test_nobody_reads_the_entries_of_another_namespace(green, url, stream)
         "$SYS.REQ.SERVER.PING",
     ],
 )
-async def test_nobody_but_the_doorkeeper_makes_changes_or_lists_streams(green, subject):
+async def test_no_one_but_the_auth_callout_makes_changes_or_lists_streams(green, subject):
     with pytest.raises(TimeoutError):
         await green.request(subject, b"{}", timeout=0.3)
 
@@ -190,7 +190,7 @@ async def test_the_sidecar_s_own_client_may_all_that_it_does(url, tmp_path):
     assert not client.failures
 
 
-async def test_a_server_that_is_killed_comes_back_with_its_counters_and_its_doorkeeper(store):
+async def test_a_server_that_is_killed_comes_back_with_its_counters_and_its_auth_callout(store):
     subject = "at.bud.month.team-a.agent.green.kept.cost.month.1"
     client = await connected(store.url, "green")
     await added(client, subject, 41)

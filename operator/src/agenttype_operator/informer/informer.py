@@ -52,6 +52,11 @@ class Informer:
         for key in (*self.cache.keys(), self.binding):
             self.enqueue(key)
 
+    def enqueue_kind(self, kind: str) -> None:
+        """Let every object of a kind that users write be reconciled."""
+        for key in filter(lambda key: key.kind == kind, self.cache.keys()):
+            self.enqueue(key)
+
     def enqueue(self, key: Key) -> None:
         """Let one object be reconciled."""
         for handler in self._handlers:

@@ -57,6 +57,7 @@ NETWORK_POLICY: Final = Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpo
 LEASE: Final = Kind("Lease", "coordination.k8s.io/v1", "leases")
 EVENT: Final = Kind("Event", "events.k8s.io/v1", "events")
 TOKEN_REVIEW: Final = Kind("TokenReview", "authentication.k8s.io/v1", "tokenreviews")
+CRD: Final = Kind("CustomResourceDefinition", "apiextensions.k8s.io/v1", "customresourcedefinitions", ours=False)
 BINDING: Final = Kind("ClusterRoleBinding", "rbac.authorization.k8s.io/v1", "clusterrolebindings")
 
 #: What users write.

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+_KINDS: Final = ["agenttypes", "modelbackends", "loraadapters", "agentbudgets"]
 _READ: Final = ["list", "watch"]
 #: Server-side apply of an object that does not exist yet needs create beside patch; get tells whether it exists.
 _KEEP: Final = ["get", "list", "watch", "create", "patch", "delete"]
@@ -10,12 +11,12 @@ _KEEP: Final = ["get", "list", "watch", "create", "patch", "delete"]
 SERVED: Final[list[dict[str, Any]]] = [
     {
         "apiGroups": ["agenttype.dev"],
-        "resources": ["agenttypes", "modelbackends", "loraadapters", "agentbudgets"],
+        "resources": _KINDS,
         "verbs": _READ,
     },
     {
         "apiGroups": ["agenttype.dev"],
-        "resources": ["agenttypes/status", "modelbackends/status", "loraadapters/status", "agentbudgets/status"],
+        "resources": [f"{plural}/status" for plural in _KINDS],
         "verbs": ["patch"],
     },
     {"apiGroups": [""], "resources": ["serviceaccounts", "configmaps", "services"], "verbs": _KEEP},
@@ -23,6 +24,16 @@ SERVED: Final[list[dict[str, Any]]] = [
     {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": _KEEP},
     {"apiGroups": [""], "resources": ["pods"], "verbs": [*_READ, "patch"]},
     {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
+]
+
+#: Cluster-wide: to compare the definitions of our kinds with our own, these four and no others.
+DEFINITIONS: Final[list[dict[str, Any]]] = [
+    {
+        "apiGroups": ["apiextensions.k8s.io"],
+        "resources": ["customresourcedefinitions"],
+        "resourceNames": [f"{plural}.agenttype.dev" for plural in _KINDS],
+        "verbs": ["get"],
+    },
 ]
 
 #: In the operator's own namespace.

@@ -6,7 +6,6 @@ from agenttype_operator.informer import lister
 from agenttype_operator.kube.kinds import Raw
 from agenttype_operator.queue.controller import Result
 from agenttype_operator.reconcile.context import Context
-from agenttype_operator.status import conditions
 
 
 class AgentBudgetReconciler:
@@ -20,5 +19,5 @@ class AgentBudgetReconciler:
         agents = lister.neighbours(self._context.informer.cache, budget.metadata.namespace).agents.values()
         references = (agent.spec.budget.budget_ref for agent in agents)
         sharing = sum(reference is not None and reference.name == budget.metadata.name for reference in references)
-        await self._context.status.write(raw, [conditions.accepted()], {"agentTypes": sharing})
+        await self._context.status.write(raw, [self._context.accepted(budget.kind)], {"agentTypes": sharing})
         return Result.DONE

@@ -67,7 +67,7 @@ class AgentTypeReconciler:
         await context.status.write(
             raw,
             [
-                conditions.accepted(),
+                context.accepted(agent.kind),
                 conditions.resolved(unresolved),
                 conditions.adapters_loaded(used, missing=len(used) < len(named)),
                 programmed,

@@ -1,4 +1,4 @@
-"""What every reconciler works with, and the two things that several kinds do with it."""
+"""What every reconciler works with, and what several kinds do with it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +10,14 @@ from agenttype_api.sidecar_report import PolicyReport
 from agenttype_operator.informer.informer import Informer
 from agenttype_operator.kube import errors, kinds
 from agenttype_operator.kube.client import KubeClient
+from agenttype_operator.kube.crd_check import CrdCheck
 from agenttype_operator.kube.kinds import Key, Raw
 from agenttype_operator.pods.report_client import ReportClient
 from agenttype_operator.pods.report_watch import ReportWatch
 from agenttype_operator.reconcile.apply import Applier
 from agenttype_operator.settings import ChildSettings
+from agenttype_operator.status import conditions
+from agenttype_operator.status.findings import Finding
 from agenttype_operator.status.writer import StatusWriter
 
 
@@ -24,11 +27,16 @@ class Context:
 
     client: KubeClient
     informer: Informer
+    crds: CrdCheck
     applier: Applier
     reports: ReportClient
     report_watch: ReportWatch
     status: StatusWriter
     children: ChildSettings
+
+    def accepted(self, kind: str) -> Finding:
+        """Find whether specs of a kind can be done, as far as its CustomResourceDefinition tells."""
+        return conditions.accepted(self.crds.outdated(kind))
 
     async def refresh_policies(self, said: Sequence[tuple[Raw, PolicyReport | GateReport | None]], wanted: str) -> None:
         """Touch pods that have an older policy, once, so that the kubelet refreshes their volumes at once."""

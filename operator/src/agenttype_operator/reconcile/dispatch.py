@@ -55,6 +55,6 @@ class Dispatcher:
             for name, value in (entry.raw.get("status") or {}).items()
             if name not in {"conditions", "observedGeneration"}
         }
-        found = conditions.invalid(conditions.BY_KIND[key.kind], entry.error)
+        found = conditions.invalid(conditions.BY_KIND[key.kind], entry.error, self._context.crds.outdated(key.kind))
         await self._context.status.write(entry.raw, found, kept)
         return Result.DONE

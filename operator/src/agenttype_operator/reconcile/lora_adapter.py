@@ -36,7 +36,11 @@ class LoraAdapterReconciler:
         replicas = [(pod, reports.report(pod, GateReport)) for pod in living]
         await self._context.status.write(
             raw,
-            [conditions.accepted(), conditions.resolved(unresolved), conditions.loaded(adapter, replicas)],
+            [
+                self._context.accepted(adapter.kind),
+                conditions.resolved(unresolved),
+                conditions.loaded(adapter, replicas),
+            ],
             {"servedName": names.served_adapter(adapter)},
         )
         return Result.DONE

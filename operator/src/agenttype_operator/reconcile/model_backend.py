@@ -33,7 +33,7 @@ class ModelBackendReconciler:
         except errors.OperatorError as error:
             failure = reportable(error)
         if backend.spec.vllm is None:
-            return await self._external(raw, failure)
+            return await self._external(backend, raw, failure)
         living = pod_state.living(context.informer.cache.pods(_key(backend)))
         running = [pod for pod in living if pod_state.started(pod, keys.CONTAINER_GATE)]
         said = await self._ask_gates(backend, running, wanted.policy_hash)
@@ -47,7 +47,7 @@ class ModelBackendReconciler:
         await context.status.write(
             raw,
             [
-                conditions.accepted(),
+                context.accepted(backend.kind),
                 conditions.resolved(None),
                 programmed,
                 conditions.available(deployment, living, 1),
@@ -60,14 +60,19 @@ class ModelBackendReconciler:
         settled = all(report and _settled(report, wanted.policy_hash) for _, report in said)
         return Result.DONE if settled and not failure else Result.REQUEUE
 
-    async def _external(self, raw: Raw, failure: errors.OperatorError | None) -> Result:
+    async def _external(self, backend: v1alpha1.ModelBackend, raw: Raw, failure: errors.OperatorError | None) -> Result:
         """Write the status of a backend that we do not run."""
         programmed, available = conditions.external()
         if failure:
             programmed = conditions.not_applied(failure)
         await self._context.status.write(
             raw,
-            [conditions.accepted(), conditions.resolved(None), programmed, available],
+            [
+                self._context.accepted(backend.kind),
+                conditions.resolved(None),
+                programmed,
+                available,
+            ],
             {"readyReplicas": 0, "policyHash": ""},
         )
         return Result.REQUEUE if failure else Result.DONE

@@ -42,17 +42,30 @@ _BY_STATE = {
 }
 
 
-def invalid(types: Iterable[Condition], why: str) -> list[Finding]:
-    """Find that a spec cannot be read: nothing else can be told."""
-    first, *rest = types
+def invalid(types: Iterable[Condition], why: str, outdated: str) -> list[Finding]:
+    """Find that a spec cannot be read: nothing else can be told.
+
+    Args:
+        types: the conditions of the kind, Accepted first.
+        why: what cannot be read.
+        outdated: what is wrong with the kind's CustomResourceDefinition, which may be the cause; else empty.
+    """
+    accepts, *rest = types
+    first = accepted(f"{why}; {outdated}") if outdated else no(accepts, Reason.INVALID, f"{why}; correct the spec")
     return [
-        no(first, Reason.INVALID, f"{why}; correct the spec"),
+        first,
         *(unknown(type_, Reason.INVALID, "the spec cannot be read") for type_ in rest),
     ]
 
 
-def accepted() -> Finding:
-    """Find that the spec can be done."""
+def accepted(outdated: str) -> Finding:
+    """Find whether the spec can be done.
+
+    Args:
+        outdated: what is wrong with the kind's CustomResourceDefinition, which may have dropped fields; else empty.
+    """
+    if outdated:
+        return no(Condition.ACCEPTED, Reason.CRD_OUTDATED, outdated)
     return yes(Condition.ACCEPTED, Reason.ACCEPTED, "the spec can be done")
 
 

@@ -21,6 +21,22 @@ def a_report(state=AdapterState.LOADED, served=SERVED):
     return GateReport(policy_hash="h", engine_ready=True, adapters=adapters)
 
 
+def test_a_spec_under_an_outdated_definition_is_not_accepted():
+    found = conditions.accepted("apply the chart's crds")
+
+    assert (found.status, found.reason, found.message) == ("False", Reason.CRD_OUTDATED, "apply the chart's crds")
+    assert conditions.accepted("").holds
+
+
+def test_a_spec_that_cannot_be_read_under_an_outdated_definition_tells_both():
+    first, *rest = conditions.invalid(conditions.BUDGET, "spec.limits: missing", "apply the chart's crds")
+
+    assert (first.reason, first.message) == (Reason.CRD_OUTDATED, "spec.limits: missing; apply the chart's crds")
+    assert rest == []
+    [first] = conditions.invalid(conditions.BUDGET, "spec.limits: missing", "")
+    assert (first.reason, first.message) == (Reason.INVALID, "spec.limits: missing; correct the spec")
+
+
 def test_an_adapter_is_loaded_when_every_ready_replica_has_it():
     found = conditions.loaded(an_adapter(), [(a_pod(), a_report()), (a_pod("two"), a_report())])
 
