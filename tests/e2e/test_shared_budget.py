@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import install
-import places
 import pytest
-from kubectl import Kubectl
 from support import clusters, kinds
 from support.programs.simulators import Simulator, simulator
 from support.waiting import until
+
+from examples.demo import install, places
+from examples.demo.kubectl import Kubectl
 
 # The first story waits for images and the chart.
 pytestmark = pytest.mark.timeout(1500)

@@ -8,12 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import books
-import install
 import pytest
-import story
-from kubectl import Kubectl
 from support.waiting import until
+
+from examples.demo import books, install, story
+from examples.demo.kubectl import Kubectl
 
 # The first story waits for images, an engine and two agents.
 pytestmark = pytest.mark.timeout(1800)

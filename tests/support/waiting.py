@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from kubectl import CommandError
+from examples.demo.kubectl import CommandError
 
 SECONDS = 120
 
