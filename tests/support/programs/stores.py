@@ -8,7 +8,6 @@ import subprocess
 import sys
 import sysconfig
 import threading
-import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from support.ports import free_port
+from support.waiting import until
 
 
 @dataclass
@@ -99,10 +99,7 @@ class Store:
 
     def await_ready(self, *, ready: bool = True) -> None:
         """Wait until the doorkeeper is ready, or no longer."""
-        due = time.monotonic() + 30
-        while self.ready() is not ready:
-            assert time.monotonic() < due, self.log.read_text()
-            time.sleep(0.05)
+        until(lambda: self.ready() is ready, self.log.read_text)
 
 
 @contextlib.contextmanager
