@@ -60,7 +60,7 @@ test: check prepare ## Everything that CI runs
 
 .PHONY: demo
 demo: setup ## Two agents, two adapters, one engine, on a cluster of their own
-	@$(UV) python examples/demo
+	@$(UV) python -m examples.demo
 
 .PHONY: cluster-up cluster-down
 cluster-up: ## A real Kubernetes without Docker

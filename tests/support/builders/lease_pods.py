@@ -124,12 +124,3 @@ class pods(AbstractAsyncContextManager):  # noqa: N801 — used like a function
 
     async def __aexit__(self, *error: object) -> None:
         await asyncio.gather(*(pod.__aexit__(*error) for pod in self._pods))
-
-
-async def until(condition, within: float = 10) -> None:
-    """Wait until `condition` holds."""
-    end = time.monotonic() + within
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"not true within {within} s")
-        await asyncio.sleep(0.01)

@@ -4,7 +4,8 @@ import asyncio
 
 from agenttype_sidecar.leases.shares import RETURNS, Record, Returns, Take
 from agenttype_sidecar.leases.terms import Outcome
-from support.builders.lease_pods import a_pod, an_account, until
+from support.builders.lease_pods import a_pod, an_account
+from support.waiting import until_async
 
 HOLDERS = 3_000
 
@@ -46,7 +47,7 @@ async def test_a_silent_holder_is_found_among_thousands_that_rest(nats):
         silent = a_pod(nats.url, "silent")
         await silent.leases_only(account, leased=300, drawn=100)
         assert await pod.spend(account, 200) is Outcome.EXHAUSTED
-        await until(lambda: found_while_asking(pod, account))
+        await until_async(lambda: found_while_asking(pod, account))
         assert await pod.spend(account, 200) is Outcome.GRANTED
         assert await pod.spend(account, 1) is Outcome.EXHAUSTED
         await silent.store.close()

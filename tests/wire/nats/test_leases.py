@@ -3,9 +3,10 @@ import time
 
 from agenttype_sidecar.leases.shares import Take
 from agenttype_sidecar.leases.terms import Outcome
-from support.builders.lease_pods import QUICK, a_pod, an_account, pods, until
+from support.builders.lease_pods import QUICK, a_pod, an_account, pods
 from support.ports import free_port
 from support.programs.nats_servers import wire
+from support.waiting import until_async
 
 GRANTED, EXHAUSTED, UNAVAILABLE = Outcome.GRANTED, Outcome.EXHAUSTED, Outcome.UNAVAILABLE
 
@@ -18,11 +19,11 @@ async def left(pod, account):
     return view.limit - view.leased
 
 
-async def until_left(pod, account, amount, within=10):
-    end = time.monotonic() + within
-    while (found := await left(pod, account)) != amount:
-        assert time.monotonic() < end, f"{found} left, not {amount}"
-        await asyncio.sleep(0.02)
+async def until_left(pod, account, amount):
+    async def is_left():
+        return await left(pod, account) == amount
+
+    await until_async(is_left, f"{amount} left")
 
 
 async def test_a_pod_spends_what_it_leases_and_not_more(nats):
@@ -99,7 +100,7 @@ async def test_what_a_killed_pod_had_leased_is_back_within_one_lease_time(nats):
         assert await left(other, account) == 700
         began = time.monotonic()
         other.leases.room(account)
-        await until(lambda: other.leases.returned["silent"] == 1)
+        await until_async(lambda: other.leases.returned["silent"] == 1)
         assert time.monotonic() - began <= QUICK.lease
         assert await left(other, account) == 900
 
@@ -122,7 +123,7 @@ async def test_a_pod_whose_record_was_ended_goes_on_with_what_it_had_drawn(nats)
         silent = a_pod(nats.url, "silent")
         await silent.leases_only(account, leased=300, drawn=100)
         other.leases.room(account)
-        await until(lambda: other.leases.returned["silent"] == 1)
+        await until_async(lambda: other.leases.returned["silent"] == 1)
         async with silent:
             assert await silent.spend(account, 100) is GRANTED
             assert await silent.spend(account, 900) is GRANTED
@@ -156,10 +157,10 @@ async def test_a_lowered_limit_grants_nothing_more_and_takes_back_what_is_not_us
         assert await one.spend(high, 300) is GRANTED
         await two.leases.want(high, 200)
         assert two.leases.room(high) >= 200
-        await until(lambda: one.leases.room(low) == 0)  # what it had drawn ahead goes back first
+        await until_async(lambda: one.leases.room(low) == 0)  # what it had drawn ahead goes back first
         assert await one.spend(low, 1) is EXHAUSTED
         two.leases.room(low)
-        await until(lambda: two.leases.room(low) == 0)
+        await until_async(lambda: two.leases.room(low) == 0)
         await until_left(one, low, -200)
 
 
@@ -186,7 +187,7 @@ async def test_what_is_drawn_can_be_spent_while_the_store_is_away(nats):
         assert await pod.spend(account, 50) is GRANTED
         assert await pod.spend(account, 500) is UNAVAILABLE
         nats.start()
-        await until(lambda: pod.leases.view(account).reachable)
+        await until_async(lambda: pod.leases.view(account).reachable)
         assert await pod.spend(account, 500) is GRANTED
 
 
@@ -207,7 +208,7 @@ async def test_a_killed_server_loses_nothing_that_it_acknowledged(nats):
     account = an_account(3_000)
     async with pods(nats.url, 5) as many:
         spending = asyncio.gather(*(pod.spend_all(account, 1) for pod in many))
-        await until(lambda: sum(pod.used(account) for pod in many) > 500)
+        await until_async(lambda: sum(pod.used(account) for pod in many) > 500)
         nats.kill()
         nats.start()
         assert sum(await spending) == 3_000
@@ -222,7 +223,7 @@ async def test_a_server_that_is_paused_makes_calls_wait_and_then_go_on(nats):
         assert await pod.spend(account, 500) is UNAVAILABLE
         assert time.monotonic() - began < 4
         nats.resume()
-        await until(lambda: pod.leases.view(account).reachable)
+        await until_async(lambda: pod.leases.view(account).reachable)
         assert await pod.spend(account, 500) is GRANTED
 
 
@@ -237,7 +238,7 @@ async def test_a_cut_between_pod_and_store_never_lets_two_spend_the_same(nats):
             assert await far_asks is UNAVAILABLE
             assert spent == 1_000 - far.book.drawn[account.key, account.index]
             cable.heal()
-            await until(lambda: far.leases.view(account).reachable)
+            await until_async(lambda: far.leases.view(account).reachable)
             assert await far.spend_all(account, 1) == 800 - spent
 
 

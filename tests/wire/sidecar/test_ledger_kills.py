@@ -23,7 +23,6 @@ from agenttype_sidecar.budget import (
 from agenttype_sidecar.budget import ledger as ledgers
 from agenttype_sidecar.budget.ledger import Clock, Ledger, Stopped
 from agenttype_sidecar.budget.reservation import Amounts
-from support import old_ledgers
 from support.memory_folders import memory_folder
 
 NOON = 1_795_262_400.0
@@ -83,15 +82,6 @@ def live(folder, sent):
     ledger.close()
 
 
-def an_old_one(folder):
-    old_ledgers.write(folder, 3)
-    return old_ledgers.SPENT
-
-
-#: What is in the folder at first; returns what is spent there.
-FIRST = {"nothing": lambda _: Amounts(), "an old ledger": an_old_one}
-
-
 @pytest.fixture
 def lives():
     with memory_folder() as folder:
@@ -138,13 +128,13 @@ def times(amounts, number):
     return Amounts(*(number * part for part in amounts))
 
 
-def assert_books(folder, counted, before):
+def assert_books(folder, counted):
     """At least what was counted is spent, never more than was held for what may have gone out; and it stays so."""
     time = Time()
     time.now += 60 if any(counted) else 0
     ledger = Ledger(folder, time.clock)
     try:
-        total, late = ledger.book.spent.minus(before), ledger.book.spent_in(Window.MINUTE)
+        total, late = ledger.book.spent, ledger.book.spent_in(Window.MINUTE)
         within(total, len(counted), CALLS)
         if any(counted):
             within(late, counted.count(True), LATE)
@@ -164,15 +154,13 @@ def within(spent, counted, calls):
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("first", FIRST)
-def test_a_kill_before_any_line_forgets_nothing_and_charges_nothing_twice(lives, first):
+def test_a_kill_before_any_line_forgets_nothing_and_charges_nothing_twice(lives):
     line, alive = 0, True
     while alive:
         line += 1
         folder = lives / str(line)
         folder.mkdir()
-        before = FIRST[first](folder)
         counted, alive = killed_before(line, folder)
-        assert_books(folder, counted, before)
+        assert_books(folder, counted)
     assert len(counted) == CALLS
     assert line > 200

@@ -16,7 +16,6 @@ from agenttype_sidecar.errors import LedgerCorrupt, LedgerUnavailable, StartErro
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
-from support import old_ledgers
 from support.programs.sidecars import a_limit
 
 CALL = Amounts(100, 50, 1)
@@ -519,52 +518,6 @@ def test_a_draw_that_cannot_be_recorded_has_not_happened(ledger):
     ledger._db.execute("PRAGMA query_only = 0")
 
 
-@pytest.mark.parametrize("version", old_ledgers.VERSIONS)
-@pytest.mark.parametrize("write", [old_ledgers.write, old_ledgers.write_killed])
-def test_a_ledger_of_a_former_version_is_brought_up_to_date_and_stays_so(tmp_path, write, version):
-    write(tmp_path, version)
-    first = Ledger(tmp_path)
-    assert (first.book.spent, first.orphans.calls) == (old_ledgers.SPENT, old_ledgers.ORPHANS)
-    assert first.holder
-    first.close()
-    second = Ledger(tmp_path)
-    assert (second.book.spent, second.orphans.calls, second.holder) == (old_ledgers.SPENT, 0, first.holder)
-    second.close()
-
-
-@pytest.mark.parametrize("version", [2, 3])
-def test_windows_shares_and_a_stop_are_brought_along_from_a_former_version(tmp_path, version):
-    old_ledgers.write(tmp_path, version)
-    ledger = Ledger(tmp_path)
-    assert (ledger.book.spent_in("a.b"), ledger.drawn("a.b", 7)) == (Amounts(110, 55, 2), 500)
-    assert (ledger.stopped, ledger.holder) == (Stopped("hash", "enough"), "me")
-    ledger.close()
-
-
-def test_the_time_of_a_run_is_brought_along_from_the_version_that_kept_it_with_calls(tmp_path):
-    old_ledgers.write(tmp_path, 3)
-    ledger = at(tmp_path, FakeTime())
-    assert ledger.elapsed_ms == 77
-    ledger.close()
-
-
-def test_calls_of_tools_are_brought_along_from_the_file_that_had_them(tmp_path):
-    old_ledgers.write(tmp_path, 3)
-    old = old_ledgers.write_tool_calls(tmp_path, crm=2, shop=1)
-    first = Ledger(tmp_path)
-    assert (first.tool_calls.of("crm"), first.tool_calls.of("shop"), old.exists()) == (2, 1, False)
-    again = restarted(first, tmp_path)
-    assert again.tool_calls.of("crm") == 2
-    again.close()
-
-
-def test_a_damaged_file_of_calls_of_tools_is_never_taken_for_an_empty_one(tmp_path):
-    old_ledgers.write(tmp_path, 3)
-    old_ledgers.write_tool_calls(tmp_path).write_bytes(b"not a database, not at all" * 100)
-    with pytest.raises(LedgerCorrupt):
-        Ledger(tmp_path)
-
-
 def test_a_call_of_a_tool_is_counted_on_record_once_it_is_dispatched(ledger, tmp_path):
     ledger.tool_calls.add("crm", 2)
     ledger.dispatch(ledger.reserve(CALL))
@@ -659,10 +612,13 @@ def test_a_dispatch_records_what_was_settled_before_it(ledger, tmp_path):
     again.close()
 
 
-def test_a_ledger_of_a_later_version_is_left_alone(tmp_path):
+@pytest.mark.parametrize("version", [0, 2, 99])
+def test_a_ledger_of_another_version_is_left_as_it_is_and_the_fix_is_told(tmp_path, version):
     Ledger(tmp_path).close()
     db = sqlite3.connect(tmp_path / FILE)
-    db.execute("PRAGMA user_version = 99")
+    db.execute(f"PRAGMA user_version = {version}")
     db.close()
-    with pytest.raises(StartError, match="newer version"):
+    before = (tmp_path / FILE).read_bytes()
+    with pytest.raises(StartError, match=f"has version {version} .* run the sidecar that wrote it, or delete"):
         Ledger(tmp_path)
+    assert (tmp_path / FILE).read_bytes() == before
