@@ -12,7 +12,7 @@ from typing import Final
 from agenttype_api.gate_policy import AdapterReport, AdapterState, WantedAdapter
 
 from agenttype_gate import adapter_shapes, adapter_versions
-from agenttype_gate.adapter_plan import Plan, Seen, plan
+from agenttype_gate.adapter_plan import Observed, Plan, plan
 from agenttype_gate.adapter_store import AdapterStore
 from agenttype_gate.document import DocumentFile, Snapshot
 from agenttype_gate.engine import Engine, Served
@@ -170,7 +170,7 @@ class AdapterController:
         self._proven &= {name for name, path in paths.items() if served.adapters.get(name) == path}
         self._troubles = {name: said for name, said in self._troubles.items() if name in paths}
         self._spoiled &= served.adapters.keys() | folders.keys()
-        seen = Seen(
+        seen = Observed(
             loaded=served.adapters,
             proven=self._proven,
             spoiled=self._spoiled,

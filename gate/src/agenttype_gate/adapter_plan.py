@@ -12,7 +12,7 @@ from agenttype_api.gate_policy import WantedAdapter
 
 
 @dataclass(frozen=True)
-class Seen:
+class Observed:
     """What is there now; every string is a served name, `alias@digest12`, unless it says otherwise.
 
     Attributes:
@@ -63,7 +63,7 @@ class Plan:
         return not (self.acts or self.draining or self.waiting)
 
 
-def plan(wanted: Sequence[WantedAdapter], capacity: int, path_of: Mapping[str, str], seen: Seen) -> Plan:
+def plan(wanted: Sequence[WantedAdapter], capacity: int, path_of: Mapping[str, str], seen: Observed) -> Plan:
     """Compare.
 
     Args:

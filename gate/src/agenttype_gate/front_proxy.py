@@ -137,7 +137,7 @@ class FrontProxy:
             await self._list(call, caller)
             return
         if allowed_paths.stored(path):
-            async with asgi.attended(call.receive), self._wire.queue.slot(call.agent_type):
+            async with asgi.cancel_on_disconnect(call.receive), self._wire.queue.slot(call.agent_type):
                 await self._forward(call, b"")
             return
         raw = await self._body(call)
@@ -149,7 +149,7 @@ class FrontProxy:
         before = self._check(account, model)
         if model in before.wanted or model in before.replaced or model == before.document.base_model:
             call.model = model  # a label from the document, never from the wire
-        async with asgi.attended(call.receive), self._wire.queue.slot(call.agent_type):
+        async with asgi.cancel_on_disconnect(call.receive), self._wire.queue.slot(call.agent_type):
             # It may have waited for its place: what held then is asked again, and nothing comes between it and the
             # counting of the call.
             snapshot = self._check(account, model)

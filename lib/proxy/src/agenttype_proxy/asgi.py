@@ -103,7 +103,7 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-class Attended:
+class CancelOnDisconnect:
     """Cancels the block it wraps when the caller goes away, and raises ``CallerGone`` in its place.
 
     ``async with attended(receive): ...`` is to a departed caller what ``asyncio.timeout`` is to a passed
@@ -144,6 +144,6 @@ class Attended:
         self._task.cancel()
 
 
-def attended(receive: Receive) -> Attended:
+def cancel_on_disconnect(receive: Receive) -> CancelOnDisconnect:
     """Return the context that ``Attended`` describes."""
-    return Attended(receive)
+    return CancelOnDisconnect(receive)

@@ -14,7 +14,7 @@ _OF_FRAMING = HOP_BY_HOP | {b"content-length"}
 _LOWEST_FINAL = 200
 
 
-class Line(Protocol):
+class CallerConnection(Protocol):
     """What an exchange asks of the connection that carries it."""
 
     congested: bool
@@ -52,7 +52,7 @@ class Exchange:
         "waiting",
     )  # fmt: skip
 
-    def __init__(self, line: Line, scope: Scope, *, keep_alive: bool) -> None:
+    def __init__(self, line: CallerConnection, scope: Scope, *, keep_alive: bool) -> None:
         """Begin; the scope is given the extension by which an app reaches back here."""
         # We keep no reference to the scope, which refers to us: a cycle per request is work for the collector.
         self.keep_alive = keep_alive

@@ -37,14 +37,14 @@ class ServerLimits:
     body_bytes: int = 268_435_456
 
 
-class Body(Protocol):
+class RequestBody(Protocol):
     """A request's body, as far as the room that it takes is concerned."""
 
     received: bool
     """Whether all of it is here."""
 
 
-class Member(Protocol):
+class ListenerConnection(Protocol):
     """A connection, as far as its end is concerned."""
 
     def drain(self) -> None:
@@ -65,10 +65,10 @@ class Listener:
     def __init__(self, app: ASGIApp, limits: ServerLimits) -> None:
         self.app = app
         self.limits = limits
-        self.connections: set[Member] = set()
+        self.connections: set[ListenerConnection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self._watchers: list[asyncio.Future[None]] = []
-        self._large: dict[Body, int] = {}  # the bodies that are larger than a buffer, oldest first
+        self._large: dict[RequestBody, int] = {}  # the bodies that are larger than a buffer, oldest first
         self._room = limits.body_bytes
 
     async def quiet(self) -> None:
@@ -78,11 +78,11 @@ class Listener:
             self._watchers.append(watcher)
             await watcher
 
-    def joined(self, connection: Member) -> None:
+    def joined(self, connection: ListenerConnection) -> None:
         """Count a connection."""
         self.connections.add(connection)
 
-    def left(self, connection: Member) -> None:
+    def left(self, connection: ListenerConnection) -> None:
         """Count a connection out."""
         self.connections.discard(connection)
         self._tell()
@@ -92,16 +92,16 @@ class Listener:
         self.tasks.add(task)
         task.add_done_callback(self._ended)
 
-    def weigh(self, body: Body, size: int) -> None:
+    def weigh(self, body: RequestBody, size: int) -> None:
         """Count a body that has become larger than a buffer, or has grown since."""
         self._room += self._large.get(body, 0) - size
         self._large[body] = size
 
-    def may_grow(self, body: Body) -> bool:
+    def may_grow(self, body: RequestBody) -> bool:
         """Return whether to read on: there is room, or nothing before this one can give any by being read."""
         return self._room > 0 or body is next((each for each in self._large if not each.received), body)
 
-    def settled(self, body: Body, *, gone: bool) -> None:
+    def settled(self, body: RequestBody, *, gone: bool) -> None:
         """Note that a body has been received, or is `gone` from memory; others may have been waiting for that."""
         if body not in self._large:
             return

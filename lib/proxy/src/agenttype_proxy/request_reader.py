@@ -30,7 +30,7 @@ class Refused(Exception):  # noqa: N818 — a verdict on the caller's bytes
         self.status = status
 
 
-class Sink(Protocol):
+class RequestSink(Protocol):
     """Whoever takes the requests."""
 
     def head_begun(self) -> None:
@@ -64,7 +64,7 @@ class RequestReader:
     _target: bytes
     _fields: Headers
 
-    def __init__(self, sink: Sink, limits: ServerLimits) -> None:
+    def __init__(self, sink: RequestSink, limits: ServerLimits) -> None:
         self._sink = sink
         self._most_bytes = limits.head_bytes
         self._most_fields = limits.head_fields

@@ -11,7 +11,7 @@ from agenttype_proxy.messages import Headers
 _PIECE = 32_768  # given out at once: a hostile upstream can make a long work of every byte
 
 
-class Wire(Protocol):
+class UpstreamConnection(Protocol):
     """What a response asks of the connection that feeds it."""
 
     def future(self) -> "asyncio.Future[None]":
@@ -42,10 +42,10 @@ class Response:
 
     headers: Headers
 
-    def __init__(self, wire: Wire, idle: float) -> None:
+    def __init__(self, wire: UpstreamConnection, idle: float) -> None:
         self.status = 0
         self.headers = []
-        self._wire: Wire | None = wire
+        self._wire: UpstreamConnection | None = wire
         self._idle = idle
         self._chunks: list[bytes] = []
         self._size = 0

@@ -46,7 +46,7 @@ class ClientLimits:
     buffer_bytes: int = 65_536
 
 
-class Owner(Protocol):
+class ConnectionOwner(Protocol):
     """Whoever lends connections out."""
 
     def opened(self, connection: "Connection") -> None:
@@ -88,7 +88,7 @@ class Connection(asyncio.Protocol):
     _fields: Headers
     _poll: select.poll
 
-    def __init__(self, owner: Owner, limits: ClientLimits, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, owner: ConnectionOwner, limits: ClientLimits, loop: asyncio.AbstractEventLoop) -> None:
         self._owner = owner
         self._limits = limits
         self._loop = loop

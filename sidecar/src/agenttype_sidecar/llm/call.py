@@ -65,7 +65,7 @@ class LlmCall(NamedTuple):
         return self.target.backend.credential is _POD_TOKEN
 
     @property
-    def asked(self) -> str:
+    def requested_model(self) -> str:
         """The model's name as the caller wrote it."""
         return str(self.body.get("model"))
 
@@ -89,7 +89,7 @@ class LlmCall(NamedTuple):
         context = self.target.backend.max_model_len
         surplus = prompt_bound.surplus(self.body) if self.bounded and exact is None else None
         if exact is not None:
-            prompt = exact + tokenize.untold(self.body)
+            prompt = exact + tokenize.uncounted(self.body)
         elif surplus is not None:
             # Embeddings of a text beyond the context are made in parts.
             most = None if self.endpoint.operation is Operation.EMBEDDINGS else context
@@ -102,7 +102,7 @@ class LlmCall(NamedTuple):
         return Claim(prompt, self.output, self.answers, context)
 
     @property
-    def shows_all(self) -> bool:
+    def shows_all_text(self) -> bool:
         """Whether whatever the model writes can be seen in a stream, as it is written, as text.
 
         Only an engine of ours promises as much, and it is needed only where no running count is to be had. Even an
@@ -113,7 +113,7 @@ class LlmCall(NamedTuple):
         return all(name in _SHOWING or not self.body.get(name) for name in self.body.members)
 
     @property
-    def tells_each(self) -> bool:
+    def reports_each_token(self) -> bool:
         """Whether an engine of ours that counts as it goes tells of every token, be it shown or not.
 
         It is silent while it gathers tokens, reads a tool's call, or thinks what it is told not to show.
@@ -148,7 +148,7 @@ def read(endpoint: Endpoint, body: Body, routes: Routes) -> LlmCall:
         answers=_answers(body, endpoint) * amount,
         prompts=amount,
         output=_output(body, endpoint),
-        bounded=target.backend.counts_bytes and prompt_bound.says_it_all(body, endpoint),
+        bounded=target.backend.counts_bytes and prompt_bound.is_all_text(body, endpoint),
         keeps_usage=options.get("include_usage") is True,
         keeps_count=options.get("continuous_usage_stats") is True,
     )
@@ -158,7 +158,7 @@ def aimed(call: LlmCall, target: Target) -> LlmCall:
     """Return the same call for another target."""
     if target is call.target:
         return call
-    bounded = target.backend.counts_bytes and prompt_bound.says_it_all(call.body, call.endpoint)
+    bounded = target.backend.counts_bytes and prompt_bound.is_all_text(call.body, call.endpoint)
     return call._replace(target=target, bounded=bounded)
 
 
@@ -194,7 +194,7 @@ def counts_running(call: LlmCall, grant: Grant) -> bool:
 
 def tokenize_body(call: LlmCall) -> bytes | None:
     """Return the body for the engine's `/tokenize`, None where it cannot render what the call would."""
-    model = call.target.route.model or call.asked
+    model = call.target.route.model or call.requested_model
     return tokenize.question(call.body, call.endpoint, model)
 
 

@@ -9,7 +9,7 @@ from agenttype_sidecar.errors import RuleViolated
 from agenttype_sidecar.llm.call import LlmCall
 from agenttype_sidecar.policy.policies import Active
 from agenttype_sidecar.rules import texts
-from agenttype_sidecar.rules.rulebook import Message, Verdict, Watcher
+from agenttype_sidecar.rules.rulebook import Message, StreamWatcher, Verdict
 from agenttype_sidecar.telemetry.violations import Violations
 
 
@@ -22,8 +22,8 @@ def check_request(call: LlmCall, active: Active, violations: Violations) -> None
     if not active.rulebook.looks_at(RuleOn.LLM_REQUEST):
         return
     body = call.body
-    message = Message(RuleOn.LLM_REQUEST, (call.asked,), body.size, lambda: texts.of_value(body.members))
-    verdict = active.rulebook.judge(message, time.monotonic())
+    message = Message(RuleOn.LLM_REQUEST, (call.requested_model,), body.size, lambda: texts.of_value(body.members))
+    verdict = active.rulebook.check(message, time.monotonic())
     if verdict.rules:
         _enforce(verdict, RuleOn.LLM_REQUEST, call, violations)
 
@@ -36,22 +36,22 @@ def check_answer(body: bytes, call: LlmCall, active: Active, violations: Violati
     """
     if not active.rulebook.looks_at(RuleOn.LLM_RESPONSE):
         return
-    message = Message(RuleOn.LLM_RESPONSE, (call.asked,), len(body), lambda: texts.of_body(body))
-    verdict = active.rulebook.judge(message, time.monotonic())
+    message = Message(RuleOn.LLM_RESPONSE, (call.requested_model,), len(body), lambda: texts.of_body(body))
+    verdict = active.rulebook.check(message, time.monotonic())
     if verdict.rules:
         _enforce(verdict, RuleOn.LLM_RESPONSE, call, violations)
 
 
 def inspector(call: LlmCall, active: Active, violations: Violations) -> "Inspection | None":
     """Return what looks at a streamed answer, None where no rule concerns it."""
-    watcher = active.rulebook.watch(Message(RuleOn.LLM_RESPONSE, (call.asked,)), time.monotonic())
+    watcher = active.rulebook.watch(Message(RuleOn.LLM_RESPONSE, (call.requested_model,)), time.monotonic())
     return None if watcher is None else Inspection(watcher, call, violations)
 
 
 class Inspection:
     """Looks at every event of a streamed answer before the caller gets it."""
 
-    def __init__(self, watcher: Watcher, call: LlmCall, violations: Violations) -> None:
+    def __init__(self, watcher: StreamWatcher, call: LlmCall, violations: Violations) -> None:
         self._watcher = watcher
         self._call = call
         self._violations = violations

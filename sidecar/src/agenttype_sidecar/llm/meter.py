@@ -24,7 +24,7 @@ _FINISHED: Final = re.compile(rb'"finish_reason"\s*:\s*"|"error"\s*:\s*[{"]')
 _USAGE: Final = re.compile(rb',[ \t]*"usage"[ \t]*:[ \t]*(?:null|\{[^{}"]*(?:"[^"\\]*"[^{}"]*|\{[^{}]*\}[^{}"]*)*\})')
 
 
-class Allowed(Protocol):
+class StreamLimit(Protocol):
     """What a stream may come to."""
 
     def beyond(self, reported: Usage) -> Refusal | None:
@@ -55,15 +55,15 @@ class Meter:
             keep_count: whether the caller asked for that too; else it must not see it.
         """
         self.usage = Usage()
-        self.heard = 0.0
+        self.last_passed = 0.0
         self.lagging = False
-        self.pieces = 0
-        self.written = 0
+        self.events = 0
+        self.text_bound = 0
         self.ended = False
         self.refused: Refusal | None = None
         self.ids: tuple[str, ...] = ()
-        self._total = self._whole = self._stale = False
-        self._allowed: Allowed | None = None
+        self._total = self._whole = self._outdated = False
+        self._allowed: StreamLimit | None = None
         self._running = running
         self._strips = running and not keep_count
         self._keep_usage = keep_usage
@@ -72,19 +72,19 @@ class Meter:
     @property
     def final(self) -> bool:
         """Whether the numbers are the backend's last word: its total, or what it said last of a whole answer."""
-        return self._total or (self._whole and not self._stale and self.usage.output is not None)
+        return self._total or (self._whole and not self._outdated and self.usage.output is not None)
 
     @property
     def counts(self) -> bool:
         """Whether every event tells how far the call is, so that the numbers of a stream that is cut are its own."""
-        return self._running and not self._stale
+        return self._running and not self._outdated
 
     @property
     def most(self) -> int:
         """More tokens than what was seen of the answer can have taken, be a token ever so short."""
-        return self.written + UNSEEN
+        return self.text_bound + UNSEEN
 
-    def limit(self, allowed: Allowed) -> None:
+    def limit(self, allowed: StreamLimit) -> None:
         """Let `refused` say when the stream goes beyond what is allowed.
 
         By what is reported, and by nothing else: neither events nor bytes are a count of tokens, for servers cut
@@ -168,21 +168,21 @@ class Meter:
     def _reports(self, usage: Usage, *, total: bool, last: bool) -> None:
         self.usage = self.usage.or_more(usage)
         self._total = self._total or total
-        self._stale = False
+        self._outdated = False
         # What has come to its end is not cut for what it took.
         if self._allowed is not None and not last and self.refused is None:
             self.refused = self._allowed.beyond(self.usage)
 
     def _carried(self, data: bytes, *, reports: bool = False) -> None:
-        self.pieces += 1
-        self.written += max(1, len(data) - _FRAME)
+        self.events += 1
+        self.text_bound += max(1, len(data) - _FRAME)
         if reports:
             self._total = False
         elif self.usage.output is not None and not self._whole and _text(data):
             # Text came after it, so the last report was no total.
-            self._stale, self._total = True, False
+            self._outdated, self._total = True, False
 
 
 def _text(data: bytes) -> int:
     """Return the bytes of text that an event of an answer carries."""
-    return sum(len(piece.text.encode(errors="replace")) for piece in texts.of_event(data) if piece.channel)
+    return sum(len(fragment.text.encode(errors="replace")) for fragment in texts.of_event(data) if fragment.channel)

@@ -42,7 +42,7 @@ _EXPONENT: Final = re.compile(r"[0-9][eE]")
 WIDEST: Final = 4
 
 
-def says_it_all(body: Body, endpoint: Endpoint) -> bool:
+def is_all_text(body: Body, endpoint: Endpoint) -> bool:
     """Return whether the whole prompt stands in the body, as text; whatever is not known to be counts as more."""
     if not ELSEWHERE.isdisjoint(body.members) or not _is_plain(body.get("chat_template_kwargs")):
         return False
@@ -122,23 +122,23 @@ def _rewritten(value: Any) -> int:
     return len(text) + text.count(b".0") * _NUMBER + text.count(b"e-")  # some write 1e-7 as 1e-07
 
 
-def _is_text_input(asked: Any) -> bool:
-    if not isinstance(asked, list):
-        return not isinstance(asked, dict)
+def _is_text_input(value: Any) -> bool:
+    if not isinstance(value, list):
+        return not isinstance(value, dict)
     return all(
         isinstance(item, dict)
         and _is_one_of(item.get("type", "message" if "role" in item else ""), _TEXT_ITEMS)
         and _is_text([item])
         and _is_text([{"content": item.get("output")}])
-        for item in asked
+        for item in value
     )
 
 
-def _is_plain_input(asked: Any) -> bool:
+def _is_plain_input(value: Any) -> bool:
     """Return whether an input is text, tokens, or a list of either."""
-    if not isinstance(asked, list):
-        return not isinstance(asked, dict)
-    return not any(isinstance(each, dict) or _holds_more(each) for each in asked)
+    if not isinstance(value, list):
+        return not isinstance(value, dict)
+    return not any(isinstance(each, dict) or _holds_more(each) for each in value)
 
 
 def _holds_more(each: Any) -> bool:

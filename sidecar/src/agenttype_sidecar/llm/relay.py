@@ -82,7 +82,7 @@ class Relay:
         await asgi.finish(self._send)
 
     async def _write(self, out: bytes, meter: Meter) -> None:
-        meter.heard = began = time.monotonic()
+        meter.last_passed = began = time.monotonic()
         try:
             await asgi.write(self._send, out)
         finally:

@@ -11,14 +11,14 @@ from agenttype_proxy.errors import TotalTimeout, UpstreamError
 from agenttype_proxy.response import Response
 
 from agenttype_sidecar.budget import prices, reservation
-from agenttype_sidecar.budget.balances import Hold, State
+from agenttype_sidecar.budget.balances import Hold, HoldState
 from agenttype_sidecar.budget.prices import Tokens
 from agenttype_sidecar.budget.reservation import Amounts
 from agenttype_sidecar.errors import Refusal
 from agenttype_sidecar.llm import usage
 from agenttype_sidecar.llm.call import LlmCall
 from agenttype_sidecar.llm.meter import Meter
-from agenttype_sidecar.llm.metrics import Lane
+from agenttype_sidecar.llm.metrics import CallLabels
 from agenttype_sidecar.llm.services import Services
 from agenttype_sidecar.llm.usage import Cost, Source, Usage
 from agenttype_sidecar.policy.policies import Active
@@ -89,20 +89,20 @@ class Settlement:
             held = self.hold.amounts
             self._known = Cost(self._priced(held._replace(output=0), Usage()), Source.RESERVED)
 
-    def settle(self, lane: Lane) -> None:
+    def settle(self, labels: CallLabels) -> None:
         """Charge what is known, else what was held; give back what was never sent."""
         hold, services = self.hold, self._services
-        if hold.state is State.CLOSED:
+        if hold.state is HoldState.CLOSED:
             return
-        if hold.state is State.RESERVED:
+        if hold.state is HoldState.RESERVED:
             services.ledger.release(hold)
-            services.admission.freed.tell()
+            services.admission.waiters.wake()
             return
         cost = _FREE if self.call.is_free else self._known or self._of_stream()
         if services.ledger.settle(hold, cost.amounts):
             self.cost = cost
-            services.admission.freed.tell()
-            services.llm_metrics.charged(lane, cost)
+            services.admission.waiters.wake()
+            services.llm_metrics.charged(labels, cost)
             if cost.amounts.input and cost.source is Source.PROVIDER:
                 services.admission.templates.saw(self.call, cost.amounts.input, hold.amounts.input)
             if cost.amounts.exceed(hold.amounts):
@@ -114,30 +114,30 @@ class Settlement:
             return self._know(Usage(), final=False)
         # What a slow caller has not read yet, its backend may have written long ago.
         known = not meter.lagging
-        most = meter.most if known and self.call.shows_all else None
+        most = meter.most if known and self.call.shows_all_text else None
         unseen = self._unseen(meter) if known and meter.counts else None
-        return self._know(meter.usage, final=meter.final, pieces=meter.pieces, unseen=unseen, most=most)
+        return self._know(meter.usage, final=meter.final, events=meter.events, unseen=unseen, most=most)
 
     def _unseen(self, meter: Meter) -> int:
         """Return the tokens that the engine can have written at most since it last said how many there are."""
-        if not self.call.tells_each:
-            return usage.UNSEEN + math.ceil((time.monotonic() - meter.heard) * usage.FASTEST)
+        if not self.call.reports_each_token:
+            return usage.UNSEEN + math.ceil((time.monotonic() - meter.last_passed) * usage.FASTEST)
         return 0 if self._stopped else usage.UNSEEN
 
     def _know(
-        self, reported: Usage, *, final: bool, pieces: int = 0, unseen: int | None = None, most: int | None = None
+        self, reported: Usage, *, final: bool, events: int = 0, unseen: int | None = None, most: int | None = None
     ) -> Cost:
         if self._active.counts_tokens:
             cost = usage.cost(reported, self.hold.amounts, final=final, unseen=unseen, most=most)
         else:
-            cost = usage.estimate(reported, self.call.body.size, pieces, final=final)
+            cost = usage.estimate(reported, self.call.body.size, events, final=final)
         priced = self._priced(cost.amounts, reported)
         known = self._known = cost if priced is cost.amounts else Cost(priced, cost.source)
         return known
 
     def _priced(self, amounts: Amounts, reported: Usage) -> Amounts:
         """Return the amounts with what they cost at the prices of what answered."""
-        price = self._active.prices.price(self.call.target, self.call.asked)
+        price = self._active.prices.price(self.call.target, self.call.requested_model)
         if price is None:
             return amounts._replace(cost=0) if amounts.cost else amounts
         if reported.input is None:  # nobody knows how much of it came from a cache

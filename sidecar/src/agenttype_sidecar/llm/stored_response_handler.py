@@ -13,7 +13,7 @@ from agenttype_proxy.response import Response
 
 from agenttype_sidecar.errors import Refusal, UnknownResponse, UpstreamFailed
 from agenttype_sidecar.llm import error_responses
-from agenttype_sidecar.llm.metrics import Lane
+from agenttype_sidecar.llm.metrics import CallLabels
 from agenttype_sidecar.llm.paths import Endpoint
 from agenttype_sidecar.llm.services import Services
 from agenttype_sidecar.llm.upstream import passing
@@ -36,11 +36,11 @@ class StoredResponseHandler:
 
     async def answer(self, endpoint: Endpoint) -> None:
         """Answer the call."""
-        services, lane = self._services, Lane(protocol=endpoint.protocol)
+        services, labels = self._services, CallLabels(protocol=endpoint.protocol)
         outcome, status = "cut", _GONE
         services.activity.begin(time.monotonic())
         try:
-            async with asgi.attended(self._receive):
+            async with asgi.cancel_on_disconnect(self._receive):
                 outcome, status = await self._forward(endpoint)
         except Refusal as refusal:
             outcome = refusal.outcome
@@ -52,7 +52,7 @@ class StoredResponseHandler:
             outcome = "caller_gone"
         finally:
             services.activity.end(time.monotonic())
-            services.llm_metrics.answered(lane, outcome, status)
+            services.llm_metrics.answered(labels, outcome, status)
 
     async def _forward(self, endpoint: Endpoint) -> tuple[str, int]:
         """Send it, pass what comes, and return how it ended."""

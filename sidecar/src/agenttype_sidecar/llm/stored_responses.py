@@ -38,12 +38,12 @@ class StoredResponses:
         """Return the name of the backend that keeps a response, None where it is nobody's that we know."""
         return self._responses.backend(name)
 
-    def home(self, call: LlmCall) -> str | None:
+    def owner(self, call: LlmCall) -> str | None:
         """Return the name of the backend that keeps what a call builds on, None where it builds on nothing known."""
         if call.endpoint.operation is not Operation.RESPONSES:
             return None
-        homes = (self._responses.backend(name) for name in _named(call) if isinstance(name, str))
-        return next((home for home in homes if home is not None), None)
+        owners = (self._responses.backend(name) for name in _named(call) if isinstance(name, str))
+        return next((owner for owner in owners if owner is not None), None)
 
     def check(self, call: LlmCall) -> None:
         """Refuse a call that builds on what is not this agent's.
@@ -67,8 +67,8 @@ def _named(call: LlmCall) -> list[Any]:
 
 
 def _references(body: Body) -> list[Any]:
-    asked = body.get("input")
-    items = asked if isinstance(asked, list) else []
+    items_in = body.get("input")
+    items = items_in if isinstance(items_in, list) else []
     return [item.get("id", "") for item in items if isinstance(item, dict) and _is_reference(item)]
 
 

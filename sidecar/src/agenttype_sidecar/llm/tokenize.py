@@ -18,9 +18,9 @@ _PROMPT_MEMBERS: Final = (
     "mm_processor_kwargs",
 )
 #: Members that `/tokenize` does not know, though a template may write something about them.
-_UNTOLD: Final = ("tool_choice", "response_format", "thinking", "output_config", "reasoning", "text")
+_UNCOUNTED: Final = ("tool_choice", "response_format", "thinking", "output_config", "reasoning", "text")
 #: Tokens that a template writes about all of these, apart from what they say themselves.
-_UNTOLD_TOKENS: Final = 256
+_UNCOUNTED_TOKENS: Final = 256
 
 
 def question(body: Body, endpoint: Endpoint, model: str) -> bytes | None:
@@ -50,10 +50,10 @@ def question(body: Body, endpoint: Endpoint, model: str) -> bytes | None:
     return written({"model": model, **content}).encode()
 
 
-def untold(body: Body) -> int:
+def uncounted(body: Body) -> int:
     """Return the most tokens that a prompt can have beyond what `/tokenize` counts of it."""
-    named = [value for name in _UNTOLD if (value := body.get(name))]
-    return len(written(named)) * WIDEST + _UNTOLD_TOKENS if named else 0
+    named = [value for name in _UNCOUNTED if (value := body.get(name))]
+    return len(written(named)) * WIDEST + _UNCOUNTED_TOKENS if named else 0
 
 
 def _variables(body: Body) -> dict[str, Any]:
@@ -80,10 +80,10 @@ def _as_chat(body: Body) -> list[Any] | None:
 
 def _input_as_chat(body: Body) -> list[Any] | None:
     """Return a Responses input as chat messages, None where it has more than plain text."""
-    instructions, asked = body.get("instructions"), body.get("input")
+    instructions, value = body.get("instructions"), body.get("input")
     if body.get("tools") or "prompt" in body.members:
         return None
-    turns = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
+    turns = [{"role": "user", "content": value}] if isinstance(value, str) else value
     if not isinstance(turns, list) or not all(_is_plain_turn(turn) for turn in turns):
         return None
     return [{"role": "system", "content": instructions}, *turns] if isinstance(instructions, str) else turns

@@ -100,7 +100,7 @@ def _names(body: Body, names: tuple[str, ...]) -> bool:
 def _may_leave(call: LlmCall) -> bool:
     """Return whether a provider outside may answer, be it when our engine does not."""
     return not call.is_ours or any(
-        link.target.backend.credential is not Credential.POD_TOKEN for link in call.target.fallback
+        fallback.target.backend.credential is not Credential.POD_TOKEN for fallback in call.target.fallback
     )
 
 
@@ -146,8 +146,8 @@ def _check_background(call: LlmCall, active: Active) -> None:
 def _offered(call: LlmCall) -> Iterator[Any]:
     """Return every tool that a call offers to the model, wherever it does."""
     yield from _tools(call.body.get("tools"))
-    asked = call.body.get("input") if call.endpoint.operation is Operation.RESPONSES else None
-    for item in asked if isinstance(asked, list) else ():
+    items = call.body.get("input") if call.endpoint.operation is Operation.RESPONSES else None
+    for item in items if isinstance(items, list) else ():
         if isinstance(item, dict):  # such as `additional_tools`, in which Codex has all of its own
             yield from _tools(item.get("tools"))
 

@@ -91,7 +91,7 @@ def cost(usage: Usage, held: Amounts, *, final: bool, unseen: int | None = None,
     return Cost(Amounts(input_tokens, max(least, held.output), 1), Source.RESERVED)
 
 
-def estimate(usage: Usage, size: int, pieces: int, *, final: bool) -> Cost:
+def estimate(usage: Usage, size: int, events: int, *, final: bool) -> Cost:
     """Return what to note for a dispatched call that no token limit bounds.
 
     Args:
@@ -103,7 +103,7 @@ def estimate(usage: Usage, size: int, pieces: int, *, final: bool) -> Cost:
     input_tokens = size // _BYTES_PER_TOKEN if usage.input is None else usage.input
     if usage.output is not None and usage.input is not None:
         return Cost(Amounts(input_tokens, usage.output, 1), Source.PROVIDER if final else Source.COUNTED)
-    return Cost(Amounts(input_tokens, pieces if usage.output is None else usage.output, 1), Source.ESTIMATED)
+    return Cost(Amounts(input_tokens, events if usage.output is None else usage.output, 1), Source.ESTIMATED)
 
 
 def reported(usage: Any, protocol: WireProtocol) -> Usage:
@@ -113,22 +113,22 @@ def reported(usage: Any, protocol: WireProtocol) -> Usage:
     if protocol is WireProtocol.ANTHROPIC:
         read, written = _count(usage, "cache_read_input_tokens"), _count(usage, "cache_creation_input_tokens")
         fresh = _count(usage, "input_tokens")
-        whole = None if fresh is None else fresh + (read or 0) + (written or 0)
-        return Usage(whole, _count(usage, "output_tokens"), read, written)
+        total_input = None if fresh is None else fresh + (read or 0) + (written or 0)
+        return Usage(total_input, _count(usage, "output_tokens"), read, written)
     # Chat, completions and embeddings say it so; Responses as the second names.
-    whole = _first(usage, "prompt_tokens", "input_tokens")
+    total_input = _first(usage, "prompt_tokens", "input_tokens")
     output = _first(usage, "completion_tokens", "output_tokens")
     total = _count(usage, "total_tokens")
     unsaid = "completion_tokens" not in usage and "output_tokens" not in usage
-    if whole is not None and total is not None and (unsaid or output is not None):
+    if total_input is not None and total is not None and (unsaid or output is not None):
         # Embeddings put nothing out, and do not say so; some providers leave what was thought to the total alone.
-        output = max(output or 0, total - whole)
+        output = max(output or 0, total - total_input)
     details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
     if not isinstance(details, dict):
-        return Usage(whole, output)
-    read = _at_most(whole, _count(details, "cached_tokens"))
-    written = _at_most(whole, _first(details, "cache_write_tokens", "created_cache_tokens"))
-    return Usage(whole, output, read, written)
+        return Usage(total_input, output)
+    read = _at_most(total_input, _count(details, "cached_tokens"))
+    written = _at_most(total_input, _first(details, "cache_write_tokens", "created_cache_tokens"))
+    return Usage(total_input, output, read, written)
 
 
 def loaded(data: bytes) -> dict[str, Any]:
@@ -164,9 +164,9 @@ def _count(usage: dict[str, Any], name: str) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST else None
 
 
-def _at_most(whole: int | None, part: int | None) -> int | None:
+def _at_most(total_input: int | None, part: int | None) -> int | None:
     """A part is cheaper than the rest, so one that is larger than the whole would make the call cost too little."""
-    return part if part is None or whole is None else min(part, whole)
+    return part if part is None or total_input is None else min(part, total_input)
 
 
 def _larger(one: int | None, other: int | None) -> int | None:

@@ -11,7 +11,7 @@ from agenttype_sidecar.tools.refusals import ArgumentsTooLarge, CallsExhausted, 
 _MINUTE = 60.0
 
 
-class Window:
+class MinuteWindow:
     """The calls of the last minute: any minute, not the clock's. It remembers one time per call that a minute may have.
 
     Times are one monotonic clock's, in seconds.
@@ -40,7 +40,7 @@ class Allowance:
     def __init__(self, server: str, counts: ToolCounts) -> None:
         self._server = server
         self._counts = counts
-        self._window = Window()
+        self._window = MinuteWindow()
 
     @property
     def calls_this_run(self) -> int:

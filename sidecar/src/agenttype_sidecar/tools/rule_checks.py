@@ -10,7 +10,7 @@ from agenttype_proxy.sse import Event
 from agenttype_sidecar.errors import RuleViolated
 from agenttype_sidecar.policy.policies import Policies
 from agenttype_sidecar.rules import texts
-from agenttype_sidecar.rules.rulebook import Message, Rulebook, Verdict, Watcher
+from agenttype_sidecar.rules.rulebook import Message, Rulebook, StreamWatcher, Verdict
 from agenttype_sidecar.telemetry.violations import Violations
 
 #: Members of a message that the protocol names; all others are the agent's own words.
@@ -41,7 +41,7 @@ class RuleChecks:
         rule_check = RuleCheck(rulebook, self._violations, server, tool)
         if rulebook.looks_at(RuleOn.TOOL_CALL):
             message = Message(RuleOn.TOOL_CALL, rule_check.names, size, said)
-            rule_check.enforce(rulebook.judge(message, time.monotonic()), RuleOn.TOOL_CALL)
+            rule_check.enforce(rulebook.check(message, time.monotonic()), RuleOn.TOOL_CALL)
         return rule_check
 
     def stream(self, server: str) -> "RuleCheck":
@@ -56,7 +56,7 @@ class RuleCheck:
         self.names = (tool, f"{server}/{tool}")
         self._rulebook = rulebook
         self._violations = violations
-        self._watcher: Watcher | None = None
+        self._watcher: StreamWatcher | None = None
         self._watching = False
         #: Called before a rule ends the call, so that one that stops the agent does not cut it on top.
         self.leave: Callable[[], None] = lambda: None
@@ -76,7 +76,7 @@ class RuleCheck:
             self.event(Event(body, b"", body))
         elif self.looks_at_results:
             message = Message(RuleOn.TOOL_RESULT, self.names, len(body), lambda: texts.of_body(body))
-            self.enforce(self._rulebook.judge(message, time.monotonic()), RuleOn.TOOL_RESULT)
+            self.enforce(self._rulebook.check(message, time.monotonic()), RuleOn.TOOL_RESULT)
 
     def event(self, event: Event) -> None:
         """Judge the next event of a streamed result.

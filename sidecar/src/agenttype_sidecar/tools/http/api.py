@@ -83,7 +83,7 @@ class HttpTools:
         if scope["query_string"]:
             target += b"?" + scope["query_string"]
         request = Request(method.encode(), target, server.request_headers(scope["headers"]), body)
-        async with asgi.attended(receive), self._calls.running(subject) as running:
+        async with asgi.cancel_on_disconnect(receive), self._calls.running(subject) as running:
             await self._forward(server, running, request, scope, send)
 
     async def _forward(
@@ -97,13 +97,13 @@ class HttpTools:
         async with response:
             if response.status >= _FAILED:
                 running.outcome = "tool_error"
-            judged = running.rule_check.looks_at_results
-            if judged and fields.is_encoded(response.headers):
+            is_checked = running.rule_check.looks_at_results
+            if is_checked and fields.is_encoded(response.headers):
                 raise ToolUnavailable("the tool server answers in an encoding nobody asked for")
             head = server.answer_headers(response.headers)
-            if judged and envelopes.is_stream(response.headers):
-                await _judged(running, response, head, scope, send)
-            elif judged or server.policy.limits.result_bytes is not None:
+            if is_checked and envelopes.is_stream(response.headers):
+                await _checked(running, response, head, scope, send)
+            elif is_checked or server.policy.limits.result_bytes is not None:
                 await _whole(running, response, head, send)
             else:
                 await _streamed(response, head, scope, send)
@@ -121,7 +121,7 @@ async def _whole(running: RunningCall, response: Response, head: Headers, send: 
     await asgi.finish(send)
 
 
-async def _judged(running: RunningCall, response: Response, head: Headers, scope: asgi.Scope, send: asgi.Send) -> None:
+async def _checked(running: RunningCall, response: Response, head: Headers, scope: asgi.Scope, send: asgi.Send) -> None:
     """Pass a stream of events on, each once no rule speaks against it."""
     await asgi.start(send, response.status, fields.without(head, b"content-length"))
     reader = EventReader(running.result_limit)

@@ -71,7 +71,7 @@ class McpGateway:
     ) -> None:
         sending = Sending(send)
         try:
-            async with asgi.attended(receive):
+            async with asgi.cancel_on_disconnect(receive):
                 await self._serve(server, call, body, scope, sending)
         except Refusal as refusal:
             if call.identity is None:
@@ -195,11 +195,11 @@ class _Exchange:
     async def _stream(self, response: Response) -> None:
         await asgi.start(self._send, response.status, self._head(response))
         reader = EventReader(self._limit)
-        judging = self._rule_check
+        rule_check = self._rule_check
         try:
             async for chunk in response.chunks():
-                await self._pass(reader.feed(chunk), judging)
-            await self._pass(reader.flush(), judging)
+                await self._pass(reader.feed(chunk), rule_check)
+            await self._pass(reader.flush(), rule_check)
         except EventTooLarge as error:
             raise ResultTooLarge(self._limit) from error
         except UpstreamError:
@@ -207,14 +207,14 @@ class _Exchange:
             raise
         await asgi.finish(self._send)
 
-    async def _pass(self, events: list[Event], judging: RuleCheck | None) -> None:
+    async def _pass(self, events: list[Event], rule_check: RuleCheck | None) -> None:
         """Pass events on, up to one that a rule forbids."""
         ready: list[bytes] = []
         try:
             for event in events:
                 self._notice(event.data)
-                if judging is not None:
-                    judging.event(event)
+                if rule_check is not None:
+                    rule_check.event(event)
                 data = self._filtered(event.data)
                 ready.append(event.raw if data == event.data else _rewritten(event, data))
         finally:

@@ -21,7 +21,7 @@ from agenttype_sidecar.tools.servers import ToolServer
 #: How long a list is good for, in seconds.
 FRESH: Final = 10.0
 #: How long a list waits for a server, in seconds, and how long it may take to be in the next one.
-PATIENCE: Final = 5.0
+MAX_WAIT: Final = 5.0
 _LONGEST: Final = 30.0
 _DEADLINES: Final = Deadlines(connect=2.0, first_byte=_LONGEST, idle=_LONGEST, total=_LONGEST)
 _SHORTEST_PAUSE: Final = 1.0
@@ -44,7 +44,7 @@ class ServerTools:
         self._fresh_until = 0.0
         self._quiet_until = 0.0
         self._pause = 0.0
-        self._asking: asyncio.Task[None] | None = None
+        self._refresh_task: asyncio.Task[None] | None = None
         self._late = False
 
     async def tools(self) -> dict[str, Definition]:
@@ -79,13 +79,13 @@ class ServerTools:
 
     async def _refreshed(self) -> None:
         """Wait for a new list, together with all who wait; for one that is late already nobody waits."""
-        if self._asking is None:
-            self._asking = asyncio.get_running_loop().create_task(self._refresh())
+        if self._refresh_task is None:
+            self._refresh_task = asyncio.get_running_loop().create_task(self._refresh())
         if self._late:
             return
-        asking = self._asking
-        await asyncio.wait({asking}, timeout=PATIENCE)
-        if self._asking is asking and not self._late:
+        refresh = self._refresh_task
+        await asyncio.wait({refresh}, timeout=MAX_WAIT)
+        if self._refresh_task is refresh and not self._late:
             self._late = True
             self._metrics.not_listed(self.peer.server.name)
 
@@ -105,15 +105,15 @@ class ServerTools:
             self._fresh_until = time.monotonic() + FRESH
             self.worked()
         finally:
-            self._asking = None
+            self._refresh_task = None
             self._late = False
 
     async def _listed(self) -> dict[str, Definition]:
         found: dict[str, Definition] = {}
         size = 0
-        ask = PeerRequest("tools/list", {}, _DEADLINES, _PAGE_BYTES)
+        peer_request = PeerRequest("tools/list", {}, _DEADLINES, _PAGE_BYTES)
         for _ in range(_PAGES):
-            answer = await self.peer.ask(ask)
+            answer = await self.peer.ask(peer_request)
             result = answer.get("result")
             if not isinstance(result, dict) or not isinstance(result.get("tools"), list):
                 raise ToolUnavailable
@@ -122,7 +122,7 @@ class ServerTools:
             cursor = result.get("nextCursor")
             if not isinstance(cursor, str) or len(found) >= _TOOLS or size >= _BYTES:
                 break
-            ask = replace(ask, params={"cursor": cursor})
+            peer_request = replace(peer_request, params={"cursor": cursor})
         return found
 
 
@@ -132,22 +132,22 @@ class Catalog:
     def __init__(self, client: Client, metrics: ToolMetrics) -> None:
         self._client = client
         self._metrics = metrics
-        self._shelves: dict[str, ServerTools] = {}
+        self._by_server: dict[str, ServerTools] = {}
 
-    def shelves(self, servers: Iterable[ToolServer]) -> dict[str, ServerTools]:
+    def by_server(self, servers: Iterable[ToolServer]) -> dict[str, ServerTools]:
         """Return the shelf of each server by its name; a server that has changed gets a new one."""
-        self._shelves = {server.name: self._shelf(server) for server in servers}
-        return self._shelves
+        self._by_server = {server.name: self._server_tools(server) for server in servers}
+        return self._by_server
 
     async def tools(self, servers: Iterable[ToolServer]) -> list[Definition]:
         """Return the tools of all servers that answer, in the order of their names."""
-        shelves = self.shelves(servers).values()
-        offered = await asyncio.gather(*(shelf.tools() for shelf in shelves))
+        by_server = self.by_server(servers).values()
+        offered = await asyncio.gather(*(server_tools.tools() for server_tools in by_server))
         found = {name: tool for tools in offered for name, tool in tools.items()}
         return [{**found[name], "name": name} for name in sorted(found)]
 
-    def _shelf(self, server: ToolServer) -> ServerTools:
-        kept = self._shelves.get(server.name)
+    def _server_tools(self, server: ToolServer) -> ServerTools:
+        kept = self._by_server.get(server.name)
         if kept is not None and kept.peer.server is server:
             return kept
         return ServerTools(Peer(server, self._client), self._metrics)
@@ -164,7 +164,9 @@ def _offered(server: ToolServer, tools: list[Any]) -> dict[str, Definition]:
             continue
         if isinstance(execution, dict) and execution.get("taskSupport") == "required":
             continue  # tasks are not passed on, so it could not be called
-        found[names.merged(server.name, name)] = {key: value for key, value in tool.items() if key != "execution"}
+        found[names.aggregate_name(server.name, name)] = {
+            key: value for key, value in tool.items() if key != "execution"
+        }
     return found
 
 

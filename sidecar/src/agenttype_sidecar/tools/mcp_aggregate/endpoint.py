@@ -33,7 +33,7 @@ from agenttype_sidecar.tools.mcp.protocol import (
     NO_SESSION,
 )
 from agenttype_sidecar.tools.mcp_aggregate import eras, request
-from agenttype_sidecar.tools.mcp_aggregate.call import MergedCalls
+from agenttype_sidecar.tools.mcp_aggregate.call import AggregateCalls
 from agenttype_sidecar.tools.mcp_aggregate.catalog import Catalog
 from agenttype_sidecar.tools.mcp_aggregate.reply import Reply
 from agenttype_sidecar.tools.mcp_aggregate.request import McpRequest
@@ -46,7 +46,7 @@ _METHODS: Final = ("POST", "DELETE")
 _OFFERED: Final[dict[str, Any]] = {"tools": {}}
 
 
-class MergedEndpoint:
+class AggregateEndpoint:
     """A bare ASGI app for `/mcp`."""
 
     def __init__(self, services: ToolServices, tool_calls: ToolCalls) -> None:
@@ -54,7 +54,7 @@ class MergedEndpoint:
         self._services = services
         self._catalog = Catalog(services.client, services.tool_metrics)
         self._sessions = Sessions()
-        self._calls = MergedCalls(services, tool_calls)
+        self._calls = AggregateCalls(services, tool_calls)
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         """Answer one request."""
@@ -89,37 +89,37 @@ class MergedEndpoint:
             _notice(message, call, session)
             await asgi.respond(send, 202, [], b"")
             return
-        asked = McpRequest(call, _params(message), body, incoming, session, modern)
+        mcp_request = McpRequest(call, _params(message), body, incoming, session, modern)
         reply = Reply(incoming, send)
-        with _in_flight(asked):
+        with _in_flight(mcp_request):
             try:
-                async with asgi.attended(receive):
-                    await self._answer(asked, reply)
+                async with asgi.cancel_on_disconnect(receive):
+                    await self._answer(mcp_request, reply)
             except McpRefusal as refusal:
                 self._services.metrics.refused(refusal.reason)
                 await reply.end(refusal.body(), request.status(refusal.code, modern=modern))
 
-    async def _answer(self, asked: McpRequest, reply: Reply) -> None:
-        match asked.call.method:
+    async def _answer(self, mcp_request: McpRequest, reply: Reply) -> None:
+        match mcp_request.call.method:
             case "tools/call":
-                await self._calls.answer(asked, self._catalog.shelves(self._servers()), reply)
+                await self._calls.answer(mcp_request, self._catalog.by_server(self._servers()), reply)
             case "tools/list":
-                await reply.end(asked.result(await self._listed(asked), cached=True))
-            case "server/discover" if asked.modern:
+                await reply.end(mcp_request.result(await self._listed(mcp_request), cached=True))
+            case "server/discover" if mcp_request.modern:
                 offered = {"supportedVersions": list(protocol.SUPPORTED), "capabilities": _OFFERED}
-                await reply.end(asked.result(offered, cached=True))
-            case "initialize" if not asked.modern:
-                await self._initialize(asked, reply)
-            case "ping" if not asked.modern:
-                await reply.end(asked.result({}))
+                await reply.end(mcp_request.result(offered, cached=True))
+            case "initialize" if not mcp_request.modern:
+                await self._initialize(mcp_request, reply)
+            case "ping" if not mcp_request.modern:
+                await reply.end(mcp_request.result({}))
             case _:
                 text = "this endpoint offers tools only; a server's own endpoint is /mcp/<its name>"
-                raise McpRefusal(METHOD_NOT_FOUND, "method_not_found", text, asked.call.identity)
+                raise McpRefusal(METHOD_NOT_FOUND, "method_not_found", text, mcp_request.call.identity)
 
-    async def _listed(self, asked: McpRequest) -> dict[str, Any]:
-        after = _position(asked)
+    async def _listed(self, mcp_request: McpRequest) -> dict[str, Any]:
+        after = _position(mcp_request)
         found = [tool for tool in await self._catalog.tools(self._servers()) if tool["name"] > after]
-        result: dict[str, Any] = {"tools": [asked.definition(tool) for tool in found[:PAGE]]}
+        result: dict[str, Any] = {"tools": [mcp_request.definition(tool) for tool in found[:PAGE]]}
         if len(found) > PAGE:
             result["nextCursor"] = base64.urlsafe_b64encode(found[PAGE - 1]["name"].encode()).decode()
         return result
@@ -129,14 +129,14 @@ class MergedEndpoint:
 
     # sessions
 
-    async def _initialize(self, asked: McpRequest, reply: Reply) -> None:
-        version = asked.params.get("protocolVersion")
+    async def _initialize(self, mcp_request: McpRequest, reply: Reply) -> None:
+        version = mcp_request.params.get("protocolVersion")
         session, ended = self._sessions.opened()
         for each in ended:
             self._left(each)
         agreed = version if version in HANDSHAKES else HANDSHAKE
         result = {"protocolVersion": agreed, "capabilities": _OFFERED, "serverInfo": IDENTITY}
-        await reply.end(asked.result(result), headers=[(protocol.SESSION, session.identity.encode())])
+        await reply.end(mcp_request.result(result), headers=[(protocol.SESSION, session.identity.encode())])
 
     def _session(self, call: McpCall, incoming: Headers) -> Session:
         named = fields.get(incoming, protocol.SESSION)
@@ -157,10 +157,10 @@ class MergedEndpoint:
         await asgi.respond(send, 204, [], b"")
 
     def _left(self, session: Session) -> None:
-        for flight in session.running.values():
-            flight.call_off()
-        for shelf in self._catalog.shelves(self._servers()).values():
-            shelf.peer.leave(session.identity)
+        for in_flight in session.running.values():
+            in_flight.cancel()
+        for server_tools in self._catalog.by_server(self._servers()).values():
+            server_tools.peer.leave(session.identity)
 
 
 def _notice(message: dict[str, Any], call: McpCall, session: Session | None) -> None:
@@ -168,9 +168,9 @@ def _notice(message: dict[str, Any], call: McpCall, session: Session | None) -> 
     if call.method == "notifications/cancelled" and session is not None:
         identity = _params(message).get("requestId")
         is_one = isinstance(identity, str | int) and not isinstance(identity, bool)
-        flight = session.running.get(identity) if is_one else None
-        if flight is not None:
-            flight.call_off()
+        in_flight = session.running.get(identity) if is_one else None
+        if in_flight is not None:
+            in_flight.cancel()
 
 
 def _params(message: dict[str, Any]) -> dict[str, Any]:
@@ -193,9 +193,9 @@ def _check_shape(message: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def _in_flight(asked: McpRequest) -> Iterator[None]:
+def _in_flight(mcp_request: McpRequest) -> Iterator[None]:
     """Let the caller name a request while it is being answered: it may call it off, and name no other one so."""
-    identity, session = asked.call.identity, asked.session
+    identity, session = mcp_request.call.identity, mcp_request.session
     if identity is None:
         raise McpRefusal(INVALID_REQUEST, "invalid_request", "the id must be a string or a number")
     if session is None:
@@ -203,20 +203,20 @@ def _in_flight(asked: McpRequest) -> Iterator[None]:
         return
     if identity in session.running:
         raise McpRefusal(INVALID_REQUEST, "invalid_request", "a request of this id is still running", identity)
-    session.running[identity] = asked.flight
+    session.running[identity] = mcp_request.in_flight
     try:
         yield
     finally:
         del session.running[identity]
 
 
-def _position(asked: McpRequest) -> str:
+def _position(mcp_request: McpRequest) -> str:
     """Return the name after which a page begins."""
-    cursor = asked.params.get("cursor")
+    cursor = mcp_request.params.get("cursor")
     if cursor is None:
         return ""
     try:
         return base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
     except (TypeError, ValueError, binascii.Error) as error:
         text = "this is no cursor of ours; begin again without"
-        raise McpRefusal(INVALID_PARAMS, "invalid_cursor", text, asked.call.identity) from error
+        raise McpRefusal(INVALID_PARAMS, "invalid_cursor", text, mcp_request.call.identity) from error

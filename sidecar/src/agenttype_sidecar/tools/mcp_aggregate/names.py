@@ -18,14 +18,14 @@ _MARKED: Final = re.compile(rf"_[0-9a-f]{{{_DIGITS}}}\Z")
 _FOREIGN: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 
-class Named(NamedTuple):
+class SplitName(NamedTuple):
     """A name, taken apart: `tool` is the server's own name for it, None where only the server's list can tell."""
 
     server: str
     tool: str | None
 
 
-def merged(server: str, tool: str) -> str:
+def aggregate_name(server: str, tool: str) -> str:
     """Return the name of a server's tool in the list of all: the same for ever, and no other tool's."""
     plain = f"{server}_{tool}"
     if _PLAIN.fullmatch(plain) and tool and not _MARKED.search(plain):
@@ -35,9 +35,9 @@ def merged(server: str, tool: str) -> str:
     return f"{server}_{_FOREIGN.sub('_', tool)[:room]}_{digits}"
 
 
-def parted(name: str) -> Named | None:
+def split(name: str) -> SplitName | None:
     """Take a name apart; return None where it cannot be one of ours."""
     server, found, tool = name.partition("_")
     if not found or not tool or not _PLAIN.fullmatch(name):
         return None
-    return Named(server, None if _MARKED.search(name) else tool)
+    return SplitName(server, None if _MARKED.search(name) else tool)

@@ -44,7 +44,7 @@ class McpRequest:
     incoming: Headers
     session: Session | None
     modern: bool
-    flight: InFlight = field(default_factory=InFlight)
+    in_flight: InFlight = field(default_factory=InFlight)
 
     def result(self, result: dict[str, Any], *, cached: bool = False) -> bytes:
         """Return the answer with a result of ours; `cached` says that it may be kept for a while."""

@@ -26,18 +26,18 @@ class InFlight:
     """
 
     def __init__(self) -> None:
-        self.is_off = False
+        self.is_cancelled = False
         self._task: asyncio.Task[dict[str, Any]] | None = None
 
-    async def ask(self, asking: Callable[[], Coroutine[Any, Any, dict[str, Any]]]) -> dict[str, Any]:
+    async def ask(self, request: Callable[[], Coroutine[Any, Any, dict[str, Any]]]) -> dict[str, Any]:
         """Ask the server, in a task that can be called off, and return its answer.
 
         Raises:
             Cancelled: It was called off.
         """
-        if self.is_off:
+        if self.is_cancelled:
             raise Cancelled
-        self._task = asyncio.get_running_loop().create_task(asking())
+        self._task = asyncio.get_running_loop().create_task(request())
         try:
             return await self._task
         except asyncio.CancelledError:
@@ -46,9 +46,9 @@ class InFlight:
                 raise
             raise Cancelled from None
 
-    def call_off(self) -> None:
+    def cancel(self) -> None:
         """Ask no server, or ask no further."""
-        self.is_off = True
+        self.is_cancelled = True
         if self._task is not None:
             self._task.cancel()
 
