@@ -1,6 +1,6 @@
-"""One LLM call, from its first byte to its last: the order of things.
+"""One LLM call, from its first byte to its last.
 
-admit → rewrite → forward → meter → settle → note. What passes to the caller is `relay`'s, what it costs `settlement`'s.
+admit → rewrite → forward → meter → settle → note. `relay` passes the answer to the caller, `settlement` charges it.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ from agenttype_sidecar.telemetry.call_log import CallRecord
 
 MAX_BODY: Final = 8 * 1024 * 1024
 BODY_SECONDS: Final = 30.0
-#: How long a caller may take to read the last words of a stream that we end.
+#: How long a caller may take to read the last events of a stream that we end.
 ENDING_SECONDS: Final = 2.0
 
 _REMAINING: Final = keys.HEADER_REMAINING.encode()
@@ -54,17 +54,17 @@ _REDIRECTION: Final = 300
 _CLIENT_ERROR: Final = 400
 _GONE: Final = 499
 _EVENTS: Final = b"text/event-stream"
-#: Whom a call counts for until its route is known.
+#: The labels of a call until its route is known.
 _UNROUTED: Final = {protocol: CallLabels(protocol=protocol) for protocol in WireProtocol}
-#: What is of one hop, and what an agent has no use for.
+#: Hop-by-hop fields, and fields that an agent does not need.
 _WITHHELD: Final = fields.HOP_BY_HOP | {b"content-length", b"set-cookie"}
 
 
 class CallHandler:
-    """One call on its way; `answer` is the way.
+    """Handles one call; `answer` runs its steps.
 
-    Whatever happens, the call is settled once: before its answer ends, so that whoever has read an answer finds it
-    in the books, and at the latest when the visit ends.
+    In every case the call is settled exactly once: before its answer ends, so that a caller that has read its answer
+    also sees it in the budget, and at the latest when the handler ends.
     """
 
     def __init__(self, services: Services, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
@@ -77,7 +77,7 @@ class CallHandler:
         self._relay = Relay(send, self._began)
         self._dispatch: Dispatch | None = None
         self._rate_permit: RatePermit | None = None
-        # Until something else is known: whoever ends us in the middle leaves the caller without an answer.
+        # The outcome if the handler is ended in the middle: the caller gets no answer.
         self._outcome, self._status, self._reason = "cut", _GONE, "ended"
         self._settled = False
 
@@ -118,7 +118,7 @@ class CallHandler:
         return call
 
     def _aim_at_owner(self, call: LlmCall) -> LlmCall:
-        """Aim a call that builds on what a fallback has answered at that fallback: no other backend knows of it."""
+        """Aim a call that builds on a fallback's answer at that fallback, because no other backend has that answer."""
         owner = self._services.stored_responses.owner(call)
         if owner is None or owner == call.target.backend.name:
             return call
@@ -126,7 +126,7 @@ class CallHandler:
         return calls.aimed(call, next(found, call.target))
 
     async def _admit(self, call: LlmCall) -> Dispatch:
-        """Wait for the call's turn, and choose where it goes first."""
+        """Wait for the rate limits, and choose where the call goes first."""
         wanted = (
             TokenEstimate(0, 0)
             if call.is_free
@@ -140,7 +140,7 @@ class CallHandler:
     # forward
 
     async def _forward(self, dispatch: Dispatch) -> None:
-        """Send the call, and pass on what comes; an answer that breaks off before the caller has any of it is none."""
+        """Send the call and pass the answer on; retry an answer that breaks off before the caller has any of it."""
         while True:
             try:
                 response = await dispatch.send()
@@ -150,7 +150,7 @@ class CallHandler:
                 await self._pass_on(dispatch, response)
             except errors.UpstreamError as error:
                 if self._relay.started:
-                    # A clean end would pass for a whole answer; SDKs notice a broken connection only.
+                    # A clean end would look like a whole answer; SDKs only notice a broken connection.
                     self._ended("cut", _OK, _name(error))
                     dispatch.settled.stopped(error)
                     self._settle()
@@ -164,7 +164,7 @@ class CallHandler:
     async def _pass_on(self, dispatch: Dispatch, response: Response) -> None:
         async with response:
             if fields.is_encoded(response.headers):
-                raise UpstreamFailed("the model's backend answered in an encoding that nobody asked for")
+                raise UpstreamFailed("the model's backend answered in an encoding that was not requested")
             kind = (fields.get(response.headers, b"content-type") or b"").lower()
             if _is_good(response) and kind.startswith(_EVENTS):
                 await self._stream(dispatch, response)
@@ -183,7 +183,7 @@ class CallHandler:
         else:
             self._ended("upstream_error", status, f"upstream_{status}")
             settlement.failed(response, body)
-            if status < _CLIENT_ERROR:  # passed on, it would have the agent's client call past us
+            if status < _CLIENT_ERROR:  # passed on, it would make the agent's client call past the sidecar
                 raise UpstreamFailed(
                     "the model's backend answered with a redirection, and redirections are not followed"
                 )
@@ -212,7 +212,7 @@ class CallHandler:
         rates = self._services.rates.headers(dispatch.call.endpoint.protocol)
         said = [name for name, _ in rates]
         said += fields.named_by_connection(response.headers)
-        # What we say of rates, budget and route, a backend must not say for us; a gate gives its reasons.
+        # A backend must not set our headers for rates, budget and route; a gate may set its reasons.
         kept = [
             field
             for field in response.headers
@@ -261,7 +261,7 @@ class CallHandler:
         await asgi.respond(self._send, status, headers, body)
 
     async def _break_off(self, refusal: Refusal, endpoint: Endpoint) -> None:
-        """End a stream that is under way, in words that its protocol has for it."""
+        """End a running stream with an error in its protocol."""
         self._ended("cut", _OK, refusal.reason)
         self._services.metrics.refused(refusal.reason)
         try:
@@ -307,7 +307,7 @@ class CallHandler:
 
 
 def _tightest(lines: BudgetLines) -> BudgetLine | None:
-    """Return the line of the budget that has the smallest share left."""
+    """Return the budget line with the smallest share left."""
     if len(lines) == 1:
         return lines[0]
     return min(lines, key=lambda line: line.remaining / line.limit.max if line.limit.max else 0, default=None)
@@ -324,5 +324,5 @@ def _refusal_of(error: errors.UpstreamError) -> Refusal:
 
 
 def _name(error: errors.UpstreamError) -> str:
-    """Name an error of the wire: upstream_reset, idle_timeout and so on."""
+    """Return the name of a wire error: upstream_reset, idle_timeout and so on."""
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in type(error).__name__).lstrip("_")

@@ -1,7 +1,7 @@
-"""Getting a call answered: where it is sent, again or elsewhere, and what every attempt costs.
+"""Sends one call: where it goes, whether it is sent again or elsewhere, and what every attempt costs.
 
-Each attempt that may have cost something is a hold of its own. An attempt of which nothing went out, or that its
-backend turned down before it began to work, costs nothing. Once the caller has a part of an answer there is no other.
+Each attempt that may have cost something has its own hold. An attempt that was not sent, or that its backend refused
+before it began to work, costs nothing. Once the caller has a part of an answer, there is no further attempt.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class Caller(NamedTuple):
 
 
 class _FailedAttempt(NamedTuple):
-    """What came of an attempt that was no answer, with the answer or the error that goes to the caller."""
+    """A failed attempt, with the answer or the error that goes to the caller."""
 
     failure: Failure
     response: Response | None = None
@@ -58,10 +58,10 @@ class Dispatch:
     """One call's attempts.
 
     Attributes:
-        call: The call, aimed at the backend that is asked now.
-        lane: Whom it is counted for: what is asked now.
+        call: The call, aimed at the current backend.
+        labels: The labels of the current target.
         grant: What it was granted; None before it was admitted.
-        settlement: The money of the present attempt; None before the first.
+        settlement: The settlement of the current attempt; None before the first.
         attempts: How often it was sent.
     """
 
@@ -80,7 +80,7 @@ class Dispatch:
 
     @property
     def cost(self) -> Cost | None:
-        """What all attempts were charged, None before any was; the source is the last one's."""
+        """What all attempts were charged, None before any was charged; the source is the last one's."""
         if len(self._settlements) == 1:  # as almost always
             return self._settlements[0].cost
         costs = [each.cost for each in self._settlements if each.cost is not None]
@@ -113,7 +113,7 @@ class Dispatch:
                 raise outcome.error
 
     async def broke(self, error: errors.UpstreamError) -> bool:
-        """Make ready to `send` again after an answer that broke off; return False where there is nowhere to send it.
+        """Prepare to `send` again after an answer that broke off; return False if there is no further target.
 
         Only for an answer of which nothing has reached the caller.
 
@@ -132,21 +132,21 @@ class Dispatch:
         return next_attempt is not None
 
     def settle(self) -> None:
-        """Charge the present attempt, or give back what it holds; a second time changes nothing."""
+        """Charge the current attempt, or give back what it holds; a second call changes nothing."""
         if self.settlement is not None:
             self.settlement.settle(self.labels)
 
-    # the way
+    # targets
 
     def _attempts(self, call: LlmCall) -> Attempts:
         first, protocol = call.target, call.endpoint.protocol
-        if self._services.stored_responses.owner(call) is not None:  # what it builds on is kept there and nowhere else
+        if self._services.stored_responses.owner(call) is not None:  # only this backend keeps what the call builds on
             first = Target(first.route, first.backend)
         timeouts = self._active.policy.timeouts
         return self._services.breakers.attempts(first, protocol, timeouts.warm_up, is_low=self._is_low(first))
 
     def _is_low(self, first: Target) -> bool:
-        """Return whether a limit is so far spent that a fallback for a low budget goes first."""
+        """Return whether a limit is spent so far that a fallback for a low budget goes first."""
         if not any(FallbackReason.BUDGET_LOW in fallback.on for fallback in first.fallback):
             return False
         budget = self._active.policy.budget
@@ -157,7 +157,7 @@ class Dispatch:
         return self._targets.after(outcome.failure, self._services.breakers.clock(), asked)
 
     async def _go_on(self, outcome: _FailedAttempt, next_attempt: NextAttempt) -> None:
-        """Leave a failed attempt behind, with what it costs, and make ready for the next."""
+        """Settle a failed attempt, and prepare the next one."""
         former, failure, settlement = self.call.target, outcome.failure, self.settled
         moves = next_attempt.target is not former
         if outcome.response is not None:
@@ -185,14 +185,14 @@ class Dispatch:
 
     @property
     def settled(self) -> Settlement:
-        """The money of the present attempt, which there must be."""
+        """The settlement of the current attempt; the call must have been admitted."""
         if self.settlement is None:
             raise RuntimeError("the call was not admitted")
         return self.settlement
 
     @property
     def granted(self) -> Grant:
-        """What the call was granted, which there must be."""
+        """What the call was granted; it must have been admitted."""
         if self.grant is None:
             raise RuntimeError("the call was not admitted")
         return self.grant
@@ -204,7 +204,7 @@ class Dispatch:
         breaker = breakers.breaker(self.call.target.backend.name)
         now = breakers.clock()
         if not breaker.admits(now):
-            message = "the model's backend failed too often of late and is left alone for some seconds"
+            message = "the model's backend failed too often recently and gets no calls for some seconds"
             return _FailedAttempt(Failure.CIRCUIT_OPEN, None, BackendBroken(message, breaker.wait(now)))
         outcome = None
         try:
@@ -214,7 +214,7 @@ class Dispatch:
         return outcome
 
     def _report(self, breaker: Breaker, outcome: Response | _FailedAttempt | None) -> None:
-        """Tell the breaker; but a call that has nowhere else to go waits for an absent backend itself."""
+        """Report to the breaker; except that a call without another target waits for an unreachable backend itself."""
         if isinstance(outcome, Response):
             breaker.succeeded(self._services.breakers.clock())
         elif outcome is None or (outcome.failure in _AWAY and not self._targets.has_others):
@@ -259,9 +259,9 @@ def _labels(call: LlmCall) -> CallLabels:
 
 
 def _failure_of_error(error: errors.UpstreamError) -> Failure | None:
-    """Return what an error is to the next attempt, None where it leaves no room for any."""
+    """Return an error as a failure for the next attempt, None if it allows no further attempt."""
     match error:
-        case errors.TotalTimeout() | errors.ResponseTooLarge():  # no time left; and too large it would be again
+        case errors.TotalTimeout() | errors.ResponseTooLarge():  # no time is left, or it would be too large again
             return None
         case errors.FirstByteTimeout() | errors.IdleTimeout():
             return Failure.TIMEOUT

@@ -1,4 +1,4 @@
-"""Holding a call and its answer against the rules of the policy that it began with."""
+"""Checks a call and its answer against the rules of the policy that it began with."""
 
 import time
 
@@ -43,13 +43,13 @@ def check_answer(body: bytes, call: LlmCall, active: Active, violations: Violati
 
 
 def inspector(call: LlmCall, active: Active, violations: Violations) -> "Inspection | None":
-    """Return what looks at a streamed answer, None where no rule concerns it."""
+    """Return the inspector of a streamed answer, None if no rule concerns it."""
     watcher = active.rulebook.watch(Message(RuleOn.LLM_RESPONSE, (call.requested_model,)), time.monotonic())
     return None if watcher is None else Inspection(watcher, call, violations)
 
 
 class Inspection:
-    """Looks at every event of a streamed answer before the caller gets it."""
+    """Checks every event of a streamed answer before the caller gets it."""
 
     def __init__(self, watcher: StreamWatcher, call: LlmCall, violations: Violations) -> None:
         self._watcher = watcher
@@ -57,10 +57,10 @@ class Inspection:
         self._violations = violations
 
     def event(self, event: Event) -> None:
-        """Look at the next event.
+        """Check the next event.
 
         Raises:
-            RuleViolated: It may not be passed on, nor anything after it.
+            RuleViolated: It must not be passed on, nor anything after it.
         """
         verdict = self._watcher.passed(event)
         if verdict.rules:

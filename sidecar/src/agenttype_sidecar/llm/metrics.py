@@ -1,4 +1,4 @@
-"""What Prometheus gets of LLM calls.
+"""The metrics of LLM calls.
 
 Labels come from closed lists: models and adapters of the policy, outcomes and sources of ours.
 """
@@ -17,7 +17,7 @@ _FIRST_TOKENS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60
 
 
 class CallLabels(NamedTuple):
-    """Whom a call is counted for: served model, adapter and protocol, all from the policy."""
+    """The labels of a call: served model, adapter and protocol, all from the policy."""
 
     model: str = OTHER
     adapter: str = ""
@@ -67,13 +67,13 @@ class LlmMetrics:
         self._requests.add((*labels, outcome, str(code)))
 
     def timed(self, labels: CallLabels, seconds: float, first_byte: float | None) -> None:
-        """Note how long a call that went upstream took, and how long to its first byte if there was one."""
+        """Observe how long a call that went upstream took, and the time to its first byte if there was one."""
         self._durations.observe(labels, seconds)
         if first_byte is not None:
             self._first_tokens.observe(labels, first_byte)
 
     def charged(self, labels: CallLabels, cost: Cost) -> None:
-        """Count the tokens of a settled call, and what they cost."""
+        """Count the tokens of a settled call, and their cost."""
         model, adapter, _ = labels
         self._tokens.add((model, adapter, "input", cost.source), cost.amounts.input)
         self._tokens.add((model, adapter, "output", cost.source), cost.amounts.output)
