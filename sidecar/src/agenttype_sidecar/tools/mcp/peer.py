@@ -1,8 +1,8 @@
-"""One MCP server as a client of ours sees it, in whichever era it lives.
+"""Our client for one MCP server, in either era of the protocol.
 
-A server is asked once which era it speaks (`server/discover`); one that does not know the question shakes hands.
-What it sends beside the answer is passed to whoever asked; what it asks the agent (sampling, input, roots) is refused,
-for behind the merged endpoint nobody answers for one server alone.
+A server is asked once which era it speaks (`server/discover`); one that does not know the request gets a handshake.
+What it sends besides the answer is passed to the caller. What it asks the agent (sampling, input, roots) is refused,
+because behind the aggregate endpoint the agent cannot answer for one server alone.
 """
 
 import asyncio
@@ -28,16 +28,16 @@ from agenttype_sidecar.tools.mcp.protocol import HANDSHAKE, HANDSHAKES, META_PRE
 from agenttype_sidecar.tools.refusals import ToolUnavailable
 from agenttype_sidecar.tools.servers import ToolServer
 
-#: Who we are to servers and callers.
+#: Our name to servers and callers.
 IDENTITY: Final = {"name": "agenttype", "version": keys.VERSION}
 _ACCEPT: Final = (b"accept", b"application/json, text/event-stream")
-#: Fields of the caller that concern our endpoint and not the server's.
+#: Fields of the caller that concern our endpoint, not the server's.
 _OF_OURS: Final = (b"accept", b"content-type", b"origin", b"referer", b"last-event-id", protocol.VERSION,
                    protocol.METHOD, protocol.NAME, protocol.SESSION)  # fmt: skip
 _BACKGROUND: Final = Deadlines(connect=2.0, first_byte=2.0, idle=2.0, total=2.0)
 _SMALL: Final = 64 * 1024
 _FIELD: Final = re.compile(rb"(?:^|(?<=[\r\n]))(id|retry): ?([!-~]+)")
-#: How often a stream that its server ends is taken up again, and after how many seconds if it does not say.
+#: How often a stream that its server ends is resumed, and after how many seconds if the server does not say.
 _RESUMPTIONS: Final = 16
 _PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 5.0
@@ -54,14 +54,14 @@ class PeerRequest:
     Attributes:
         method: Its JSON-RPC method.
         params: Its params, without what the era adds.
-        deadlines: How long it may take.
-        limit: Bytes that one message of the answer may measure.
-        named: What the request is about, which the newer era says in a field too.
+        deadlines: Its deadlines.
+        limit: The largest message of the answer in bytes.
+        named: The tool's name, which the newer era sends in a header field too.
         incoming: The caller's header fields.
-        parameters: Header fields made of arguments.
-        session: Whose session it belongs to where the server has sessions: the caller's, or "" for all without.
+        parameters: Header fields made from arguments.
+        session: The caller's session, if the server has sessions; "" for callers without one.
         token: The caller's progress token.
-        hear: Gets every event that comes before the answer, with its message where it is for the caller.
+        on_event: Gets every event before the answer, with its message if it is for the caller.
     """
 
     method: str
@@ -78,7 +78,7 @@ class PeerRequest:
 
 @dataclass(frozen=True, slots=True)
 class _Handshake:
-    """What a server of the older era has agreed to."""
+    """The result of the handshake with a server of the older era."""
 
     version: str
     session: bytes | None
@@ -88,19 +88,19 @@ class _Handshake:
         return said if self.session is None else [*said, (protocol.SESSION, self.session)]
 
 
-class _SessionGone(Exception):  # noqa: N818 — tells what is so
+class _SessionGone(Exception):  # noqa: N818 — names a state
     """The server has forgotten our session."""
 
 
-class _NoMessage(Exception):  # noqa: N818 — tells what is so
+class _NoMessage(Exception):  # noqa: N818 — names a state
     """The server answered with a status and no message."""
 
 
 class Peer:
-    """Asks one server.
+    """Sends requests to one server.
 
     Attributes:
-        list_is_old: Whether the server has said that it offers other tools now.
+        list_is_old: Whether the server has said that its tools have changed.
     """
 
     def __init__(self, server: ToolServer, client: Client) -> None:
@@ -117,9 +117,9 @@ class Peer:
         """Return the answer to a request: a message with `result` or `error`; its id is ours and means nothing.
 
         Raises:
-            ToolUnavailable: What came back is no answer.
-            UpstreamError: The wire failed.
-            CredentialUnavailable: We have no proof to send.
+            ToolUnavailable: What came back is not an answer.
+            UpstreamError: The connection failed.
+            CredentialUnavailable: We have no credential for it.
         """
         for first in (True, False):
             handshake = await self._handshake(asked.session, asked.deadlines)
@@ -135,11 +135,11 @@ class Peer:
         raise ToolUnavailable
 
     def forget(self) -> None:
-        """Ask for the era again next time: the server may be another one now."""
+        """Forget the era, so that it is asked again next time: the server may have been replaced."""
         self._modern = None
 
     def leave(self, session: str) -> None:
-        """End a caller's session with the server, if there is one; nobody waits for it."""
+        """End a caller's session with the server in the background, if there is one."""
         handshake = self._handshakes.pop(session, None)
         if handshake is not None and handshake.session is not None:
             self._send_in_background(Request(b"DELETE", self._target(), self._headers([], handshake.headers()), b""))
@@ -147,7 +147,7 @@ class Peer:
     # eras
 
     async def _handshake(self, session: str, deadlines: Deadlines) -> _Handshake | None:
-        """Return what was agreed with a server of the older era, None for one of the newer."""
+        """Return the handshake with a server of the older era, None for one of the newer."""
         handshake = self._handshakes.get(session)
         if self._modern or handshake is not None:
             return handshake
@@ -197,7 +197,7 @@ class Peer:
                     raise _SessionGone
                 return await self._answer(response, number, asked, handshake)
         except asyncio.CancelledError:
-            if handshake is not None:  # in the newer era the closed connection says it
+            if handshake is not None:  # in the newer era the closed connection is enough
                 body = {"method": "notifications/cancelled", "params": {"requestId": number}}
                 self._send_in_background(
                     self._request({"jsonrpc": "2.0", **body}, self._headers([], handshake.headers()))
@@ -208,9 +208,9 @@ class Peer:
         self, response: Response, number: int, asked: PeerRequest, handshake: _Handshake | None = None
     ) -> dict[str, Any]:
         if response.status in _REDIRECTS:
-            raise ToolUnavailable("the tool server answers from another place, where policy does not lead")
+            raise ToolUnavailable("the tool server answers with a redirect, and redirects are not followed")
         if fields.is_encoded(response.headers):
-            raise ToolUnavailable("the tool server answers in an encoding nobody asked for")
+            raise ToolUnavailable("the tool server answers in an encoding that was not requested")
         if not envelopes.is_stream(response.headers):
             message = envelopes.loaded(await response.read(asked.limit))
             if message is not None and ("result" in message or "error" in message):
@@ -221,7 +221,7 @@ class Peer:
     async def _streamed(
         self, response: Response, number: int, asked: PeerRequest, handshake: _Handshake | None
     ) -> dict[str, Any]:
-        """Read a stream to the answer; where the server ends it before and told how to go on, go on."""
+        """Read a stream up to the answer; resume it if the server ends it earlier and said how to resume."""
         position = _StreamPosition()
         answer = await self._read(response, number, asked, handshake, position)
         for _ in range(_RESUMPTIONS):
@@ -246,7 +246,7 @@ class Peer:
         handshake: _Handshake | None,
         position: "_StreamPosition",
     ) -> dict[str, Any] | None:
-        """Return the answer that a stream brings, None where it ends without."""
+        """Return the answer in a stream, None if it ends without one."""
         async for event in _events(response, asked.limit):
             position.note(event)
             message = envelopes.loaded(event.data) if event.data else None
@@ -267,7 +267,7 @@ class Peer:
             await asked.on_event(event, _for_the_caller(message, asked))
 
     async def _decline(self, message: dict[str, Any], handshake: _Handshake | None) -> None:
-        """Answer what a server asks its client: it may ask whether we live, and nothing else."""
+        """Answer a server's request to its client: only a ping is accepted."""
         if handshake is None:
             return  # the newer era has no way to answer, and no such requests
         said: dict[str, Any] = {"jsonrpc": "2.0", "id": message["id"]}
@@ -300,7 +300,7 @@ class Peer:
         return [*theirs, refusals.JSON, _ACCEPT, *added]
 
     def _send_in_background(self, request: Request) -> None:
-        """Send something that nobody waits for."""
+        """Send a request without waiting for its answer."""
         task = asyncio.get_running_loop().create_task(self._done(request))
         self._background_tasks.add(task)
         task.add_done_callback(self._background_tasks.discard)
@@ -312,7 +312,7 @@ class Peer:
 
 
 class _StreamPosition:
-    """How far a stream has come, as its server counts, and how long to wait before asking for the rest."""
+    """The last event id of a stream, and how long to wait before resuming it."""
 
     def __init__(self) -> None:
         self.event: bytes | None = None
@@ -336,7 +336,7 @@ async def _events(response: Response, limit: int) -> AsyncIterator[Event]:
 
 
 def _for_the_caller(message: dict[str, Any] | None, asked: PeerRequest) -> dict[str, Any] | None:
-    """Return a notification as the caller may hear it: of its own request, under its own token."""
+    """Return a notification as the caller may see it: for its own request, with its own token."""
     if message is None:
         return None
     method, params = message.get("method"), message.get("params")
@@ -346,7 +346,7 @@ def _for_the_caller(message: dict[str, Any] | None, asked: PeerRequest) -> dict[
 
 
 def _own(asked: PeerRequest) -> dict[str, Any]:
-    """Return the caller's `_meta` without what its own era put there."""
+    """Return the caller's `_meta` without the members of its own era."""
     meta = asked.params.get("_meta")
     kept = meta.items() if isinstance(meta, dict) else ()
     return {name: value for name, value in kept if not name.startswith(META_PREFIX) and name != "progressToken"}

@@ -1,4 +1,4 @@
-"""A call of a tool at the merged endpoint: find whose it is, ask the server, say its answer in the caller's era."""
+"""A tool call at the aggregate endpoint: find its server, call it, and write its answer in the caller's era."""
 
 import asyncio
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from agenttype_sidecar.tools.refusals import ToolNotAllowed, ToolTimedOut, ToolU
 
 
 class _Found(NamedTuple):
-    """Where a tool is, its own name, and its schema as far as its server has told it."""
+    """The server of a tool, the tool's own name, and its schema if the server has listed it."""
 
     server_tools: ServerTools
     tool: str
@@ -30,7 +30,7 @@ class _Found(NamedTuple):
 
 
 class AggregateCalls:
-    """Calls tools of whichever server has them."""
+    """Calls tools of all servers."""
 
     def __init__(self, services: ToolServices, tool_calls: ToolCalls) -> None:
         self._services = services
@@ -61,7 +61,7 @@ class AggregateCalls:
     async def _ask_server(
         self, request: McpRequest, found: _Found, running: RunningCall, reply: Reply
     ) -> dict[str, Any]:
-        """Ask the server.
+        """Send the call to its server.
 
         Raises:
             Refusal: There is no answer.
@@ -118,7 +118,7 @@ def _subject(request: McpRequest, found: _Found) -> Subject:
 
 
 async def _in_time(peer: Peer, outgoing: PeerRequest, seconds: float) -> dict[str, Any]:
-    """Bound what may take several messages, each with a time of its own."""
+    """Bound a request in all; it may take several messages, each with its own deadline."""
     async with asyncio.timeout(seconds):
         return await peer.ask(outgoing)
 

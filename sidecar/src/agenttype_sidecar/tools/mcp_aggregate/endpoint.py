@@ -1,8 +1,8 @@
 """All MCP servers of a policy as one, at `/mcp`: their allowed tools in one list, in both eras of the protocol.
 
-This endpoint is a server of its own: it answers for itself what is not about one tool, keeps its own sessions for
-callers of the older era, and asks the servers behind it as a client of whichever era they live in. It offers tools
-and nothing else; prompts, resources and requests to the agent belong to the servers' own endpoints.
+This endpoint is a server of its own: it answers requests that are not about one tool, keeps sessions for callers of the
+older era, and calls the servers behind it as a client of their era. It offers tools only; prompts, resources and
+requests to the agent belong to the servers' own endpoints.
 """
 
 import base64
@@ -40,7 +40,7 @@ from agenttype_sidecar.tools.mcp_aggregate.request import McpRequest
 from agenttype_sidecar.tools.mcp_aggregate.sessions import Session, Sessions
 from agenttype_sidecar.tools.servers import ToolServer
 
-#: Tools in one page of a list; few clients ask for a second.
+#: Tools in one page of a list; few clients ask for a second page.
 PAGE: Final = 500
 _METHODS: Final = ("POST", "DELETE")
 _OFFERED: Final[dict[str, Any]] = {"tools": {}}
@@ -73,12 +73,12 @@ class AggregateEndpoint:
         except Refusal as refusal:
             await self._services.refuse(refusal, send)
         except CallerGone:
-            pass  # nobody is left to answer
+            pass  # the caller is gone
 
     async def _take(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         incoming: Headers = scope["headers"]
         if fields.is_encoded(incoming):
-            raise McpRefusal(INVALID_REQUEST, "invalid_request", "the message must be plain")
+            raise McpRefusal(INVALID_REQUEST, "invalid_request", "the message must not be encoded")
         body = await asgi.read_body(receive, limit=BODY_LIMIT, timeout=BODY_SECONDS)
         message = messages.parsed(body)
         _check_shape(message)
@@ -164,7 +164,7 @@ class AggregateEndpoint:
 
 
 def _notice(message: dict[str, Any], call: McpCall, session: Session | None) -> None:
-    """Take what needs no answer: only that a call is off says anything to us."""
+    """Handle a message without an answer: only a cancellation has an effect."""
     if call.method == "notifications/cancelled" and session is not None:
         identity = _params(message).get("requestId")
         is_one = isinstance(identity, str | int) and not isinstance(identity, bool)
@@ -183,7 +183,7 @@ def _is_request(message: dict[str, Any]) -> bool:
 
 
 def _check_shape(message: dict[str, Any]) -> None:
-    """Refuse what is neither a request nor a notification nor an answer, or more than one of them."""
+    """Refuse a message that is not exactly one of request, notification or answer."""
     answers = "result" in message or "error" in message
     if message.get("jsonrpc") != "2.0" or answers == ("method" in message) or (answers and "id" not in message):
         text = 'the message must have "jsonrpc": "2.0", and either a method, or an id with a result or an error'
@@ -194,7 +194,7 @@ def _check_shape(message: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _in_flight(mcp_request: McpRequest) -> Iterator[None]:
-    """Let the caller name a request while it is being answered: it may call it off, and name no other one so."""
+    """Register a request while it is answered: the caller may cancel it, and must not reuse its id."""
     identity, session = mcp_request.call.identity, mcp_request.session
     if identity is None:
         raise McpRefusal(INVALID_REQUEST, "invalid_request", "the id must be a string or a number")
@@ -211,12 +211,12 @@ def _in_flight(mcp_request: McpRequest) -> Iterator[None]:
 
 
 def _position(mcp_request: McpRequest) -> str:
-    """Return the name after which a page begins."""
+    """Return the name after which the page begins."""
     cursor = mcp_request.params.get("cursor")
     if cursor is None:
         return ""
     try:
         return base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
     except (TypeError, ValueError, binascii.Error) as error:
-        text = "this is no cursor of ours; begin again without"
+        text = "the cursor is not valid; begin again without one"
         raise McpRefusal(INVALID_PARAMS, "invalid_cursor", text, mcp_request.call.identity) from error
