@@ -1,8 +1,8 @@
-"""The data path: who calls, what for, may it, is it there; then bytes.
+"""The data path: identify the caller, check the model, check that it is live, then pass the bytes.
 
-Whoever is refused costs the engine nothing, and the API server at most one review. The engine hears neither the
-caller's token nor any header that could address another caller's request (an engine takes `x-request-id` for the
-request's own name); the body passes byte for byte.
+A refused call costs the engine nothing, and the API server at most one review. The engine gets neither the caller's
+token nor any header that could address another caller's request (an engine uses `x-request-id` as the request's own
+name). The body passes byte for byte.
 """
 
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ from agenttype_gate.metrics import OTHER, Metrics
 from agenttype_gate.status import Status
 from agenttype_gate.token_reviews import TokenReviews
 
-#: What goes on to the engine; everything else stays here.
+#: Header fields that go on to the engine; no others do.
 _PASSED: Final = frozenset({
     b"accept", b"anthropic-beta", b"anthropic-version", b"content-type", b"traceparent", b"tracestate", b"user-agent",
     keys.HEADER_SESSION.encode(),
@@ -66,12 +66,12 @@ class Wire:
     """How the data path reaches the engine.
 
     Attributes:
-        client: With room for as many connections as calls may run.
+        client: Allows as many connections as calls may run.
         origin: Where the engine listens.
-        deadlines: How long its answers may take.
-        queue: Who may run now.
+        deadlines: For its answers.
+        queue: Decides which calls run.
         max_body: The largest request body in bytes.
-        max_held: Bytes of request bodies that may be in memory, all calls together.
+        max_held: The most bytes of request bodies in memory, all calls together.
     """
 
     client: Client
@@ -84,7 +84,7 @@ class Wire:
 
 @dataclass(slots=True)
 class _Call:
-    """One request on its way, and what its metric will say."""
+    """One request, and the labels of its metric."""
 
     scope: Scope
     receive: Receive
@@ -138,7 +138,7 @@ class FrontProxy:
             await self._list(call, caller)
             return
         if allowed_paths.stored(path):
-            async with asgi.attended(call.receive), self._wire.queue.slot(call.agent_type):
+            async with asgi.cancel_on_disconnect(call.receive), self._wire.queue.slot(call.agent_type):
                 await self._forward(call, b"")
             return
         raw = await self._body(call)
@@ -149,10 +149,10 @@ class FrontProxy:
         model = model_in_body.model(raw)
         before = self._check(account, model)
         if model in before.wanted or model in before.replaced or model == before.document.base_model:
-            call.model = model  # a label from the document, never from the wire
-        async with asgi.attended(call.receive), self._wire.queue.slot(call.agent_type):
-            # It may have waited for its place: what held then is asked again, and nothing comes between it and the
-            # counting of the call.
+            call.model = model  # a label from the document, never from the request
+        async with asgi.cancel_on_disconnect(call.receive), self._wire.queue.slot(call.agent_type):
+            # It may have waited for its place, so it is checked again; nothing is awaited between this check and the
+            # count.
             snapshot = self._check(account, model)
             self._status.admit(snapshot, model)
             with self._status.call(model):
@@ -161,7 +161,7 @@ class FrontProxy:
     @contextmanager
     def _holding(self, size: int) -> Iterator[None]:
         if self._held + size > self._wire.max_held:
-            raise Busy("the gate holds as many calls as fit in its memory; come back in a moment")
+            raise Busy("the gate holds as many request bodies as fit in its memory; try again in a moment")
         self._held += size
         try:
             yield
@@ -240,7 +240,7 @@ async def _pass_on(call: _Call, response: Response) -> None:
         async for chunk in response:
             await asgi.write(call.send, chunk)
     except UpstreamError:
-        asgi.abort(call.scope)  # a cut stays a cut: a clean end would pass half an answer off as a whole one
+        asgi.abort(call.scope)  # a cut must stay a cut: a clean end would make half an answer look whole
         return
     await asgi.finish(call.send)
 

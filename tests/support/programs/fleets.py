@@ -92,7 +92,7 @@ class Member:
 
     def books(self) -> int:
         """What its ledger says it spent of shared limits, now that the process is dead."""
-        return self._read(lambda ledger: sum(ledger.book.spent_in(key).requests for key, _ in ledger.all_drawn()))
+        return self._read(lambda ledger: sum(ledger.balances.spent_in(key).requests for key, _ in ledger.all_drawn()))
 
     def holder(self) -> str:
         """What its records in the store are called."""

@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 from agenttype_api import store_names
 from agenttype_api.v1alpha1 import Window
-from agenttype_sidecar.leases.shares import Returns, StoreUnavailable, Take
+from agenttype_sidecar.leases.shares import Addition, Returns, StoreUnavailable
 from agenttype_sidecar.leases.terms import Outcome
 from support.builders.lease_pods import a_pod, an_account, pods
 from support.programs.nats_clusters import nats_cluster
@@ -109,7 +109,7 @@ async def test_without_two_of_three_what_is_drawn_is_spent_and_then_nothing(clus
     account = an_account(1_000)
     async with a_pod(cluster.url, "one") as pod:
         assert await pod.spend(account, 1) is GRANTED
-        await pod.leases.want(account, 50)
+        await pod.leases.request(account, 50)
         away = cluster.servers[:2]
         for server in away:
             server.kill()
@@ -159,7 +159,7 @@ async def test_no_stream_is_made_with_fewer_copies_because_a_server_is_away(clus
 
 
 async def test_an_addition_whose_answer_was_lost_with_the_leader_counts_once(cluster):
-    account, take = an_account(100), Take("the same", 10)
+    account, take = an_account(100), Addition("the same", 10)
     async with a_pod(cluster.url, "one") as pod:
         await until_async(lambda: pod.store.reachable)
         assert await pod.store.add(account, take) == 10

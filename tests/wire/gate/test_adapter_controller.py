@@ -169,8 +169,8 @@ BROKEN = {
     "no weights": (lambda source: without(source, "adapter_model.safetensors"), "Rejected", "has no adapter_model"),
     "half the width": (a_half_width, "Rejected", "trained on another model"),
     "leads out": (an_escape, "Rejected", "out of the adapter volume"),
-    "a link inside": (a_link_inside, "Rejected", "no ordinary file"),
-    "a pipe inside": (a_fifo, "Rejected", "no ordinary file"),
+    "a link inside": (a_link_inside, "Rejected", "not an ordinary file"),
+    "a pipe inside": (a_fifo, "Rejected", "not an ordinary file"),
 }
 
 

@@ -10,7 +10,7 @@ from agenttype_api import store_names
 from agenttype_api.policy import Identity, Nats
 from agenttype_api.v1alpha1 import Resource, Window
 from agenttype_sidecar.leases.nats_store import NatsStore
-from agenttype_sidecar.leases.shares import Account, Entry, Take
+from agenttype_sidecar.leases.shares import Account, Entry
 from support.programs import stores
 
 GREEN = "at.bud.day.team-a.agent.green.cost.cost.day.20000"
@@ -180,7 +180,7 @@ async def test_the_sidecar_s_own_client_may_all_that_it_does(url, tmp_path):
     async with asyncio.timeout(10):
         while not client.reachable:  # noqa: ASYNC110 — it tells nobody when
             await asyncio.sleep(0.02)
-        first = await client.add(account, Take("one", 30))
+        first = await client.add(account, Addition("one", 30))
         revision = await client.put(account, "pod-1", b"[1]", 0)
         looked, sums = await client.look(account, 0), await client.sums(account)
     await client.close()

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from agenttype_sidecar.leases.shares import RETURNS, Record, Returns, Take
+from agenttype_sidecar.leases.shares import RETURNS, Addition, Record, Returns
 from agenttype_sidecar.leases.terms import Outcome
 from support.builders.lease_pods import a_pod, an_account
 from support.waiting import until_async
@@ -12,7 +12,7 @@ HOLDERS = 3_000
 
 async def crowd(store, account):
     """Thousands at rest, each with one unit that it has drawn, and known to have given something back."""
-    await store.add(account, Take("all of them", 2 * HOLDERS))
+    await store.add(account, Addition("all of them", 2 * HOLDERS))
     for first in range(0, HOLDERS, 100):
         records = [
             (f"pod-{name}", Record(f"a-life-of-{name:06}", 1, 1).to_json()) for name in range(first, first + 100)

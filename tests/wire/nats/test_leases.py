@@ -1,7 +1,7 @@
 import asyncio
 import time
 
-from agenttype_sidecar.leases.shares import Take
+from agenttype_sidecar.leases.shares import Addition
 from agenttype_sidecar.leases.terms import Outcome
 from support.builders.lease_pods import QUICK, a_pod, an_account, pods
 from support.ports import free_port
@@ -14,7 +14,7 @@ GRANTED, EXHAUSTED, UNAVAILABLE = Outcome.GRANTED, Outcome.EXHAUSTED, Outcome.UN
 async def left(pod, account):
     """What nobody has leased or spent, as the store says."""
     sums = await pod.store.sums(account)
-    pod.leases._desk(account).lease.saw(sums)
+    pod.leases._state(account).lease.observe(sums)
     view = pod.leases.view(account)
     return view.limit - view.leased
 
@@ -30,8 +30,8 @@ async def test_a_pod_spends_what_it_leases_and_not_more(nats):
     account = an_account(100)
     async with a_pod(nats.url, "one") as pod:
         assert await pod.spend(account, 60) is GRANTED
-        want = await pod.ask(account, 41)
-        assert (want.outcome, want.remaining, want.leased_elsewhere) == (EXHAUSTED, 40, 0)
+        request = await pod.ask(account, 41)
+        assert (request.outcome, request.remaining, request.leased_elsewhere) == (EXHAUSTED, 40, 0)
         assert await pod.spend(account, 40) is GRANTED
         assert await pod.spend(account, 1) is EXHAUSTED
 
@@ -155,7 +155,7 @@ async def test_a_lowered_limit_grants_nothing_more_and_takes_back_what_is_not_us
     high, low = an_account(1_000), an_account(100)
     async with a_pod(nats.url, "one") as one, a_pod(nats.url, "two") as two:
         assert await one.spend(high, 300) is GRANTED
-        await two.leases.want(high, 200)
+        await two.leases.request(high, 200)
         assert two.leases.room(high) >= 200
         await until_async(lambda: one.leases.room(low) == 0)  # what it had drawn ahead goes back first
         assert await one.spend(low, 1) is EXHAUSTED
@@ -182,7 +182,7 @@ async def test_a_store_that_was_never_there_is_unavailable():
 async def test_what_is_drawn_can_be_spent_while_the_store_is_away(nats):
     account = an_account(1_000)
     async with a_pod(nats.url, "one") as pod:
-        await pod.leases.want(account, 50)
+        await pod.leases.request(account, 50)
         nats.kill()
         assert await pod.spend(account, 50) is GRANTED
         assert await pod.spend(account, 500) is UNAVAILABLE
@@ -245,6 +245,6 @@ async def test_a_cut_between_pod_and_store_never_lets_two_spend_the_same(nats):
 async def test_an_addition_that_is_repeated_counts_once(nats):
     account = an_account(100)
     async with a_pod(nats.url, "one") as pod:
-        assert await pod.store.add(account, Take("the same", 10)) == 10
-        assert await pod.store.add(account, Take("another", 5)) == 15
-        assert await pod.store.add(account, Take("the same", 10)) == 15
+        assert await pod.store.add(account, Addition("the same", 10)) == 10
+        assert await pod.store.add(account, Addition("another", 5)) == 15
+        assert await pod.store.add(account, Addition("the same", 10)) == 15

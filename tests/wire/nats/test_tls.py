@@ -6,7 +6,7 @@ import json
 import pytest
 from agenttype_api.policy import Identity, Nats
 from agenttype_sidecar.leases.nats_store import NatsStore
-from agenttype_sidecar.leases.shares import Take
+from agenttype_sidecar.leases.shares import Addition
 from support.builders.certificates import Authority
 from support.builders.lease_pods import an_account
 from support.programs.nats_servers import nats_server
@@ -57,7 +57,7 @@ async def connect(token):
 async def test_a_store_that_an_authority_of_ours_vouches_for_is_used(nats, authority, connect):
     store = connect(nats.port, authority.certificate.read_text())
     await until_async(lambda: store.reachable)
-    assert await store.add(ACCOUNT, Take("one", 7)) == 7
+    assert await store.add(ACCOUNT, Addition("one", 7)) == 7
 
 
 @pytest.mark.parametrize(

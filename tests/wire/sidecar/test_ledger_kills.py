@@ -67,7 +67,7 @@ def live(folder, sent):
     ledger.flush()
     ledger.draw("team.agent.day", 7, 500)
     time.now += 60
-    ledger.turn()
+    ledger.advance()
     late = ledger.reserve(HELD)
     ledger.dispatch(late)
     sent(late=True)
@@ -134,17 +134,17 @@ def assert_books(folder, counted):
     time.now += 60 if any(counted) else 0
     ledger = Ledger(folder, time.clock)
     try:
-        total, late = ledger.book.spent, ledger.book.spent_in(Window.MINUTE)
+        total, late = ledger.balances.spent, ledger.balances.spent_in(Window.MINUTE)
         within(total, len(counted), CALLS)
         if any(counted):
             within(late, counted.count(True), LATE)
-        assert ledger.book.held == Amounts()
+        assert ledger.balances.held == Amounts()
         assert ledger.tool_calls.of("crm") >= min(1, len(counted))
-        spent = ledger.book.spent
+        spent = ledger.balances.spent
     finally:
         ledger.close()
     again = Ledger(folder, time.clock)
-    assert (again.book.spent, again.orphans.calls) == (spent, 0)
+    assert (again.balances.spent, again.orphans.calls) == (spent, 0)
     again.close()
 
 

@@ -24,12 +24,12 @@ from agenttype_runtime.json_log import Log
 from agenttype_sidecar.leases.shares import (
     RETURNS,
     Account,
+    AccountChanges,
+    Addition,
     Conflict,
     Entry,
-    Look,
     StoreUnavailable,
     Sums,
-    Take,
 )
 
 if TYPE_CHECKING:  # imported when a limit is shared: others must not pay for it
@@ -105,7 +105,7 @@ class NatsStore:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
-    async def add(self, account: Account, take: Take) -> int:
+    async def add(self, account: Account, take: Addition) -> int:
         """See `shares.Store`."""
         headers = {"Nats-Incr": f"+{take.amount}", "Nats-Msg-Id": take.operation}
         answer = await self._publish("add", account, (_counter(account), b""), headers)
@@ -127,7 +127,7 @@ class NatsStore:
         )
         return Sums(_value(counter), returns)
 
-    async def look(self, account: Account, since: int) -> Look:
+    async def look(self, account: Account, since: int) -> AccountChanges:
         """See `shares.Store`."""
         sums = await self.sums(account)
         found: dict[str, Entry] = {}
@@ -135,7 +135,7 @@ class NatsStore:
             found |= page
             since = max(entry.revision for entry in page.values())
         found.pop(RETURNS, None)
-        return Look(sums, found, since)
+        return AccountChanges(sums, found, since)
 
     async def get(self, account: Account, name: str) -> Entry:
         """See `shares.Store`."""

@@ -1,14 +1,14 @@
-"""A client of NATS that speaks TLS or not at all; imported only where a store's URL says tls://."""
+"""A NATS client that requires TLS; imported only for a URL with tls://."""
 
 from nats.aio.client import Client
 from nats.errors import SecureConnWantedError
 
 
 class TlsClient(Client):
-    """Says nothing to a server that does not begin TLS.
+    """Sends nothing to a server that does not begin TLS.
 
-    The library upgrades where the server asks for it. Whoever answers in the server's place need only not ask to be
-    shown the token in plain text, and to be believed.
+    The library upgrades only if the server asks for it. An impostor could leave that out, and would get the token in
+    plain text and be believed.
     """
 
     def _connect_command(self) -> bytes:
