@@ -10,7 +10,7 @@ from agenttype_api import store_names
 from agenttype_api.policy import Identity, Nats
 from agenttype_api.v1alpha1 import Resource, Window
 from agenttype_sidecar.leases.nats_store import NatsStore
-from agenttype_sidecar.leases.shares import Account, Entry
+from agenttype_sidecar.leases.shares import Account, Addition, Entry
 from support.programs import stores
 
 GREEN = "at.bud.day.team-a.agent.green.cost.cost.day.20000"
