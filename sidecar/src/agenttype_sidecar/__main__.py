@@ -1,4 +1,4 @@
-"""`python -m agenttype_sidecar` serves one agent until it is told to end; one JSON line on stdout says its ports."""
+"""`python -m agenttype_sidecar` serves one agent until a signal ends it; one JSON line on stdout has its ports."""
 
 import logging
 import sys
@@ -23,7 +23,7 @@ def main() -> int:
         loop.run(_serve(options.parse(sys.argv[1:])))
     except (StartError, OSError) as error:
         log = logging.getLogger("agenttype.sidecar")
-        log.error("cannot start", extra={"fields": {"error": str(error)}})  # noqa: TRY400 — the message tells the fix
+        log.error("cannot start", extra={"fields": {"error": str(error)}})  # noqa: TRY400 — the message says how to fix it
         return 1
     return 0
 

@@ -7,7 +7,7 @@ from agenttype_sidecar.budget.ledger import Ledger, Stopped
 from agenttype_sidecar.errors import AgentStopped, LedgerUnavailable
 from agenttype_sidecar.policy.policies import Policies
 
-_log = logging.getLogger("agenttype.halt")
+_log = logging.getLogger("agenttype.agent_stop")
 
 
 class AgentStop:
