@@ -44,7 +44,7 @@ def request_head(origin: Origin, request: Request) -> bytes:
 def body_end(method: bytes, status: int, headers: Headers) -> BodyEnd:
     """Return what ends the body of the response ``status`` to ``method``.
 
-    The parser has already refused doubled and malformed lengths, and a length beside an encoding.
+    The parser has already refused duplicate and malformed lengths, and a length together with an encoding.
 
     Raises:
         InvalidResponse: The body is coded in a way whose end cannot be detected.

@@ -1,7 +1,7 @@
 """Decides which request heads are refused before any app sees them.
 
-The parser has already refused malformed lines, folded fields, duplicate or malformed lengths and a length besides an
-encoding. Other heads are well-formed but still dangerous, because two servers in a row could read them differently.
+The parser has already refused malformed lines, folded fields, duplicate or malformed lengths and a length together with
+an encoding. Other heads are well-formed but still dangerous, because two servers in a row could read them differently.
 """
 
 import re

@@ -48,7 +48,7 @@ class GaugeCollector(Collector):
             "1 when NATS, which counts shared limits, answers or is not needed.",
             now.nats_reachable,
         )
-        yield _gauge("agenttype_draining", "1 once the sidecar was told to end.", now.draining)
+        yield _gauge("agenttype_draining", "1 once the sidecar is draining.", now.draining)
         policy = GaugeMetricFamily("agenttype_policy_info", "The policy document in use.", labels=("hash",))
         policy.add_metric((now.policy_hash,), 1)
         yield policy

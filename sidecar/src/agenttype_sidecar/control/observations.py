@@ -35,7 +35,7 @@ class Status:
         identity: Whose sidecar it is.
         policy: Which policy is in use.
         ready: Whether it takes calls.
-        draining: Whether it was told to end.
+        draining: Whether it is ending.
         running: Calls that are running now.
         wall_seconds: Since its start.
         busy_seconds: Of these, with at least one call running.
