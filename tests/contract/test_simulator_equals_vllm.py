@@ -1,11 +1,11 @@
 """The stand-in answers as the recorded engine did, exchange by exchange."""
 
+import differences
 import pytest
 from exchanges import EMBEDDING_FLAGS, EMBEDDING_GROUPS, GROUPS, STORE_GROUPS, TOOL_FLAGS, TOOL_GROUPS
 from lora_files import a_shelf_of_adapters
 from recordings import recorded
 from replay import Replay
-from shapes import comparable
 from simulators import simulator
 
 ALL = GROUPS | TOOL_GROUPS | STORE_GROUPS | EMBEDDING_GROUPS
@@ -31,7 +31,7 @@ def simulated(tmp_path_factory):
 
 @pytest.mark.parametrize(("group", "name"), NAMES)
 def test_the_simulator_answers_as_the_recorded_engine_did(simulated, group, name):
-    assert comparable(simulated[group][name]) == comparable(recorded(group)[name])
+    differences.check_simulator(group, simulated[group][name])
 
 
 @pytest.mark.parametrize("group", ALL)

@@ -200,7 +200,7 @@ def until(holds: Callable[[], bool], tell: Callable[[], str] = str, seconds: flo
 
 
 def _ask(port: int, method: str, path: str, body: bytes | None = None, headers: Any = None) -> Answer:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(method, path, body, headers or {})
         response = connection.getresponse()
