@@ -101,6 +101,14 @@ def test_other_words_where_the_request_scripts_them_are_a_difference(engine, tmp
         differences.check_engine("chat", found)
 
 
+def test_a_call_that_is_cut_off_is_a_difference(tmp_path):
+    [call] = [one for one in exchanges.TOOL_GROUPS["tools"] if one.name == "a required call in a stream"]
+    with simulator(*exchanges.TOOL_FLAGS) as engine:
+        cut = replay(engine, tmp_path).one(Exchange(call.name, CHAT, call.body | {"max_tokens": 3}))
+    with pytest.raises(AssertionError, match=r"said\.arguments\.look_up: recorded .*, found"):
+        differences.check_engine("tools", cut)
+
+
 @pytest.mark.parametrize(
     ("found", "recorded", "told"),
     [

@@ -24,12 +24,20 @@ def said(result: dict[str, Any]) -> dict[str, Any] | None:
         elif piece:
             calls[name] = calls.get(name, "") + piece
     # The script of Anthropic's protocol is JSON: the words stand in quotes. The stand-in's mark ends without a blank.
-    return {"words": words.strip('" '), "arguments": {name: json.loads(text) for name, text in calls.items()}}
+    return {"words": words.strip('" '), "arguments": {name: _parsed(text) for name, text in calls.items()}}
+
+
+def _parsed(arguments: str) -> Any:
+    """Arguments as JSON, whose blanks do not matter; as text where they were cut off."""
+    try:
+        return json.loads(arguments)
+    except ValueError:
+        return arguments
 
 
 def _pieces(reply: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Words, names of tools and pieces of arguments, as they came; what a stream says twice, once."""
-    for part in [reply["json"]] if "json" in reply else [event["data"] for event in reply["events"]]:
+    """Words, names of tools and pieces of arguments, as they came."""
+    for part in [reply["json"]] if "json" in reply else [event["data"] for event in reply.get("events", [])]:
         if isinstance(part, dict):
             yield from _of_chat(part)
             yield from _of_messages(part)
@@ -40,13 +48,15 @@ def _of_chat(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for choice in part.get("choices", []):
         told = choice.get("message") or choice.get("delta") or {}
         yield "words", told.get("content") or ""
-        for call in told.get("tool_calls", []):
-            function = call["function"]
+        for call in told.get("tool_calls") or []:
+            function = call.get("function", {})
             yield from ((kind, function[kind]) for kind in ("name", "arguments") if kind in function)
 
 
 def _of_messages(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    blocks = part["content"] if part.get("type") == "message" else [part.get("content_block"), part.get("delta")]
+    blocks = (
+        part.get("content", []) if part.get("type") == "message" else [part.get("content_block"), part.get("delta")]
+    )
     for block in blocks:
         if not isinstance(block, dict):
             continue
@@ -62,7 +72,7 @@ def _whole_input(block: dict[str, Any]) -> str:
 
 def _of_responses(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if part.get("type") == "response.output_text.delta":
-        yield "words", part["delta"]
+        yield "words", part.get("delta", "")
     for item in part.get("output", []):
-        for content in item["content"]:
-            yield "words", content["text"]
+        for content in item.get("content", []):
+            yield "words", content.get("text", "")
