@@ -59,7 +59,7 @@ def bring_up(place: Place, stages: Stages) -> Kubectl:
     with stages.stage("install"):
         install.everything(place, kubectl, engine, tag)
     with stages.stage("model server ready"):
-        kubectl.wait("Ready", "modelbackend/shared", seconds=600)
+        kubectl.wait("Ready", "modelbackend/shared", seconds=900)
     with stages.stage("agents ready"):
         kubectl.wait("Ready", "agenttype/green", "agenttype/red", seconds=300)
     return kubectl

@@ -14,7 +14,7 @@ CHAT = "/v1/chat/completions"
 LOG_LINE = "Failed password for eve from 192.0.2.7 port 4022"
 LONG = {"max_tokens": 1000, "stream": True, "ignore_eos": True}
 PROBED = ("input", "output")
-START = pytest.mark.timeout(600)
+START = pytest.mark.timeout(1200)  # the engine starts in the first test
 
 
 def chat(model, text=LOG_LINE):

@@ -159,7 +159,7 @@ def test_a_raised_budget_reaches_the_running_pod_without_a_restart(demo: Kubectl
     patch = [{"op": "replace", "path": "/spec/budget/limits/0/max", "value": "9000"}]
 
     demo("patch", "agenttype", "green", "--type=json", f"--patch={json.dumps(patch)}")
-    until(lambda: budget(demo, "green")["limit"] == 9000, "the sidecar has the new limit", within=30)
+    until(lambda: budget(demo, "green")["limit"] == 9000, "the sidecar has the new limit")
     until(lambda: condition_of(demo, "agenttype", "green", "Programmed")["status"] == "True", "it is acknowledged")
 
     assert demo.pods(f"{books.AGENT_LABEL}=green") == pod

@@ -192,7 +192,7 @@ class gate(AbstractContextManager):  # noqa: N801 — used like a function
 
 
 def _ask(port: int, method: str, path: str, body: bytes | None = None, headers: Any = None) -> Answer:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(method, path, body, headers or {})
         response = connection.getresponse()
