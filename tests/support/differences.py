@@ -6,7 +6,7 @@ from typing import Any
 from support import processors, recordings
 from support.shapes import comparable
 
-RECORD = "uv run --no-sync python tests/support/record_engine.py"
+RECORD = "PYTHONPATH=tests uv run --no-sync python -m support.record_engine"
 _SHOWN = 12
 
 
