@@ -12,6 +12,7 @@ COPY pyproject.toml uv.lock README.md ./
 COPY cli/pyproject.toml cli/
 COPY crds/pyproject.toml crds/
 COPY gate/pyproject.toml gate/
+COPY lib/authn/pyproject.toml lib/authn/
 COPY lib/proxy/pyproject.toml lib/proxy/
 COPY operator/pyproject.toml operator/
 COPY sidecar/pyproject.toml sidecar/

@@ -3,15 +3,15 @@
 import pytest
 from agenttype_api import keys, policy, store_names
 from agenttype_api.v1alpha1 import Resource, Scope, Window
+from agenttype_authn.service_account import ServiceAccount
 from agenttype_operator.auth_callout import permissions
-from agenttype_operator.auth_callout.permissions import Caller
 from agenttype_sidecar.leases import nats_store, shares
 
 ACCOUNTS = ["team-a.agent.green.cost", "team-a.budget.team.cost"]
 
 
 def granted(subject):
-    rights = permissions.permissions(Caller("team-a", "green")).publish
+    rights = permissions.permissions(ServiceAccount("team-a", "green")).publish
     return any(subject == right or (right.endswith(">") and subject.startswith(right[:-1])) for right in rights)
 
 

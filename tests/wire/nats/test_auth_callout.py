@@ -153,16 +153,19 @@ async def test_a_connection_that_nobody_vouches_for_is_refused(url, token):
 
 
 async def test_a_token_for_another_audience_is_refused(url, reviews):
+    reviews.known["for-the-gate"] = "team-a:green"
     reviews.audiences = ["agenttype.dev/gate"]
-    answer = await refusal(url, "green")
+    answer = await refusal(url, "for-the-gate")
     reviews.audiences = ["agenttype.dev/store"]
 
     assert "Authorization Violation" in answer
     assert "PONG" in await refusal(url, "green")
 
 
-async def test_many_connections_at_once_are_answered(url):
-    clients = await asyncio.gather(*(connected(url, "green", connect_timeout=10) for _ in range(100)))
+async def test_many_connections_at_once_are_answered_after_one_review_of_their_token(url, reviews):
+    reviews.known["many"], asked = "team-a:green", reviews.asked
+    clients = await asyncio.gather(*(connected(url, "many", connect_timeout=10) for _ in range(100)))
+    assert reviews.asked == asked + 1
     totals = await asyncio.gather(
         *(added(client, "at.bud.hour.team-a.agent.green.x.cost.hour.1") for client in clients)
     )

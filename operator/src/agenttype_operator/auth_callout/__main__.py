@@ -7,18 +7,23 @@ import os
 import secrets
 import signal
 import sys
+import time
 from pathlib import Path
+from typing import Final
 
 import nkeys
 from agenttype_api import keys
+from agenttype_authn.token_reviews import ReviewLimits, TokenReviews
 
 from agenttype_operator import http, json_log
 from agenttype_operator.auth_callout import nats_jwt, server_config
 from agenttype_operator.auth_callout.service import AuthCalloutService
 from agenttype_operator.kube import client
-from agenttype_operator.kube.token_reviews import TokenReviews
+from agenttype_operator.kube.token_reviews import TokenReviewClient
 from agenttype_operator.metrics import Metrics
 
+#: After a restart of the server every sidecar comes back within seconds.
+_LIMITS: Final = ReviewLimits(at_once=32)
 _ISSUER, _CALLOUT = "issuer.seed", "auth_callout.seed"
 
 
@@ -69,7 +74,7 @@ async def _answer(options: argparse.Namespace) -> None:
         url=f"nats://127.0.0.1:{options.port}",
         seed=(options.keys / _CALLOUT).read_text(),
         issuer=nkeys.from_seed(bytearray((options.keys / _ISSUER).read_bytes())),
-        review=TokenReviews(api, keys.STORE_AUDIENCE).review,
+        reviews=TokenReviews(TokenReviewClient(api), keys.STORE_AUDIENCE, time.monotonic, _LIMITS),
     )
     server = await http.serve(options.http_port, metrics.text, ready=lambda: service.ready)
     running = asyncio.create_task(service.run())

@@ -4,25 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from agenttype_api import keys, store_names
+from agenttype_api import store_names
 from agenttype_api.v1alpha1 import Window
+from agenttype_authn.service_account import ServiceAccount
 
-from agenttype_operator.kube.kinds import Raw
-
-_USER_PREFIX: Final = "system:serviceaccount:"
 _GET: Final = "$JS.API.DIRECT.GET"
 
 
 class Denied(Exception):  # noqa: N818 — an answer
     """The connection is refused; the message says why, for the log."""
-
-
-@dataclass(frozen=True)
-class Caller:
-    """An agent's sidecar, known by its ServiceAccount, which has the agent's name."""
-
-    namespace: str
-    agent: str
 
 
 @dataclass(frozen=True)
@@ -33,39 +23,26 @@ class Permissions:
     subscribe: tuple[str, ...]
 
 
-def caller(review: Raw) -> Caller:
-    """Read the answer to a TokenReview for the store's audience.
-
-    Raises:
-        Denied: the API server does not vouch for the token, for this audience, or it is no ServiceAccount's.
-    """
-    status = review.get("status") or {}
-    if not status.get("authenticated"):
-        raise Denied(str(status.get("error") or "the token is not valid"))
-    if keys.STORE_AUDIENCE not in (status.get("audiences") or ()):
-        raise Denied("the token is for another audience")
-    user = str((status.get("user") or {}).get("username", ""))
-    namespace, colon, name = user.removeprefix(_USER_PREFIX).partition(":")
-    # Names become parts of subjects: one with a dot or a wildcard would stand for more than itself.
-    if not user.startswith(_USER_PREFIX) or not colon or not (_plain(namespace) and _plain(name)):
-        raise Denied(f"{user!r} is no agent's ServiceAccount")
-    return Caller(namespace, name)
-
-
-def permissions(who: Caller) -> Permissions:
+def permissions(account: ServiceAccount) -> Permissions:
     """Return what a sidecar may use: its agent's accounts, its namespace's budgets, and an inbox of its agent's own.
 
     One right is wider: who looks at all entries of an account names them in a message's body, which NATS cannot judge;
     so the entries of other agents of the namespace, which are names and numbers, can be read, but not written.
+
+    Raises:
+        Denied: the account cannot be an agent's.
     """
-    prefixes = store_names.accounts(who.namespace, who.agent)
+    # Names become parts of subjects: one with a dot or a wildcard would stand for more than itself.
+    if not (_plain(account.namespace) and _plain(account.name)):
+        raise Denied(f"{account} is no agent's ServiceAccount")
+    prefixes = store_names.accounts(account.namespace, account.name)
     return Permissions(
         publish=tuple(
             subject
             for window in store_names.SHARED
-            for subject in (*_subjects(window, who.namespace, prefixes), _look(window, who.namespace))
+            for subject in (*_subjects(window, account.namespace, prefixes), _look(window, account.namespace))
         ),
-        subscribe=(f"{store_names.inbox(who.namespace, who.agent)}.>",),
+        subscribe=(f"{store_names.inbox(account.namespace, account.name)}.>",),
     )
 
 

@@ -4,28 +4,23 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import nats
 import nkeys
 from agenttype_api import store_names
+from agenttype_authn.errors import AuthnError, Unauthenticated
+from agenttype_authn.token_reviews import TokenReviews
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from agenttype_operator.auth_callout import nats_jwt, permissions
-from agenttype_operator.kube import errors
-from agenttype_operator.kube.kinds import Raw
 
 log = logging.getLogger(__name__)
 
 #: Where the server asks.
 _REQUESTS: Final = "$SYS.REQ.USER.AUTH"
 _NOT_FOUND: Final = 10059
-#: How many tokens are reviewed at once; after a restart of the server every sidecar comes back within seconds.
-_REVIEWS: Final = 32
-
-Review = Callable[[str], Awaitable[Raw]]
 
 
 class NotMade(Exception):  # noqa: N818 — it is tried again
@@ -39,15 +34,14 @@ class AuthCalloutService:
         url: where the server is.
         seed: of the key by which we connect.
         issuer: the key with which answers are signed.
-        review: asks the API server whose a token is; returns its TokenReview.
+        reviews: says whose a token is.
     """
 
-    def __init__(self, url: str, seed: str, issuer: nkeys.KeyPair, review: Review) -> None:
+    def __init__(self, url: str, seed: str, issuer: nkeys.KeyPair, reviews: TokenReviews) -> None:
         self._url = url
         self._seed = seed
         self._issuer = issuer
-        self._review = review
-        self._slots = asyncio.Semaphore(_REVIEWS)
+        self._reviews = reviews
         self._answering: set[asyncio.Task[None]] = set()
         self._again = asyncio.Event()
         self._client: Client | None = None
@@ -128,23 +122,23 @@ class AuthCalloutService:
         except nats_jwt.UnreadableRequest as error:
             log.warning("authorization request not understood", extra={"error": str(error)})
             return
-        async with self._slots:
-            told = await self._told(asked)
+        told = await self._told(asked)
         await message.respond(nats_jwt.authorization_response(asked, told, self._issuer, int(time.time())))
 
     async def _told(self, asked: nats_jwt.AuthorizationRequest) -> dict[str, str]:
         try:
-            # A TokenReview of no token is another error; a client that gives none is refused like all others.
-            who = permissions.caller(await self._review(asked.token) if asked.token else {})
-            await self._make_streams_of(who.namespace)
-        except (permissions.Denied, errors.OperatorError) as error:
-            log.warning("connection refused", extra={"host": asked.host, "error": str(error)})
+            account = await self._reviews.service_account(asked.token)
+            granted = permissions.permissions(account)
+            await self._make_streams_of(account.namespace)
+        except (permissions.Denied, AuthnError) as error:
+            why = error.detail if isinstance(error, Unauthenticated) else ""
+            log.warning("connection refused", extra={"host": asked.host, "error": why or str(error)})
             return {"error": "the token was not accepted"}
         except NotMade as error:
             log.warning("streams not made yet", extra={"host": asked.host, "error": str(error)})
             return {"error": "the store is not ready"}
-        log.debug("connection accepted", extra={"host": asked.host, "agent": f"{who.namespace}/{who.agent}"})
-        return {"jwt": nats_jwt.user_jwt(asked, permissions.permissions(who), self._issuer, int(time.time()))}
+        log.debug("connection accepted", extra={"host": asked.host, "agent": str(account)})
+        return {"jwt": nats_jwt.user_jwt(asked, granted, self._issuer, int(time.time()))}
 
 
 async def _make_stream(client: Client, settings: dict[str, Any]) -> None:
