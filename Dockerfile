@@ -13,6 +13,7 @@ COPY cli/pyproject.toml cli/
 COPY crds/pyproject.toml crds/
 COPY gate/pyproject.toml gate/
 COPY lib/authn/pyproject.toml lib/authn/
+COPY lib/bus/pyproject.toml lib/bus/
 COPY lib/proxy/pyproject.toml lib/proxy/
 COPY operator/pyproject.toml operator/
 COPY sidecar/pyproject.toml sidecar/

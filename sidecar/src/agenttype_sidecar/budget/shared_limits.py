@@ -9,7 +9,7 @@ import logging
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agenttype_api.policy import Limit, Policy
 from agenttype_api.policy import Store as At
@@ -19,9 +19,11 @@ from agenttype_sidecar.budget.ledger import Ledger
 from agenttype_sidecar.budget.reservation import Line
 from agenttype_sidecar.leases import shares
 from agenttype_sidecar.leases.manager import LeaseManager
-from agenttype_sidecar.leases.nats_store import NatsStore
 from agenttype_sidecar.leases.shares import Account
 from agenttype_sidecar.leases.terms import Want
+
+if TYPE_CHECKING:  # imported when a limit is shared: others must not pay for it
+    from agenttype_sidecar.leases.nats_store import NatsStore
 
 #: A store that is away for less than this is not worth telling.
 _BRIEF: Final = 3.0
@@ -65,6 +67,8 @@ class SharedLimits:
         self._task = self.leases = self.store = None
         if policy.store is None:
             return
+        from agenttype_sidecar.leases.nats_store import NatsStore  # noqa: PLC0415 — see the top
+
         self._patient_until = time.monotonic() + _BRIEF
         token = self._token if self._token.exists() else None
         self.store = NatsStore(policy.store, token, policy.identity)

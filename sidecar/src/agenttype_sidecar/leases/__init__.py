@@ -2,5 +2,6 @@
 
 `shares` says what NATS keeps and what fits, and `lease` takes the steps. `usage_rate` knows how an account is used,
 `peers` who else has a part of it, `plan` how large a step is, and `manager` when it is due, in the words of `terms`.
-`nats_store` is the only module that speaks to NATS. What this pod has spent of a shared limit belongs to `budget`.
+`nats_store` is the only module that knows NATS, through `agenttype_bus`. What this pod has spent of a shared limit
+belongs to `budget`.
 """

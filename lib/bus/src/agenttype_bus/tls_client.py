@@ -1,4 +1,4 @@
-"""A client of NATS that speaks TLS or not at all; imported only where a store's URL says tls://."""
+"""A client of NATS that speaks TLS or not at all, where the server's URL says tls://."""
 
 from nats.aio.client import Client
 from nats.errors import SecureConnWantedError
@@ -7,8 +7,8 @@ from nats.errors import SecureConnWantedError
 class TlsClient(Client):
     """Says nothing to a server that does not begin TLS.
 
-    The library upgrades where the server asks for it. Whoever answers in the server's place need only not ask to be
-    shown the token in plain text, and to be believed.
+    The library upgrades where the server asks for it. An impostor in the server's place would only have to leave that
+    out, to be told the token in plain text and to be believed.
     """
 
     def _connect_command(self) -> bytes:
