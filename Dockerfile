@@ -15,6 +15,7 @@ COPY gate/pyproject.toml gate/
 COPY lib/authn/pyproject.toml lib/authn/
 COPY lib/bus/pyproject.toml lib/bus/
 COPY lib/proxy/pyproject.toml lib/proxy/
+COPY lib/runtime/pyproject.toml lib/runtime/
 COPY operator/pyproject.toml operator/
 COPY sidecar/pyproject.toml sidecar/
 COPY simulator/pyproject.toml simulator/

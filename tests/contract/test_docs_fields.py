@@ -18,7 +18,8 @@ SPEC_PAGES = {kind: ROOT / f"docs/spec/{kind.lower()}.md" for kind in SCHEMAS}
 EMBEDDED = {"template", "resources"}
 #: Dotted names in code that are no fields of ours.
 OTHERS = {
-    "data.code", "data.retryAfter",  # of a JSON-RPC error
+    "data.code", "data.retryAfter", "data.supported", "error.data.code",  # of a JSON-RPC error
+    "error.code",  # of OpenAI's error
     "response.completed", "response.failed",  # events of a stream
     "ledger.mark",  # a file
     "contacts.find",  # a tool
@@ -31,8 +32,6 @@ EXAMPLES = sorted({*ROOT.glob("examples/**/*.yaml"), *ROOT.glob("bench/**/*.yaml
 def fields(schema, path=""):
     """Yield each field below a schema: its path, and its own schema."""
     for name, part in schema.get("properties", {}).items():
-        if name == "true":  # how YAML reads a bare `on`
-            continue
         here = f"{path}.{name}" if path else name
         yield here, part
         if name not in EMBEDDED:
@@ -113,10 +112,9 @@ def unknown(schema, value, path=""):
     elif isinstance(value, dict):
         known = schema.get("properties")
         for name, part in value.items():
-            key = str(name).lower() if name is True else str(name)
-            if known is not None and key not in known:
-                yield f"{path}.{key}"
-            yield from unknown((known or {}).get(key, {}), part, f"{path}.{key}")
+            if known is not None and name not in known:
+                yield f"{path}.{name}"
+            yield from unknown((known or {}).get(name, {}), part, f"{path}.{name}")
 
 
 @pytest.mark.parametrize(("page", "path"), PATHS, ids=[f"{pages.name(page)}-{path}" for page, path in PATHS])

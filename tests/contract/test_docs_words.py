@@ -11,7 +11,6 @@ PLAIN = {
     "nobody": "no client, no one, nothing",
     "somebody": "someone, or who it is",
     "whoever": "who it is: a caller, a pod",
-    "anybody": "any",
     "anew": "again",
     "thereof": "its",
     "whence": "from where",

@@ -13,6 +13,7 @@ import install
 import pytest
 import story
 from kubectl import Kubectl
+from support import transcripts
 from support.waiting import until
 
 # The first story waits for images, an engine and two agents.
@@ -118,6 +119,20 @@ def test_green_s_budget_ends_and_the_refused_call_reaches_nobody(demo: Kubectl) 
     assert refusal.refused_calls == 1
     assert (refusal.restarts, refusal.alive) == (0, True)
     assert budget(demo, "green")["spent"] <= budget(demo, "green")["limit"]
+
+
+def test_the_second_part_of_getting_started_prints_what_the_page_shows(demo: Kubectl, tmp_path: Path) -> None:
+    page = (transcripts.ROOT / "docs/getting-started.md").read_text()
+    told = transcripts.read(transcripts.sections(page)["## 2. Two agents on a Kubernetes"])
+    config = tmp_path / "kubeconfig"
+    config.write_text(Path(demo.kubeconfig).read_text())
+    mine = Kubectl(config, demo.program)
+    mine("config", "set-context", "--current", "--namespace=demo")
+    path = f"{Path(demo.program).parent}:{os.environ['PATH']}"
+
+    seen = transcripts.run(told, {**os.environ, "KUBECONFIG": str(config), "PATH": path}, seconds=600)
+
+    assert transcripts.differences(told, seen) == []
 
 
 def test_the_books_balance_with_what_the_engine_counted(demo: Kubectl) -> None:

@@ -84,7 +84,7 @@ def test_a_token_for_another_audience_is_refused(door, token_of):
 
 def test_an_account_that_is_no_caller_is_known_and_refused(door, token_of):
     answer = door.post(CHAT, BODY, token_of("stranger", AUDIENCE))
-    assert (answer.status, answer.headers["x-agenttype-reason"]) == (403, "not-a-caller")
+    assert (answer.status, answer.headers["x-agenttype-reason"]) == (403, "caller_not_allowed")
 
 
 def test_a_token_with_a_forged_signature_is_refused(door, token_of):
@@ -101,5 +101,5 @@ def test_a_token_of_a_deleted_account_is_refused(door, token_of, kubectl):
 def test_a_gate_that_may_not_review_tokens_lets_nobody_in_fail_closed(start, token_of):
     with simulator() as engine, start(engine, token_of("stranger")) as helpless:
         answer = helpless.until_ready().post(CHAT, BODY, token_of("green", AUDIENCE))
-        assert (answer.status, answer.headers["x-agenttype-reason"]) == (503, "review-unavailable")
+        assert (answer.status, answer.headers["x-agenttype-reason"]) == (503, "token_review_unavailable")
         assert "403" in answer.json()["error"]["message"]

@@ -18,17 +18,17 @@ from agenttype_api import compile as compiler
 from agenttype_api import policy
 from agenttype_api.environment import Endpoints
 
-from agenttype_cli import composition, environment, kept, manifests, report, secrets
-from agenttype_cli.child import Child
-from agenttype_cli.composition import Composition
+from agenttype_cli import environment, ledger_folder, manifests, plan, report, secrets
+from agenttype_cli.command import Command
 from agenttype_cli.control import Control
 from agenttype_cli.errors import BadPolicy, Missing
 from agenttype_cli.manifests import Manifests
+from agenttype_cli.nats_server import NatsServer
 from agenttype_cli.options import Options
+from agenttype_cli.plan import RunPlan
 from agenttype_cli.report import Report
 from agenttype_cli.sidecar import Files, Ports, Sidecar
 from agenttype_cli.signals import Ended, Signals
-from agenttype_cli.store import Store
 
 #: What a vLLM without a gate is told, which does not ask.
 _TOKEN: Final = "agenttype-run"  # noqa: S105 — proves nothing
@@ -46,29 +46,29 @@ def run(options: Options, signals: Signals) -> int:
     """
     found = manifests.read(options.files)
     _empty(options.json)
-    agent = composition.chosen(found, options.agent)
+    agent = plan.chosen_agent(found, options.agent)
     with ExitStack() as stack:
         home = stack.enter_context(_home(options.ledger))
         url = options.nats
         if url is None and compiler.shares_limits(agent):
             with signals.held():
-                store = Store(home / "nats")
-                stack.callback(store.end)
-            url = store.url
-        composed = composition.compose(agent, found, options.backend, url)
-        files = _files(home, composed, found, options)
+                server = NatsServer(home / "nats")
+                stack.callback(server.end)
+            url = server.url
+        planned = plan.run_plan(agent, found, options.backend, url)
+        files = _files(home, planned, found, options)
         with signals.held():
             sidecar = Sidecar(files, Ports(options.data_port, 0, options.control_port), verbose=options.verbose)
             stack.callback(sidecar.end)
-        added = _environment(composed, found, options, sidecar.ports, home)
-        return _served(composed, options, Control(sidecar.ports.control), added)
+        added = _environment(planned, found, options, sidecar.ports, home)
+        return _served(planned, options, Control(sidecar.ports.control), added)
 
 
 @contextmanager
 def _home(ledger: Path | None) -> Iterator[Path]:
     """Give the folder of this run: the user's, which stays, or one that goes."""
     if ledger is not None:
-        with kept.folder(ledger) as path:
+        with ledger_folder.locked(ledger) as path:
             yield path
         return
     try:
@@ -79,7 +79,7 @@ def _home(ledger: Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _files(home: Path, composed: Composition, found: Manifests, options: Options) -> Files:
+def _files(home: Path, planned: RunPlan, found: Manifests, options: Options) -> Files:
     files = Files(
         policy=home / "policy.json",
         ledger=home / "ledger",
@@ -87,12 +87,12 @@ def _files(home: Path, composed: Composition, found: Manifests, options: Options
         token=options.token.expanduser().absolute() if options.token else home / "token",
         log=home / "sidecar.log",
     )
-    files.policy.write_text(policy.document_json(composed.document), encoding="utf-8")
+    files.policy.write_text(policy.document_json(planned.document), encoding="utf-8")
     if options.token is None:
         files.token.write_text(_TOKEN, encoding="utf-8")
     elif not files.token.is_file():
         raise Missing(f"--token {options.token}: no such file")
-    for path, reference in composed.credentials.items():
+    for path, reference in planned.credentials.items():
         file = files.credentials / path
         file.parent.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
         file.touch(mode=0o600)
@@ -100,39 +100,39 @@ def _files(home: Path, composed: Composition, found: Manifests, options: Options
     return files
 
 
-def _environment(composed: Composition, found: Manifests, options: Options, ports: Ports, home: Path) -> dict[str, str]:
+def _environment(planned: RunPlan, found: Manifests, options: Options, ports: Ports, home: Path) -> dict[str, str]:
     endpoints = Endpoints(ports.data, ports.control)
     if options.policy_only:
-        return environment.of_policy(composed.agent, os.environ, endpoints)
+        return environment.of_policy(planned.agent, os.environ, endpoints)
     wrapper = home / "wrapper"
-    if composed.agent.spec.injection.wrapper:
+    if planned.agent.spec.injection.wrapper:
         done = subprocess.run(  # noqa: S603 — our own interpreter and module
             [sys.executable, "-m", "agenttype_wrapper.install", "--to", str(wrapper)],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
             raise Missing(f"the wrapper cannot be put in place: {done.stderr.strip()}")
-    return environment.of_container(composed.agent, found, os.environ, endpoints, str(wrapper / "python"))
+    return environment.of_container(planned.agent, found, os.environ, endpoints, str(wrapper / "python"))
 
 
-def _served(composed: Composition, options: Options, control: Control, added: dict[str, str]) -> int:
+def _served(planned: RunPlan, options: Options, control: Control, added: dict[str, str]) -> int:
     """Run the command, or serve until a signal; then tell what was used."""
     began = time.monotonic()
     status: int | None = None
     if options.command:
-        child = Child(options.command, {**os.environ, **added})
-        threading.Thread(target=_watch, args=(control, child), name="watch", daemon=True).start()
-        status = child.run()
+        command = Command(options.command, {**os.environ, **added})
+        threading.Thread(target=_watch, args=(control, command), name="watch", daemon=True).start()
+        status = command.run()
     else:
         _print_environment(added, options.print_env)
         with contextlib.suppress(Ended):
             while True:  # a signal that comes just before a wait without an end would not end it
                 time.sleep(_PAUSE)
-    _tell(_reported(composed, options, control, status, time.monotonic() - began), options)
+    _tell(_reported(planned, options, control, status, time.monotonic() - began), options)
     return status or 0
 
 
-def _watch(control: Control, child: Child) -> None:
+def _watch(control: Control, command: Command) -> None:
     """Stop the command once its policy says StopAgent."""
     sequence = -1
     while True:
@@ -144,12 +144,12 @@ def _watch(control: Control, child: Child) -> None:
         sequence = seen.sequence
         if seen.stopped:
             sys.stderr.write(f"agenttype: stopping the command: {seen.stopped}\n")
-            child.stop()
+            command.stop()
             return
 
 
-def _reported(composed: Composition, options: Options, control: Control, status: int | None, seconds: float) -> Report:
-    identity = composed.document.identity
+def _reported(planned: RunPlan, options: Options, control: Control, status: int | None, seconds: float) -> Report:
+    identity = planned.document.identity
     try:
         told = report.usage(control.samples()) | {"budget": control.budget(), "stopped": control.report().stopped}
     except (OSError, ValueError) as error:
@@ -159,7 +159,7 @@ def _reported(composed: Composition, options: Options, control: Control, status:
         command=options.command,
         exit_status=status,
         seconds=round(seconds, 3),
-        policy_hash=composed.document.hash(),
+        policy_hash=planned.document.hash(),
         **told,
     )
 

@@ -1,7 +1,7 @@
 """Write everything that is generated from the models: `python -m agenttype_api.generate [--check] ROOT`.
 
-The CRDs (`crds/*.yaml`), the chart's copies of them, and the reference page. With `--check` nothing is written and
-the exit code is 1 when a file is stale.
+The CRDs (`crds/*.yaml`), the chart's copies of them, and the pages of reference and of refusals. With `--check`
+nothing is written and the exit code is 1 when a file is stale.
 """
 
 import sys
@@ -25,6 +25,7 @@ def generated() -> dict[str, str]:
         files[f"crds/{name}.yaml"] = text
         files[f"charts/agenttype/crds/{name}.yaml"] = text
     files["docs/reference.md"] = reference.page(found)
+    files["docs/refusals.md"] = reference.refusals()
     return files
 
 

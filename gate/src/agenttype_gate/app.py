@@ -1,11 +1,7 @@
 """The parts put together, and how they begin and end."""
 
 import asyncio
-import json
-import signal
-import sys
 import time
-from functools import partial
 from typing import Final
 
 from agenttype_api import keys
@@ -13,6 +9,7 @@ from agenttype_authn.token_reviews import TokenReviews
 from agenttype_proxy.client import Client, ClientLimits
 from agenttype_proxy.messages import Deadlines
 from agenttype_proxy.server import ServedApp, ServerLimits, serve
+from agenttype_runtime import process
 
 from agenttype_gate.adapter_controller import AdapterController
 from agenttype_gate.adapter_store import AdapterStore
@@ -63,7 +60,7 @@ async def run(options: Options) -> None:
             background = [
                 group.create_task(controller.run(options.check, options.base_config)),
                 group.create_task(document.watch(status.wake)),
-                group.create_task(_leave(status, stop, options.lame_duck)),
+                group.create_task(_leave(process.stop_event(), status, stop, options.lame_duck)),
             ]
             await serve(listeners, limits=limits, stop=stop, drain_seconds=options.drain, on_ready=_say_ready)
             for task in background:
@@ -73,12 +70,8 @@ async def run(options: Options) -> None:
             await client.close()
 
 
-async def _leave(status: Status, stop: asyncio.Event, lame_duck: float) -> None:
+async def _leave(told: asyncio.Event, status: Status, stop: asyncio.Event, lame_duck: float) -> None:
     """On a signal: unready at once, closed a while later, for what sends us calls learns of it only by and by."""
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, partial(told.set))
     await told.wait()
     status.leaving = True
     await asyncio.sleep(lame_duck)
@@ -87,5 +80,4 @@ async def _leave(status: Status, stop: asyncio.Event, lame_duck: float) -> None:
 
 def _say_ready(ports: list[int]) -> None:
     gate, health, control = ports
-    sys.stdout.write(json.dumps({"gate": gate, "health": health, "control": control}) + "\n")
-    sys.stdout.flush()
+    process.say_ready(gate=gate, health=health, control=control)

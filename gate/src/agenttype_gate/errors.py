@@ -31,104 +31,101 @@
 from typing import ClassVar
 
 from agenttype_api.gate_policy import AdapterState
+from agenttype_api.refusal_reasons import RefusalReason
+from agenttype_runtime import refusal
 
 
 class GateError(Exception):
     """The base of everything that this room decides about."""
 
 
-class Refusal(GateError):
+class Refusal(refusal.Refusal, GateError):
     """A call is answered by us and never reaches the engine, or not again.
 
     Attributes:
-        status: HTTP status.
-        reason: What `x-agenttype-reason` and the OpenAI `code` say.
         kind: The error's type in both protocols' words.
-        retry_after: Seconds after which to come back; None where repeating cannot help.
     """
 
-    status: ClassVar[int]
-    reason: ClassVar[str]
+    reason: ClassVar[RefusalReason]
     kind: ClassVar[str]
-    retry_after: ClassVar[int | None] = None
 
 
 class BadBody(Refusal):
     """The body is not one JSON object with a string `model`, or two readers could read it differently."""
 
-    status, reason, kind = 400, "bad-body", "invalid_request_error"
+    status, reason, kind = 400, RefusalReason.MALFORMED_BODY, "invalid_request_error"
 
 
 class TokenRefused(Refusal):
     """No token, or one that the API server does not vouch for."""
 
-    status, reason, kind = 401, "token-refused", "authentication_error"
+    status, reason, kind = 401, RefusalReason.INVALID_TOKEN, "authentication_error"
 
 
 class NotACaller(Refusal):
     """A known account that no agent of this backend runs under."""
 
-    status, reason, kind = 403, "not-a-caller", "permission_error"
+    status, reason, kind = 403, RefusalReason.CALLER_NOT_ALLOWED, "permission_error"
 
 
 class NoSuchPath(Refusal):
     """Not on the allow-list."""
 
-    status, reason, kind = 404, "no-such-path", "not_found_error"
+    status, reason, kind = 404, RefusalReason.PATH_NOT_FOUND, "not_found_error"
 
 
 class NoSuchModel(Refusal):
     """Not a served name, or not one of this caller's: the two look alike on purpose."""
 
-    status, reason, kind = 404, "no-such-model", "not_found_error"
+    status, reason, kind = 404, RefusalReason.MODEL_NOT_FOUND, "not_found_error"
 
 
 class BodyLate(Refusal):
     """The body did not arrive in time."""
 
-    status, reason, kind, retry_after = 408, "body-late", "timeout_error", 1
+    status, reason, kind, retry_after = 408, RefusalReason.BODY_TIMEOUT, "timeout_error", 1
 
 
 class BodyTooBig(Refusal):
     """The body is larger than we hold in memory."""
 
-    status, reason, kind = 413, "body-too-big", "request_too_large"
+    status, reason, kind = 413, RefusalReason.BODY_TOO_LARGE, "request_too_large"
 
 
 class EngineBroke(Refusal):
     """The engine took the call and hung up; it may have spent what the call costs."""
 
-    status, reason, kind, retry_after = 502, "engine-broke", "api_error", 1
+    status, reason, kind, retry_after = 502, RefusalReason.UPSTREAM_FAILED, "api_error", 1
 
 
 class Busy(Refusal):
     """We hold as many bodies in memory as we may."""
 
-    status, reason, kind, retry_after = 503, "busy", "overloaded_error", 1
+    status, reason, kind, retry_after = 503, RefusalReason.OVERLOADED, "overloaded_error", 1
 
 
 class Warming(Refusal):
     """The engine or the adapter is on its way."""
 
-    status, reason, kind, retry_after = 503, "warming", "overloaded_error", 1
+    status, reason, kind, retry_after = 503, RefusalReason.WARMING, "overloaded_error", 1
 
 
 class AdapterUnusable(Refusal):
     """The adapter will not come by waiting; its LoraAdapter's status says why."""
 
-    status, reason, kind = 503, "adapter-unusable", "api_error"
+    status, reason, kind = 503, RefusalReason.ADAPTER_UNUSABLE, "api_error"
 
 
 class ReviewUnavailable(Refusal):
     """The API server cannot be asked, so nobody is let in."""
 
-    status, reason, kind, retry_after = 503, "review-unavailable", "api_error", 1
+    status, reason, kind, retry_after = 503, RefusalReason.TOKEN_REVIEW_UNAVAILABLE, "api_error", 1
 
 
 class EngineSilent(Refusal):
     """The engine took the call and said nothing in time; it may have spent what the call costs."""
 
-    status, reason, kind, retry_after = 504, "engine-silent", "timeout_error", 1
+    status, reason, kind, retry_after = 504, RefusalReason.UPSTREAM_TIMEOUT, "timeout_error", 1
 
 
 class EngineAway(GateError):

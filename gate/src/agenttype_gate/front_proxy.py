@@ -124,6 +124,7 @@ class FrontProxy:
         try:
             await self._answer(call)
         except Refusal as error:
+            self._metrics.refused(error.reason)
             call.code, fields, text = error_responses.refusal(error, allowed_paths.protocol(scope["raw_path"]))
             await asgi.respond(send, call.code, fields, text)
         except CallerGone:

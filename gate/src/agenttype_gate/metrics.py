@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from agenttype_api.gate_policy import AdapterReport, AdapterState
+from agenttype_api.refusal_reasons import RefusalReason
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 OTHER: Final = "other"
@@ -20,6 +21,9 @@ class Metrics:
             "Calls answered, by what came out.",
             ("agent_type", "model", "code"),
             registry=registry,
+        )
+        self._refusals = Counter(
+            "agenttype_gate_refusals", "Calls that the gate refused, by why.", ("reason",), registry=registry
         )
         self._reviews = Counter("agenttype_gate_reviews", "Token reviews asked for.", ("result",), registry=registry)
         self._adapters = Gauge("agenttype_gate_adapters", "Wanted adapters by state.", ("state",), registry=registry)
@@ -47,6 +51,10 @@ class Metrics:
     def answered(self, agent_type: str, model: str, code: int) -> None:
         """Count a call."""
         self._requests.labels(agent_type or OTHER, model or OTHER, str(code)).inc()
+
+    def refused(self, reason: RefusalReason) -> None:
+        """Count a call that we refused."""
+        self._refusals.labels(reason.value).inc()
 
     def reviewed(self, result: str) -> None:
         """Count a review: accepted, refused or unavailable."""

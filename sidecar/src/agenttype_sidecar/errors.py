@@ -27,6 +27,7 @@
     ├── BackendBroken            503  failed too often of late; not asked for some seconds
     ├── BackendWarming           503  still starting after `timeouts.warmUp`
     ├── LedgerUnavailable        503  the ledger cannot be written: fail closed
+    │   └── NatsUnreachable      503  a shared limit cannot be counted: fail closed
     ├── CredentialUnavailable    503  the token or key file cannot be read
     └── UpstreamTimedOut         504
     StartError                   exit with a message; the user or the operator must act
@@ -38,30 +39,25 @@ import math
 from pathlib import Path
 from typing import ClassVar, Final
 
+from agenttype_api.refusal_reasons import RefusalReason
+from agenttype_runtime import refusal
+
 #: Seconds that a caller is asked to wait at most: an SDK sleeps for as long as it is told.
 LONGEST_WAIT: Final = 60.0
 
 
-class Refusal(Exception):  # noqa: N818 — it is an answer, not a fault
-    """An answer of ours; `message` is for people and never repeats what the caller sent."""
+class Refusal(refusal.Refusal):
+    """An answer of ours in place of a model's or a tool's."""
 
-    status: int
-    reason: ClassVar[str]
-    """Label of the metric and value of the header x-agenttype-reason."""
+    reason: ClassVar[RefusalReason]
     kinds: tuple[str, str]
     """OpenAI's and Anthropic's `type`."""
     outcome: ClassVar[str] = "refused"
     """How the call is counted: refused, or upstream_error where the backend is to blame."""
     anthropic_status: ClassVar[int | None] = None
     """Where Anthropic's differs."""
-    retry_after: int | None = None
-    """Seconds; None: asking again does not help, and SDKs are told so."""
     parameter: ClassVar[str | None] = None
     """OpenAI's `param`: the member of the body that is at fault."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
 
 
 class _Invalid(Refusal):
@@ -72,33 +68,33 @@ class _Invalid(Refusal):
 class MalformedBody(_Invalid):
     """The body cannot be read without guessing."""
 
-    reason = "malformed_body"
+    reason = RefusalReason.MALFORMED_BODY
 
 
 class WrongProtocol(_Invalid):
     """The backend of the route does not speak the caller's protocol."""
 
-    reason = "wrong_protocol"
+    reason = RefusalReason.WRONG_PROTOCOL
     parameter = "model"
 
 
 class Unmetered(_Invalid):
     """The call asks for work whose extent nobody tells us, though a limit of the agent depends on it."""
 
-    reason = "not_metered"
+    reason = RefusalReason.UNMETERABLE
 
 
 class HostedTool(_Invalid):
     """The call asks the provider to call tool servers itself, where no policy of the agent's reaches."""
 
-    reason = "hosted_tool"
+    reason = RefusalReason.HOSTED_TOOL
     parameter = "tools"
 
 
 class NeverFits(_Invalid):
     """The call is larger than a whole limit."""
 
-    reason = "request_exceeds_budget"
+    reason = RefusalReason.REQUEST_EXCEEDS_BUDGET
 
     def __init__(self, message: str, limit: str) -> None:
         super().__init__(message)
@@ -109,7 +105,7 @@ class RuleViolated(Refusal):
     """A rule of the policy forbids the message; what it found is never told."""
 
     status = 403
-    reason = "policy_violation"
+    reason = RefusalReason.POLICY_VIOLATION
     kinds = ("permission_error", "permission_error")
 
     def __init__(self, rule: str) -> None:
@@ -121,7 +117,7 @@ class UnknownPath(Refusal):
     """There is nothing at this path."""
 
     status = 404
-    reason = "unknown_path"
+    reason = RefusalReason.PATH_NOT_FOUND
     kinds = ("invalid_request_error", "not_found_error")
 
 
@@ -129,7 +125,7 @@ class UnknownModel(Refusal):
     """No route of the policy matches the model's name."""
 
     status = 404
-    reason = "model_not_found"
+    reason = RefusalReason.MODEL_NOT_FOUND
     kinds = ("invalid_request_error", "not_found_error")
     parameter = "model"
 
@@ -138,7 +134,7 @@ class UnknownResponse(Refusal):
     """No stored response of this name was made through this sidecar, whoever else may have made one."""
 
     status = 404
-    reason = "response_not_found"
+    reason = RefusalReason.RESPONSE_NOT_FOUND
     kinds = ("invalid_request_error", "not_found_error")
     parameter = "previous_response_id"
 
@@ -147,7 +143,7 @@ class WrongMethod(Refusal):
     """The path knows other methods."""
 
     status = 405
-    reason = "method_not_allowed"
+    reason = RefusalReason.METHOD_NOT_ALLOWED
     kinds = ("invalid_request_error", "invalid_request_error")
 
 
@@ -155,7 +151,7 @@ class BodyTimedOut(Refusal):
     """The caller took too long to send its body."""
 
     status = 408
-    reason = "body_timeout"
+    reason = RefusalReason.BODY_TIMEOUT
     kinds = ("invalid_request_error", "invalid_request_error")
 
 
@@ -163,7 +159,7 @@ class BodyTooLarge(Refusal):
     """The caller's body is larger than we take."""
 
     status = 413
-    reason = "body_too_large"
+    reason = RefusalReason.BODY_TOO_LARGE
     kinds = ("invalid_request_error", "request_too_large")
 
 
@@ -171,7 +167,7 @@ class ForeignOrigin(Refusal):
     """A page of another site asks; on a developer's machine any page that is open can reach our port."""
 
     status = 403
-    reason = "foreign_origin"
+    reason = RefusalReason.FOREIGN_ORIGIN
     kinds = ("invalid_request_error", "permission_error")
 
     def __init__(self) -> None:
@@ -182,14 +178,14 @@ class NoWebSocket(Refusal):
     """The caller asks for a WebSocket; told so by this status, agents that also speak HTTP turn to it at once."""
 
     status = 426
-    reason = "websocket_not_spoken"
+    reason = RefusalReason.WEBSOCKET_UNSUPPORTED
     kinds = ("invalid_request_error", "invalid_request_error")
 
 
 class UnpricedModel(_Invalid):
     """What the agent costs is limited, and a model that can answer the call has no price."""
 
-    reason = "unpriced_model"
+    reason = RefusalReason.UNPRICED_MODEL
     parameter = "model"
 
 
@@ -197,7 +193,7 @@ class AgentStopped(Refusal):
     """The agent was stopped for good: nothing is sent any more until its policy changes."""
 
     status = 403
-    reason = "agent_stopped"
+    reason = RefusalReason.AGENT_STOPPED
     kinds = ("permission_error", "permission_error")
 
 
@@ -208,7 +204,7 @@ _SOON = 60
 class BudgetSpent(Refusal):
     """What is left of a limit does not hold the call."""
 
-    reason = "insufficient_quota"
+    reason = RefusalReason.INSUFFICIENT_QUOTA
     kinds = ("insufficient_quota", "billing_error")
     anthropic_status = 402
 
@@ -237,7 +233,7 @@ class BudgetHeld(Refusal):
     """What is left is held by running calls, and they have not given it back in time."""
 
     status = 429
-    reason = "rate_limit_exceeded"
+    reason = RefusalReason.BUDGET_HELD
     kinds = ("tokens", "rate_limit_error")
     retry_after = 5
 
@@ -250,7 +246,7 @@ class RateLimited(Refusal):
     """The agent calls faster, or more at once, than its policy allows."""
 
     status = 429
-    reason = "rate_limit_exceeded"
+    reason = RefusalReason.RATE_LIMIT_EXCEEDED
 
     def __init__(self, message: str, kind: str, wait: float) -> None:
         """Refuse a call.
@@ -271,7 +267,7 @@ class UpstreamFailed(Refusal):
 
     outcome = "upstream_error"
     status = 502
-    reason = "upstream_failed"
+    reason = RefusalReason.UPSTREAM_FAILED
     kinds = ("server_error", "api_error")
     retry_after = 1
 
@@ -280,7 +276,7 @@ class CertificateRefused(Refusal):
     """The backend's certificate cannot be trusted, so nothing was sent; somebody must change it or the policy."""
 
     status = 502
-    reason = "certificate_refused"
+    reason = RefusalReason.CERTIFICATE_REFUSED
     kinds = ("server_error", "api_error")
 
 
@@ -289,7 +285,7 @@ class UpstreamTimedOut(Refusal):
 
     outcome = "upstream_error"
     status = 504
-    reason = "upstream_timeout"
+    reason = RefusalReason.UPSTREAM_TIMEOUT
     kinds = ("server_error", "timeout_error")
 
 
@@ -302,14 +298,14 @@ class _Unavailable(Refusal):
 class BackendWarming(_Unavailable):
     """The backend is still starting."""
 
-    reason = "warming"
+    reason = RefusalReason.WARMING
     retry_after = 5
 
 
 class BackendBroken(_Unavailable):
     """The backend failed too often of late; it is left alone for some seconds."""
 
-    reason = "circuit_open"
+    reason = RefusalReason.CIRCUIT_OPEN
 
     def __init__(self, message: str, wait: float) -> None:
         super().__init__(message)
@@ -319,13 +315,19 @@ class BackendBroken(_Unavailable):
 class LedgerUnavailable(_Unavailable):
     """The ledger cannot be written, so nothing may be spent."""
 
-    reason = "ledger_unavailable"
+    reason = RefusalReason.LEDGER_UNAVAILABLE
+
+
+class NatsUnreachable(LedgerUnavailable):
+    """NATS does not answer, so a shared limit cannot be counted and nothing may be spent from it."""
+
+    reason = RefusalReason.NATS_UNREACHABLE
 
 
 class CredentialUnavailable(_Unavailable):
     """The file with our proof for the backend cannot be read."""
 
-    reason = "credential_unavailable"
+    reason = RefusalReason.CREDENTIAL_UNAVAILABLE
 
 
 class StartError(Exception):

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from agenttype_cli import composition, manifests
+from agenttype_cli import manifests, plan
 from agenttype_cli.errors import BadManifest, BadPolicy, Missing
 from support.kinds import a_limit, agent_manifest, backend_manifest, external_manifest
 
@@ -59,44 +59,44 @@ def test_a_file_that_is_not_yaml_is_named(tmp_path):
 
 
 def test_the_only_agent_needs_no_name(tmp_path):
-    assert composition.chosen(read(tmp_path, agent_manifest("red")), None).metadata.name == "red"
+    assert plan.chosen_agent(read(tmp_path, agent_manifest("red")), None).metadata.name == "red"
 
 
 def test_one_of_several_agents_must_be_named(tmp_path):
     found = read(tmp_path, agent_manifest("red"), agent_manifest("green"))
 
     with pytest.raises(BadManifest, match="several AgentTypes"):
-        composition.chosen(found, None)
-    assert composition.chosen(found, "green").metadata.name == "green"
+        plan.chosen_agent(found, None)
+    assert plan.chosen_agent(found, "green").metadata.name == "green"
 
 
 def test_a_backend_of_a_cluster_needs_an_address(tmp_path):
     found = read(tmp_path, agent_manifest(), backend_manifest())
 
     with pytest.raises(Missing, match="--backend shared="):
-        composition.compose(found.agents["green"], found, {}, None)
+        plan.run_plan(found.agents["green"], found, {}, None)
 
 
 def test_an_address_replaces_the_one_in_the_cluster(tmp_path):
     found = read(tmp_path, agent_manifest(), backend_manifest())
 
-    composed = composition.compose(found.agents["green"], found, {"shared": "http://127.0.0.1:8000/"}, None)
+    planned = plan.run_plan(found.agents["green"], found, {"shared": "http://127.0.0.1:8000/"}, None)
 
-    assert composed.document.backends[0].url == "http://127.0.0.1:8000"
+    assert planned.document.backends[0].url == "http://127.0.0.1:8000"
 
 
 def test_an_address_of_a_backend_that_nobody_uses_is_refused(tmp_path):
     found = read(tmp_path, agent_manifest(), backend_manifest())
 
     with pytest.raises(BadPolicy, match="typo"):
-        composition.compose(found.agents["green"], found, {"typo": "http://127.0.0.1:8000"}, None)
+        plan.run_plan(found.agents["green"], found, {"typo": "http://127.0.0.1:8000"}, None)
 
 
 def test_a_missing_backend_is_told_in_words_of_files(tmp_path):
     found = read(tmp_path, agent_manifest())
 
     with pytest.raises(BadPolicy, match='no ModelBackend "shared" among the files'):
-        composition.compose(found.agents["green"], found, {}, None)
+        plan.run_plan(found.agents["green"], found, {}, None)
 
 
 def test_every_secret_of_a_policy_is_asked_for(tmp_path):
@@ -107,9 +107,9 @@ def test_every_secret_of_a_policy_is_asked_for(tmp_path):
     )
     found = read(tmp_path, agent, external_manifest(credentialRef=key))
 
-    composed = composition.compose(found.agents["green"], found, {}, None)
+    planned = plan.run_plan(found.agents["green"], found, {}, None)
 
-    wanted = {path: (reference.name, reference.key) for path, reference in composed.credentials.items()}
+    wanted = {path: (reference.name, reference.key) for path, reference in planned.credentials.items()}
     assert wanted == {"backends/outside/key": ("keys", "outside"), "tools/crm/credential": ("keys", "crm")}
 
 

@@ -101,7 +101,7 @@ def test_a_refusal_that_repeating_cannot_change_says_so():
         "message": "no",
         "type": "permission_error",
         "param": None,
-        "code": "not-a-caller",
+        "code": "caller_not_allowed",
     }
 
 

@@ -199,7 +199,7 @@ def test_a_broken_adapter_does_not_take_the_backend_from_the_others(start, docum
         keeper.until_ready()
         assert keeper.post(CHAT, chat(green.served_name), token).status == 200
         answer = keeper.post(CHAT, chat(broken.served_name), token)
-        assert (answer.status, answer.headers["x-agenttype-reason"]) == (503, "adapter-unusable")
+        assert (answer.status, answer.headers["x-agenttype-reason"]) == (503, "adapter_unusable")
         assert answer.headers["x-should-retry"] == "false"
 
 

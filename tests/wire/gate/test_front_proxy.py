@@ -147,7 +147,7 @@ def test_every_path_of_the_allow_list_reaches_the_engine(door, token, path, body
 )
 def test_every_other_path_is_404_and_never_reaches_the_engine(door, token, vllm, method, path):
     answer = door.call(method, path, chat(), token)
-    assert (answer.status, answer.headers["x-agenttype-reason"]) == (404, "no-such-path")
+    assert (answer.status, answer.headers["x-agenttype-reason"]) == (404, "path_not_found")
     assert calls(vllm, path) == []
 
 
@@ -181,7 +181,7 @@ def test_a_user_who_is_no_service_account_is_refused(door, api):
 
 def test_an_account_that_is_no_caller_is_refused(door, api):
     answer = door.post(CHAT, chat(), api.token("team-b/stranger"))
-    assert (answer.status, answer.headers["x-agenttype-reason"]) == (403, "not-a-caller")
+    assert (answer.status, answer.headers["x-agenttype-reason"]) == (403, "caller_not_allowed")
 
 
 @pytest.mark.parametrize("model", ["base", "nope", "../green"])
@@ -192,13 +192,13 @@ def test_a_model_that_is_not_the_callers_is_refused_whether_it_exists_or_not(doo
 
 def test_another_agents_adapter_is_refused(door, api, green, vllm):
     answer = door.post(CHAT, chat(green.served_name), api.token("team-a/red"))
-    assert (answer.status, answer.headers["x-agenttype-reason"]) == (404, "no-such-model")
+    assert (answer.status, answer.headers["x-agenttype-reason"]) == (404, "model_not_found")
     assert calls(vllm) == []
 
 
 def test_a_name_that_the_caller_has_but_nobody_wants_is_404(door, api):
     answer = door.post(CHAT, chat("stale@000000000000"), api.token("team-a/stale"))
-    assert (answer.status, answer.headers["x-agenttype-reason"]) == (404, "no-such-model")
+    assert (answer.status, answer.headers["x-agenttype-reason"]) == (404, "model_not_found")
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_name_that_the_caller_has_but_nobody_wants_is_404(door, api):
 )
 def test_a_body_that_two_readers_could_read_differently_is_refused(door, token, vllm, body):
     answer = door.post(CHAT, body, token)
-    assert (answer.status, answer.headers["x-agenttype-reason"]) == (400, "bad-body")
+    assert (answer.status, answer.headers["x-agenttype-reason"]) == (400, "malformed_body")
     assert calls(vllm) == []
 
 
@@ -284,7 +284,7 @@ def test_an_unreachable_api_server_lets_nobody_in_fail_closed(door, api, vllm):
     token = api.token("team-a/green")
     api.down()
     answer = door.post(CHAT, chat(), token)
-    assert (answer.status, answer.headers["x-agenttype-reason"]) == (503, "review-unavailable")
+    assert (answer.status, answer.headers["x-agenttype-reason"]) == (503, "token_review_unavailable")
     assert calls(vllm) == []
     api.up()
     assert door.post(CHAT, chat(), token).status == 200
@@ -293,7 +293,7 @@ def test_an_unreachable_api_server_lets_nobody_in_fail_closed(door, api, vllm):
 def test_a_refused_connection_to_the_api_server_lets_nobody_in_fail_closed(own_gate, api, token):
     with simulator() as engine, own_gate(engine, **api.options() | {"api_server": "https://127.0.0.1:1"}) as door:
         answer = door.until_ready().post(CHAT, chat(), token)
-        assert (answer.status, answer.headers["x-agenttype-reason"]) == (503, "review-unavailable")
+        assert (answer.status, answer.headers["x-agenttype-reason"]) == (503, "token_review_unavailable")
 
 
 def test_a_rotated_token_of_the_gates_own_is_read_anew(door, api):
@@ -312,7 +312,7 @@ def test_an_api_server_with_another_authority_is_not_believed(tmp_path, own_gate
         own_gate(engine, **impostor.options() | {"api_ca": api.authority}) as door,
     ):
         answer = door.until_ready().post(CHAT, chat(), impostor.token("team-a/green"))
-        assert (answer.status, answer.headers["x-agenttype-reason"]) == (503, "review-unavailable")
+        assert (answer.status, answer.headers["x-agenttype-reason"]) == (503, "token_review_unavailable")
         assert impostor.asked == []
 
 
@@ -356,7 +356,7 @@ def test_a_caller_that_leaves_ends_the_call_at_the_engine(door, token, vllm):
 def test_an_engine_that_hangs_up_before_it_answers_is_502(door, token, vllm):
     vllm.fault(CHAT, reset_after_bytes=0, times=1)
     answer = door.post(CHAT, chat(), token)
-    assert (answer.status, answer.headers["x-agenttype-reason"]) == (502, "engine-broke")
+    assert (answer.status, answer.headers["x-agenttype-reason"]) == (502, "upstream_failed")
 
 
 def test_an_error_of_the_engine_passes_as_it_is(door, token, vllm):
@@ -368,7 +368,7 @@ def test_an_error_of_the_engine_passes_as_it_is(door, token, vllm):
 def test_a_body_larger_than_the_limit_is_413(own_gate, api, token):
     with simulator() as engine, own_gate(engine, max_body=1000, **api.options()) as door:
         answer = door.until_ready().post(CHAT, chat(padding="x" * 2000), token)
-        assert (answer.status, answer.headers["x-agenttype-reason"]) == (413, "body-too-big")
+        assert (answer.status, answer.headers["x-agenttype-reason"]) == (413, "body_too_large")
 
 
 def test_more_bodies_than_fit_in_memory_are_told_to_come_back(own_gate, api, token):
@@ -379,7 +379,7 @@ def test_more_bodies_than_fit_in_memory_are_told_to_come_back(own_gate, api, tok
         slow.start()
         until(lambda: bool(engine.arrived(CHAT)))
         answer = door.post(CHAT, chat(padding="x" * 1000), token)
-        assert (answer.status, answer.headers["x-agenttype-reason"]) == (503, "busy")
+        assert (answer.status, answer.headers["x-agenttype-reason"]) == (503, "overloaded")
         slow.join()
         assert door.post(CHAT, chat(padding="x" * 1000), token).status == 200
 
@@ -388,6 +388,7 @@ def test_calls_are_counted_by_agent_model_and_code(door, token):
     door.post(CHAT, chat("other"), token)
     name = 'agenttype_gate_requests_total{agent_type="team-a/green",code="404",model="other"}'
     assert door.metric(name) >= 1
+    assert door.metric('agenttype_gate_refusals_total{reason="model_not_found"}') >= 1
     assert 'agenttype_gate_reviews_total{result="accepted"}' in door.control("/metrics").body.decode()
 
 

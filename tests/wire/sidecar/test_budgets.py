@@ -187,7 +187,7 @@ def ending_in_anthropics_words(stream):
 
 
 ENDING = {CHAT: ending_in_openais_words, MESSAGES: ending_in_anthropics_words}
-SPENT = {CHAT: "budget_exceeded_mid_stream", MESSAGES: "billing_error"}
+SPENT = {CHAT: "insufficient_quota", MESSAGES: "billing_error"}
 
 
 def assert_cut_and_charged(car, vllm, path):
@@ -464,7 +464,7 @@ def test_without_the_store_what_is_drawn_is_spent_and_then_calls_are_told_to_com
         assert car.chat(max_tokens=2).status == 200
         nats.kill()
         refused = car.until_refused()
-        assert (refused.status, refused.json["error"]["code"]) == (503, "ledger_unavailable")
+        assert (refused.status, refused.json["error"]["code"]) == (503, "nats_unreachable")
         assert refused.headers["retry-after"] == "2"
         assert car.post(MESSAGES, a_chat(max_tokens=2)).json["error"]["type"] == "overloaded_error"
         eventually(lambda: car.control("/agenttype/v1/policy").json["storeError"])

@@ -119,7 +119,7 @@ def test_metrics_have_no_label_that_a_caller_chose(car):
         car.get(f"/invented-{number}")
     text = car.control("/metrics").body.decode()
     assert "invented" not in text
-    assert 'agenttype_refusals_total{reason="unknown_path"} 20.0' in text
+    assert 'agenttype_refusals_total{reason="path_not_found"} 20.0' in text
 
 
 def test_time_is_accounted_for():

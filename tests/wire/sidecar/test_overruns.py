@@ -60,9 +60,9 @@ ENDLESS = {
     + named("response.in_progress", response={"usage": {"input_tokens": 3, "output_tokens": 100_000}}),
 }
 ENDING = {
-    CHAT: b'"code":"budget_exceeded_mid_stream"}}\n\n' + DONE,
+    CHAT: b'"code":"insufficient_quota"}}\n\n' + DONE,
     MESSAGES: b'"type":"billing_error"',
-    RESPONSES: b'"code":"budget_exceeded_mid_stream"',
+    RESPONSES: b'"code":"insufficient_quota"',
 }
 
 

@@ -262,8 +262,8 @@ def test_a_response_that_is_not_to_be_kept_is_not_remembered(at_openai):
 @pytest.mark.parametrize(
     ("more", "code"),
     [
-        ({"background": True}, "not_metered"),
-        ({"tools": [{"type": "web_search"}]}, "not_metered"),
+        ({"background": True}, "unmeterable"),
+        ({"tools": [{"type": "web_search"}]}, "unmeterable"),
         ({"tools": [{"type": "mcp", "server_url": "https://elsewhere.test"}]}, "hosted_tool"),
     ],
 )
@@ -324,7 +324,7 @@ def test_a_websocket_is_declined_at_once(inside):
     headers = {"upgrade": "websocket", "connection": "Upgrade", "sec-websocket-version": "13"}
     headers |= {"sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="}
     answer = inside.get("/v1/responses", **headers)
-    assert (answer.status, answer.json["error"]["code"]) == (426, "websocket_not_spoken")
+    assert (answer.status, answer.json["error"]["code"]) == (426, "websocket_unsupported")
 
 
 @pytest.mark.parametrize(
@@ -340,5 +340,5 @@ def test_a_greeting_is_answered_and_is_no_refused_call(inside, path):
 @pytest.mark.parametrize("path", ["/api/chat", "/v1beta/models/gemini:generateContent", "/v1/audio/speech"])
 def test_who_speaks_another_protocol_is_told_what_is_spoken(inside, path):
     answer = inside.post(path, {})
-    assert (answer.status, answer.json["error"]["code"]) == (404, "unknown_path")
+    assert (answer.status, answer.json["error"]["code"]) == (404, "path_not_found")
     assert "/v1/chat/completions" in answer.json["error"]["message"]

@@ -112,7 +112,7 @@ def test_a_spent_budget_refuses_in_both_protocols_and_stops_retries(vllm):
             assert answer.headers["x-agenttype-remaining"] == "0"
             assert "retry-after" not in answer.headers
         assert len(vllm.arrived()) == 1
-        assert car.total("agenttype_budget_rejections_total", 'limit="calls"', 'reason="spent"') == 2
+        assert car.total("agenttype_budget_rejections_total", 'limit="calls"', 'reason="insufficient_quota"') == 2
 
 
 def test_a_call_larger_than_the_whole_budget_is_told_so(vllm):

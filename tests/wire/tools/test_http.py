@@ -304,7 +304,7 @@ def test_calls_are_counted_under_the_routes_of_the_policy(car, server):
 
 
 def test_an_unknown_api_is_not_found(car):
-    assert car.get("/tools/unknown/v1/a").json["error"]["code"] == "unknown_tool_server"
+    assert car.get("/tools/unknown/v1/a").json["error"]["code"] == "tool_server_not_found"
 
 
 def test_an_api_is_no_mcp_server_and_the_other_way_round(car):

@@ -122,7 +122,7 @@ def test_a_tool_that_policy_does_not_allow_is_not_called(caller, old, new, tool)
 
 @pytest.mark.parametrize("tool", ["lookup", "other_lookup", "old", "old_", "", "new_a_b___0000000000"])
 def test_an_unknown_name_is_no_tool(caller, old, new, tool):
-    assert caller.call(tool).json["error"]["data"] == {"code": "unknown_tool"}
+    assert caller.call(tool).json["error"]["data"] == {"code": "tool_not_found"}
     assert old.calls + new.calls == []
 
 

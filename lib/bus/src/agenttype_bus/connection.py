@@ -6,7 +6,6 @@ whether NATS works is known from writes: a server that is cut off from the other
 
 import asyncio
 import contextlib
-import logging
 import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -15,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from agenttype_runtime.json_log import Log
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error, NoRespondersError
@@ -33,7 +33,7 @@ _FAILURES: Final = (Error, OSError, TimeoutError)
 
 Responder = Callable[[bytes], Awaitable[bytes | None]]
 
-_log = logging.getLogger("agenttype.nats")
+_log = Log("nats")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +172,7 @@ class Connection:
         """Count a failure, and return the error to raise."""
         self.failures[operation] += 1
         self._failing.add(operation)
-        _log.warning("NATS request failed", extra={"fields": {"operation": str(operation), "error": why}})
+        _log.warning("nats request failed", operation=operation, error=why)
         return Unavailable(why)
 
     async def _client_now(self, operation: Operation) -> Client:
@@ -252,7 +252,7 @@ class Connection:
 
     def _noted(self, error: Exception) -> None:
         self.failures[Operation.CONNECT] += 1
-        _log.info("NATS connection", extra={"fields": {"error": str(error) or type(error).__name__}})
+        _log.info("nats connection failed", error=str(error) or type(error).__name__)
 
     def _read_token(self) -> str:
         return self._settings.token_file.read_text().strip() if self._settings.token_file else ""

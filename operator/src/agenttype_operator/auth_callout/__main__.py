@@ -5,7 +5,6 @@ import asyncio
 import contextlib
 import os
 import secrets
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -17,8 +16,8 @@ from agenttype_authn.token_reviews import ReviewLimits, TokenReviews
 from agenttype_bus import nkey
 from agenttype_bus.connection import Connection, ConnectionSettings
 from agenttype_bus.nkey import KeyPair
+from agenttype_runtime import json_log, probe_server, process
 
-from agenttype_operator import http, json_log
 from agenttype_operator.auth_callout import server_config
 from agenttype_operator.auth_callout.service import AuthCalloutService
 from agenttype_operator.kube import client
@@ -42,7 +41,7 @@ def main() -> int:
     add("--monitor-port", type=int, default=8222, help="prepare: where the server tells about itself, on loopback")
     add("--http-port", type=int, default=8080, help="answer: port of /readyz, /healthz and /metrics")
     options = parser.parse_args()
-    json_log.set_up(os.environ.get("AGENTTYPE_LOG_LEVEL", "info").upper())
+    json_log.set_up("auth-callout", os.environ.get("AGENTTYPE_LOG_LEVEL", "info"))
     if options.verb == "prepare":
         _prepare(options)
     else:
@@ -68,9 +67,7 @@ def _key(path: Path, make: Callable[[bytes], KeyPair]) -> KeyPair:
 
 
 async def _answer(options: argparse.Namespace) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = process.stop_event()
     metrics = Metrics()
     api = client.KubeClient(await client.load_configuration(), "agenttype-auth-callout", lambda: False, metrics)
     service = AuthCalloutService(
@@ -84,7 +81,7 @@ async def _answer(options: argparse.Namespace) -> None:
         issuer=nkey.from_seed((options.keys / _ISSUER).read_bytes()),
         reviews=TokenReviews(TokenReviewClient(api), keys.STORE_AUDIENCE, time.monotonic, _LIMITS),
     )
-    server = await http.serve(options.http_port, metrics.text, ready=lambda: service.ready)
+    server = await probe_server.serve(options.http_port, metrics.text, ready=lambda: service.ready)
     running = asyncio.create_task(service.run())
     waiting = asyncio.create_task(stop.wait())
     try:

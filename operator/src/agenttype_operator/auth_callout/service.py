@@ -1,7 +1,6 @@
 """The auth callout service: answers the NATS server's authorization requests, and makes the streams they need."""
 
 import asyncio
-import logging
 import time
 from typing import Final
 
@@ -13,8 +12,9 @@ from agenttype_bus.errors import InvalidName, Unavailable, UnreadableRequest
 from agenttype_bus.jetstream import JetStream
 from agenttype_bus.nats_jwt import AuthorizationRequest
 from agenttype_bus.nkey import KeyPair
+from agenttype_runtime.json_log import Log
 
-log = logging.getLogger(__name__)
+log = Log("auth_callout")
 
 #: Where the server asks.
 _REQUESTS: Final = "$SYS.REQ.USER.AUTH"
@@ -63,7 +63,7 @@ class AuthCalloutService:
                 for window in streams.WINDOWS:
                     await self._jetstream.create_or_update(streams.counters(window))
             except Unavailable as error:
-                log.warning("streams not made yet", extra={"error": str(error)})
+                log.warning("streams not made yet", error=str(error))
                 await asyncio.sleep(1.0)
                 continue
             self._made = True
@@ -88,7 +88,7 @@ class AuthCalloutService:
         try:
             asked = nats_jwt.authorization_request(message)
         except UnreadableRequest as error:
-            log.warning("authorization request not understood", extra={"error": str(error)})
+            log.warning("authorization request not understood", error=str(error))
             return None
         told = await self._told(asked)
         return nats_jwt.authorization_response(asked, told, self._issuer, int(time.time()))
@@ -100,10 +100,10 @@ class AuthCalloutService:
             await self._make_streams_of(account.namespace)
         except (AuthnError, InvalidName) as error:
             why = error.detail if isinstance(error, Unauthenticated) else ""
-            log.warning("connection refused", extra={"host": asked.host, "error": why or str(error)})
+            log.warning("connection refused", host=asked.host, error=why or str(error))
             return {"error": "the token was not accepted"}
         except Unavailable as error:
-            log.warning("streams not made yet", extra={"host": asked.host, "error": str(error)})
-            return {"error": "the streams are not made yet"}
-        log.debug("connection accepted", extra={"host": asked.host, "agent": str(account)})
+            log.warning("streams not made yet", host=asked.host, error=str(error))
+            return {"error": "NATS is not ready; try again"}
+        log.debug("connection accepted", host=asked.host, agent=str(account))
         return {"jwt": nats_jwt.user_jwt(asked, granted, self._issuer, int(time.time()))}

@@ -270,12 +270,12 @@ class Admission(Generic[DemandT]):
         limit, resource = denial.limit, denial.limit.resource
         name = limit.name
         if denial.never:
-            self._metrics.rejected(name, "never_fits")
+            self._metrics.rejected(name, NeverFits.reason)
             return NeverFits(f"the call needs more {resource} than the whole limit {name!r} of this agent has", name)
         if crowded:
-            self._metrics.rejected(name, "held")
+            self._metrics.rejected(name, BudgetHeld.reason)
             return BudgetHeld(f"running calls of this agent hold what the limit {name!r} has left of {resource}", name)
-        self._metrics.rejected(name, "spent")
+        self._metrics.rejected(name, BudgetSpent.reason)
         if lasting and active.policy.budget.on_exhausted is OnExhausted.STOP_AGENT:
             self._agent_stop.stop(f"the limit {name!r} on {resource} is used up")
         return self.spent(limit, active, denial.remaining)

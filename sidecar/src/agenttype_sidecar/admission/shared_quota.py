@@ -5,7 +5,7 @@ from typing import Final
 
 from agenttype_sidecar.budget.reservation import Amounts, Denial, Grant, Line, Lines
 from agenttype_sidecar.budget.shared_limits import SharedLimits
-from agenttype_sidecar.errors import LedgerUnavailable
+from agenttype_sidecar.errors import NatsUnreachable
 from agenttype_sidecar.leases.terms import Outcome, Want
 
 #: How often a call asks anew because others were faster.
@@ -60,14 +60,14 @@ class SharedQuota:
         """Let the store's absence be the reason where it is.
 
         Raises:
-            LedgerUnavailable: Nobody can say whether the limit has more.
+            NatsUnreachable: Nobody can say whether the limit has more.
         """
         limit = denial.limit
         if not limit.account or denial.never:
             return
         want = self._told.get(limit.name)
         if want is None or want.outcome is Outcome.UNAVAILABLE:
-            raise LedgerUnavailable(f"the limit {limit.name!r} is shared, and the store that counts it does not answer")
+            raise NatsUnreachable(f"the limit {limit.name!r} is shared, and NATS, which counts it, does not answer")
 
     def _hoped(self, line: Line) -> Line:
         want = self._told.get(line.limit.name)

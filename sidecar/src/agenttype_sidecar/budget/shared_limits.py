@@ -5,7 +5,6 @@ limit stands in its own ledger; everything else is between `leases` and the stor
 """
 
 import asyncio
-import logging
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from agenttype_api.policy import Limit, Policy
 from agenttype_api.policy import Store as At
+from agenttype_runtime.json_log import Log
 
 from agenttype_sidecar.budget import windows
 from agenttype_sidecar.budget.ledger import Ledger
@@ -31,7 +31,7 @@ _BRIEF: Final = 3.0
 _GLANCE: Final = 0.02
 #: How long the end of the process waits for unused shares to go back.
 _FAREWELL: Final = 3.0
-_log = logging.getLogger("agenttype.shared")
+_log = Log("shared_limits")
 
 
 class SharedLimits:
@@ -158,4 +158,4 @@ async def _leave(leases: LeaseManager, task: asyncio.Task[None] | None) -> None:
         async with asyncio.timeout(_FAREWELL):
             await leases.close()
     except TimeoutError:
-        _log.warning("shares not given back", extra={"fields": {"seconds": _FAREWELL}})
+        _log.warning("shares not given back", seconds=_FAREWELL)

@@ -8,6 +8,7 @@ import asyncio
 from typing import Final, NamedTuple
 
 from agenttype_api import keys
+from agenttype_api.refusal_reasons import RefusalReason
 from agenttype_api.v1alpha1 import FallbackReason
 from agenttype_proxy import errors
 from agenttype_proxy import headers as fields
@@ -32,7 +33,7 @@ from agenttype_sidecar.policy.policies import Active
 from agenttype_sidecar.routing.routes import Target
 
 _REASON: Final = keys.HEADER_REASON.encode()
-_WARMING: Final = b"warming"
+_WARMING: Final = RefusalReason.WARMING.encode()
 _TOO_MANY: Final = 429
 _UNAVAILABLE: Final = 503
 _SERVER_ERROR: Final = 500

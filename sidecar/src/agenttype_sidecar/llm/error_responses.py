@@ -18,7 +18,6 @@ _LIMIT: Final = keys.HEADER_LIMIT.encode()
 _RULE: Final = keys.HEADER_RULE.encode()
 _REMAINING: Final = keys.HEADER_REMAINING.encode()
 _RESET: Final = keys.HEADER_RESET.encode()
-_CUT_CODE: Final = "budget_exceeded_mid_stream"
 #: Of the codes that OpenAI gives a failed response, the one on which nobody tries the same again.
 _NEVER_REPEATED: Final = "invalid_prompt"
 
@@ -49,7 +48,7 @@ def refusal(error: Refusal, protocol: WireProtocol) -> tuple[int, Headers, bytes
         headers.append((b"retry-after-ms", b"%d" % error.milliseconds))
     if protocol is WireProtocol.ANTHROPIC:
         return error.anthropic_status or error.status, headers, orjson.dumps(_anthropic(error))
-    return error.status, headers, orjson.dumps({"error": _openai(error, error.reason)})
+    return error.status, headers, orjson.dumps({"error": _openai(error)})
 
 
 def ending(error: Refusal, endpoint: Endpoint, opening: bytes = b"") -> bytes:
@@ -62,13 +61,12 @@ def ending(error: Refusal, endpoint: Endpoint, opening: bytes = b"") -> bytes:
     """
     if endpoint.protocol is WireProtocol.ANTHROPIC:
         return _event(b"error", _anthropic(error))
-    code = _CUT_CODE if isinstance(error, BudgetSpent) else error.reason
     if endpoint.operation is Operation.RESPONSES:
         # Said twice: OpenAI's reference has the members beside `type`, OpenAI's SDKs raise for an `error` only.
-        fault = _openai(error, code)
-        content = {"type": "error", "code": code, "message": error.message, "param": None, "error": fault}
+        fault = _openai(error)
+        content = {"type": "error", "code": error.reason, "message": error.message, "param": None, "error": fault}
         return _event(b"error", content) + _failed(error, opening)
-    return b"data: " + orjson.dumps({"error": _openai(error, code)}) + b"\n\ndata: [DONE]\n\n"
+    return b"data: " + orjson.dumps({"error": _openai(error)}) + b"\n\ndata: [DONE]\n\n"
 
 
 def _event(name: bytes, data: dict[str, Any]) -> bytes:
@@ -90,5 +88,5 @@ def _anthropic(error: Refusal) -> dict[str, Any]:
     return {"type": "error", "error": {"type": error.kinds[1], "message": error.message}}
 
 
-def _openai(error: Refusal, code: str) -> dict[str, Any]:
-    return {"message": error.message, "type": error.kinds[0], "param": error.parameter, "code": code}
+def _openai(error: Refusal) -> dict[str, Any]:
+    return {"message": error.message, "type": error.kinds[0], "param": error.parameter, "code": error.reason}

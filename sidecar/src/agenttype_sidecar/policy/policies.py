@@ -3,14 +3,13 @@
 A document that cannot be used changes nothing but the report: the one in use stays, the error is shown.
 """
 
-import logging
-import os
 from pathlib import Path
-from typing import NamedTuple
 
 from agenttype_api.policy import Backend, Policy
 from agenttype_api.sidecar_report import PolicyReport
 from agenttype_proxy.messages import Deadlines, Origin
+from agenttype_runtime.json_log import Log
+from agenttype_runtime.watched_file import WatchedFile
 from pydantic import ValidationError
 
 from agenttype_sidecar.budget import reservation
@@ -22,7 +21,7 @@ from agenttype_sidecar.telemetry.metrics import Metrics
 
 #: How often the file is looked at; a look is one stat.
 POLL_SECONDS = 0.2
-_log = logging.getLogger("agenttype.policy")
+_log = Log("policy")
 
 
 class Active:
@@ -51,15 +50,6 @@ class Active:
         return self._origins[backend.name]
 
 
-class _Version(NamedTuple):
-    """What changes when the file does: a ConfigMap swaps a link, which changes the inode behind it."""
-
-    device: int
-    inode: int
-    size: int
-    modified: int
-
-
 class Policies:
     """The policy in use and the file it comes from."""
 
@@ -71,7 +61,8 @@ class Policies:
         """
         self._path = path
         self._metrics = metrics
-        self._seen = _version(path)
+        self._file = WatchedFile(path)
+        self._file.has_changed()
         self.active = Active(_load(path))
         self.error = ""
 
@@ -81,11 +72,7 @@ class Policies:
 
     def look(self) -> bool:
         """Load the file if it has changed since the last look; return whether another policy is in use now."""
-        version = _version(self._path)
-        if version == self._seen:
-            return False
-        self._seen = version
-        return self.reload()
+        return self._file.has_changed() and self.reload()
 
     def reload(self) -> bool:
         """Load the file; return whether another policy is in use now."""
@@ -94,22 +81,14 @@ class Policies:
         except PolicyError as error:
             self.error = str(error)
             self._metrics.reload_errors.inc()
-            _log.error("policy refused", extra={"fields": {"error": self.error}})
+            _log.error("policy refused", error=self.error)
             return False
         self.error = ""
         if active.hash == self.active.hash:
             return False
         self.active = active
-        _log.info("policy in use", extra={"fields": {"hash": active.hash}})
+        _log.info("policy in use", hash=active.hash)
         return True
-
-
-def _version(path: Path) -> _Version | None:
-    try:
-        found = os.stat(path)  # noqa: PTH116 — five times a second; Path.stat costs twice as much
-    except OSError:
-        return None
-    return _Version(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def _load(path: Path) -> Policy:

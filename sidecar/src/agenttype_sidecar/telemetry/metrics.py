@@ -6,6 +6,7 @@ list counts as "other". Gauges are read when somebody asks. Metrics never fail a
 
 from typing import Final
 
+from agenttype_api.refusal_reasons import RefusalReason
 from prometheus_client import CollectorRegistry, Counter, ProcessCollector, generate_latest
 
 OTHER: Final = "other"
@@ -48,7 +49,7 @@ class Metrics:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
-    def rejected(self, limit: str, reason: str) -> None:
+    def rejected(self, limit: str, reason: RefusalReason) -> None:
         """Count a call that a limit refused."""
         self._rejections.labels(limit, reason).inc()
 
@@ -56,6 +57,6 @@ class Metrics:
         """Count a limit that a settlement left exceeded."""
         self._overspends.labels(limit).inc()
 
-    def refused(self, reason: str) -> None:
+    def refused(self, reason: RefusalReason) -> None:
         """Count a call that policy refused, whatever it was for."""
         self._refusals.labels(reason).inc()

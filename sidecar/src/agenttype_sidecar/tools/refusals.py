@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import orjson
 from agenttype_api import keys
+from agenttype_api.refusal_reasons import RefusalReason
 from agenttype_proxy.errors import (
     BodyTimeout,
     BodyTooLarge,
@@ -52,7 +53,7 @@ class UnknownServer(ToolRefusal):
     """The policy names no tool server of this path."""
 
     status = 404
-    reason = "unknown_tool_server"
+    reason = RefusalReason.TOOL_SERVER_NOT_FOUND
 
     def __init__(self) -> None:
         super().__init__("this agent's policy names no tool server of this path")
@@ -62,7 +63,7 @@ class ToolNotAllowed(ToolRefusal):
     """The policy does not allow it."""
 
     status = 403
-    reason = "tool_not_allowed"
+    reason = RefusalReason.TOOL_NOT_ALLOWED
 
     def __init__(self, message: str = "this tool is not allowed by the agent's policy") -> None:
         super().__init__(message)
@@ -72,7 +73,7 @@ class AmbiguousPath(ToolRefusal):
     """Two readers could take the path for two different ones."""
 
     status = 400
-    reason = "ambiguous_path"
+    reason = RefusalReason.AMBIGUOUS_PATH
 
     def __init__(
         self, message: str = "write the path plainly: no dot or empty segments, semicolons or encoded separators"
@@ -84,7 +85,7 @@ class ArgumentsTooLarge(ToolRefusal):
     """The call's message is larger than the policy allows."""
 
     status = 413
-    reason = "arguments_too_large"
+    reason = RefusalReason.ARGUMENTS_TOO_LARGE
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"calls of this tool server are at most {limit} bytes")
@@ -94,7 +95,7 @@ class TooManyCalls(ToolRefusal):
     """As many calls as a minute may have."""
 
     status = 429
-    reason = "rate_limit_exceeded"
+    reason = RefusalReason.RATE_LIMIT_EXCEEDED
 
     def __init__(self, limit: int, seconds: int) -> None:
         super().__init__(f"this tool server takes {limit} calls a minute; the next may go in {seconds} s")
@@ -105,7 +106,7 @@ class CallsExhausted(ToolRefusal):
     """As many calls as a run may have."""
 
     status = 429
-    reason = "tool_calls_exhausted"
+    reason = RefusalReason.TOOL_CALLS_EXHAUSTED
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"this run has made its {limit} calls of this tool server; go on without it")
@@ -115,7 +116,7 @@ class ToolUnavailable(ToolRefusal):
     """The server does not answer, or not so that anybody could judge it."""
 
     status = 502
-    reason = "tool_unavailable"
+    reason = RefusalReason.TOOL_UNAVAILABLE
 
     def __init__(self, message: str = "the tool server does not answer") -> None:
         super().__init__(message)
@@ -125,7 +126,7 @@ class ResultTooLarge(ToolRefusal):
     """The result is larger than the policy allows."""
 
     status = 502
-    reason = "result_too_large"
+    reason = RefusalReason.RESULT_TOO_LARGE
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"the tool's result is larger than the {limit} bytes that this agent may get; ask for less")
@@ -135,7 +136,7 @@ class ToolTimedOut(ToolRefusal):
     """The tool took longer than it may."""
 
     status = 504
-    reason = "tool_timeout"
+    reason = RefusalReason.TOOL_TIMEOUT
 
     def __init__(self) -> None:
         super().__init__("the tool server did not answer in time")
@@ -145,7 +146,7 @@ class Cancelled(ToolRefusal):
     """The caller has called it off."""
 
     status = 499
-    reason = "cancelled"
+    reason = RefusalReason.CANCELLED
 
     def __init__(self) -> None:
         super().__init__("the call was cancelled")

@@ -2,7 +2,7 @@ import pytest
 from agenttype_api.v1alpha1 import OnLimit
 from agenttype_sidecar.admission.shared_quota import SharedQuota
 from agenttype_sidecar.budget.reservation import Amounts, Claim, Denial, Grant, Line, decide
-from agenttype_sidecar.errors import LedgerUnavailable
+from agenttype_sidecar.errors import NatsUnreachable
 from agenttype_sidecar.leases.terms import Outcome, Want
 from support.programs.sidecars import a_limit
 
@@ -71,7 +71,7 @@ async def test_what_others_lease_and_do_not_use_may_come_back():
 async def test_a_store_that_is_away_is_the_reason_where_what_is_drawn_does_not_do(answer):
     wants, line = SharedQuota(Store(answer)), a_line(0)
     await wants.more(decided(line), (line,), CALL)
-    with pytest.raises(LedgerUnavailable):
+    with pytest.raises(NatsUnreachable):
         wants.check(decided(line))
 
 

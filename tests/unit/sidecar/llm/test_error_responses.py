@@ -25,8 +25,8 @@ NEVER = errors.NeverFits("too large", "run")
         (errors.MalformedBody("m"), (400, "invalid_request_error", "malformed_body"), (400, "invalid_request_error")),
         (errors.WrongProtocol("m"), (400, "invalid_request_error", "wrong_protocol"), (400, "invalid_request_error")),
         (errors.UnknownModel("m"), (404, "invalid_request_error", "model_not_found"), (404, "not_found_error")),
-        (errors.UnknownPath("m"), (404, "invalid_request_error", "unknown_path"), (404, "not_found_error")),
-        (errors.BudgetHeld("m", "run"), (429, "tokens", "rate_limit_exceeded"), (429, "rate_limit_error")),
+        (errors.UnknownPath("m"), (404, "invalid_request_error", "path_not_found"), (404, "not_found_error")),
+        (errors.BudgetHeld("m", "run"), (429, "tokens", "budget_held"), (429, "rate_limit_error")),
         (errors.BodyTooLarge("m"), (413, "invalid_request_error", "body_too_large"), (413, "request_too_large")),
         (errors.LedgerUnavailable("m"), (503, "server_error", "ledger_unavailable"), (503, "overloaded_error")),
         (errors.BackendWarming("m"), (503, "server_error", "warming"), (503, "overloaded_error")),
@@ -72,12 +72,12 @@ def test_a_spent_budget_says_when_it_starts_anew_and_to_come_back_where_that_is_
 
 
 OPENAIS = (
-    b'data: {"error":{"message":"gone","type":"insufficient_quota","param":null,"code":"budget_exceeded_mid_stream"}}'
+    b'data: {"error":{"message":"gone","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}'
     b"\n\ndata: [DONE]\n\n"
 )
 RESPONSES = (
-    b'event: error\ndata: {"type":"error","code":"budget_exceeded_mid_stream","message":"gone","param":null,'
-    b'"error":{"message":"gone","type":"insufficient_quota","param":null,"code":"budget_exceeded_mid_stream"}}\n\n'
+    b'event: error\ndata: {"type":"error","code":"insufficient_quota","message":"gone","param":null,'
+    b'"error":{"message":"gone","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}\n\n'
 )
 ANTHROPICS = b'event: error\ndata: {"type":"error","error":{"type":"billing_error","message":"gone"}}\n\n'
 

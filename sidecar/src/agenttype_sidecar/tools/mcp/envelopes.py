@@ -7,10 +7,12 @@ from typing import Any, Final
 
 import orjson
 from agenttype_api import keys
+from agenttype_api.refusal_reasons import RefusalReason
 from agenttype_api.v1alpha1 import OnRefusal
-from agenttype_proxy import asgi, json_size
+from agenttype_proxy import asgi
 from agenttype_proxy import headers as fields
 from agenttype_proxy.messages import Headers
+from agenttype_runtime import json_guard
 
 from agenttype_sidecar.errors import Refusal
 from agenttype_sidecar.tools import refusals
@@ -32,7 +34,7 @@ class NestedTooDeeply(ToolRefusal):
     """A message that nobody can write again, deep as it is."""
 
     status = 400
-    reason = "nested_too_deeply"
+    reason = RefusalReason.NESTED_TOO_DEEPLY
 
     def __init__(self) -> None:
         super().__init__("the message is nested too deeply")
@@ -55,7 +57,7 @@ def dumped(message: Any) -> bytes:
 
 def loaded(data: bytes) -> dict[str, Any] | None:
     """Return the message that a server sent, None where it is none or too large to read; numbers keep their size."""
-    if json_size.has_too_many_parts(data):
+    if json_guard.has_too_many_parts(data):
         return None
     found = None
     if _LONG_NUMBER.search(data) is None:
@@ -111,6 +113,6 @@ class Sending:
 
 async def wrong_method(send: asgi.Send, methods: tuple[str, ...]) -> None:
     """Answer a method that the path does not know."""
-    body = orjson.dumps({"error": {"code": "method_not_allowed", "message": f"use {', '.join(methods)}"}})
+    body = orjson.dumps({"error": {"code": RefusalReason.METHOD_NOT_ALLOWED, "message": f"use {', '.join(methods)}"}})
     allow = (b"allow", ", ".join(methods).encode())
-    await asgi.respond(send, 405, [refusals.JSON, allow, (_REASON, b"method_not_allowed")], body)
+    await asgi.respond(send, 405, [refusals.JSON, allow, (_REASON, RefusalReason.METHOD_NOT_ALLOWED.encode())], body)

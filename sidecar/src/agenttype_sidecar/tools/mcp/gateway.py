@@ -9,6 +9,7 @@ from typing import Final
 
 from agenttype_api import keys
 from agenttype_api.policy import ToolProtocol
+from agenttype_api.refusal_reasons import RefusalReason
 from agenttype_proxy import asgi, headers
 from agenttype_proxy.errors import BodyTimeout, BodyTooLarge, CallerGone, EventTooLarge, UpstreamError
 from agenttype_proxy.messages import Deadlines, Request
@@ -114,17 +115,17 @@ def _admitted(scope: asgi.Scope, body: bytes) -> McpCall:
     """
     if scope["method"] != "POST":
         if body:
-            raise McpRefusal(INVALID_REQUEST, "invalid_request", "only POST carries a message")
+            raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "only POST carries a message")
         return _NO_CALL
     incoming = scope["headers"]
     named, methods = headers.every(incoming, NAME), headers.every(incoming, METHOD)
     if len(named) > 1 or len(methods) > 1 or headers.is_encoded(incoming):
         message = "the message must be plain, with at most one mcp-name and one mcp-method"
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", message)
+        raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, message)
     call = messages.read(body, named[0] if named else None)
     if methods and methods[0] != call.method.encode(errors="replace"):
         message = "the header mcp-method names another method"
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", message, call.identity)
+        raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, message, call.identity)
     return call
 
 

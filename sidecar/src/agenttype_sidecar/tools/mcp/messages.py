@@ -8,11 +8,11 @@ import base64
 import binascii
 import json
 import re
-from math import isinf
 from typing import Any, Final, NamedTuple
 
 import orjson
-from agenttype_proxy import json_size
+from agenttype_api.refusal_reasons import RefusalReason
+from agenttype_runtime import json_guard
 
 from agenttype_sidecar.tools.mcp.protocol import INVALID_REQUEST, PARSE_ERROR
 
@@ -35,7 +35,12 @@ class McpRefusal(Exception):  # noqa: N818 — it is an answer, not a fault
     """A JSON-RPC error of ours; `message` is for people and never repeats what the caller sent."""
 
     def __init__(
-        self, code: int, reason: str, message: str, identity: MessageId = None, data: dict[str, Any] | None = None
+        self,
+        code: int,
+        reason: RefusalReason,
+        message: str,
+        identity: MessageId = None,
+        data: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -78,16 +83,18 @@ def parsed(body: bytes) -> dict[str, Any]:
     Raises:
         McpRefusal: It is none, can be read in two ways, or would take too much memory to read.
     """
-    if json_size.has_too_many_parts(body):
-        text = f"the message has more than {json_size.MOST_PARTS} members, elements, objects and arrays"
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", text)
+    if json_guard.has_too_many_parts(body):
+        text = f"the message has more than {json_guard.MOST_PARTS} members, elements, objects and arrays"
+        raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, text)
     try:
         # Decoded here, for json.loads would guess at other encodings, and the server behind would guess otherwise.
         message = _read(body.decode())
     except (ValueError, RecursionError) as error:
-        raise McpRefusal(PARSE_ERROR, "parse_error", "the body is not one unambiguous JSON message") from error
+        raise McpRefusal(
+            PARSE_ERROR, RefusalReason.PARSE_ERROR, "the body is not one unambiguous JSON message"
+        ) from error
     if not isinstance(message, dict):
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", "send one JSON-RPC message, not a batch")
+        raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "send one JSON-RPC message, not a batch")
     _check_spelling(message, _GOVERNED)
     return message
 
@@ -96,10 +103,10 @@ def read_call(message: dict[str, Any], named: bytes | None) -> McpCall:
     """Return what a message asks for; arguments and errors are those of `read`."""
     identity = message.get("id")
     if not isinstance(identity, str | int | None) or isinstance(identity, bool):
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", "the id must be a string or a number")
+        raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "the id must be a string or a number")
     method = message.get("method", "")
     if not isinstance(method, str):
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", "the method must be a string", identity)
+        raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "the method must be a string", identity)
     if method != "tools/call":
         return McpCall(method, identity, None)
     params = message.get("params")
@@ -107,9 +114,13 @@ def read_call(message: dict[str, Any], named: bytes | None) -> McpCall:
         _check_spelling(params, _GOVERNED_OF_CALL)
     tool = params.get("name") if isinstance(params, dict) else None
     if not isinstance(tool, str):
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", "params.name must be the name of a tool", identity)
+        raise McpRefusal(
+            INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "params.name must be the name of a tool", identity
+        )
     if named is not None and decoded(named) != tool:
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", "the header mcp-name names another tool", identity)
+        raise McpRefusal(
+            INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "the header mcp-name names another tool", identity
+        )
     return McpCall(method, identity, tool)
 
 
@@ -121,7 +132,7 @@ def filtered(message: bytes, allowed: re.Pattern[str]) -> bytes:
     """
     if b'"tools"' not in message.lower() and not any(sign in message for sign in _DISGUISES):
         return message
-    if json_size.has_too_many_parts(message):
+    if json_guard.has_too_many_parts(message):
         return b""
     try:
         found = orjson.loads(message)
@@ -136,7 +147,7 @@ def filtered(message: bytes, allowed: re.Pattern[str]) -> bytes:
 
 def failed(message: bytes) -> bool:
     """Return whether a server's answer to `tools/call` says that the tool did not do it."""
-    if (b'"error"' not in message and b'"isError"' not in message) or json_size.has_too_many_parts(message):
+    if (b'"error"' not in message and b'"isError"' not in message) or json_guard.has_too_many_parts(message):
         return False
     try:
         found = orjson.loads(message)
@@ -188,32 +199,14 @@ def decoded(header: bytes) -> str | None:
         return None
 
 
-def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("the same member twice")
-    return found
-
-
 def _check_spelling(members: dict[str, Any], governed: frozenset[str]) -> None:
     """Refuse a member that differs from one of ours only in case: some servers ignore case, and take the last."""
     if _differs(members, governed):
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", "write JSON-RPC's members in lower case")
+        raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "write JSON-RPC's members in lower case")
 
 
 def _differs(members: dict[str, Any], governed: frozenset[str]) -> bool:
     return any(name not in governed and name.casefold() in governed for name in members)
 
 
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if isinf(value):  # written again, it would be null
-        raise ValueError("a number that no double can hold")
-    return value
-
-
-_read: Final = json.JSONDecoder(object_pairs_hook=_unambiguous, parse_constant=_no_constant, parse_float=_finite).decode
+_read: Final = json_guard.strict_decoder().decode

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from agenttype_api.refusal_reasons import RefusalReason
 from agenttype_proxy.errors import UpstreamError
 from agenttype_proxy.sse import Event
 
@@ -129,10 +130,12 @@ async def _found(asked: McpRequest, shelves: Mapping[str, ServerTools]) -> _Foun
             return _Found(shelf, definition["name"], definition["inputSchema"])
         if named.tool is not None:
             return _Found(shelf, named.tool, None)
-    raise McpRefusal(INVALID_PARAMS, "unknown_tool", "no tool of this name is offered", asked.call.identity)
+    raise McpRefusal(
+        INVALID_PARAMS, RefusalReason.TOOL_NOT_FOUND, "no tool of this name is offered", asked.call.identity
+    )
 
 
 def _check_parameters(asked: McpRequest, found: _Found) -> None:
     if asked.modern and not parameters.agrees(found.schema, asked.params.get("arguments"), asked.incoming):
         text = "a field Mcp-Param-… does not say what the body says"
-        raise McpRefusal(HEADER_MISMATCH, "header_mismatch", text, asked.call.identity)
+        raise McpRefusal(HEADER_MISMATCH, RefusalReason.HEADER_MISMATCH, text, asked.call.identity)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from agenttype_api.policy import ToolProtocol
+from agenttype_api.refusal_reasons import RefusalReason
 from agenttype_proxy import asgi
 from agenttype_proxy import headers as fields
 from agenttype_proxy.errors import BodyTimeout, BodyTooLarge, CallerGone
@@ -78,7 +79,7 @@ class MergedEndpoint:
     async def _take(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         incoming: Headers = scope["headers"]
         if fields.is_encoded(incoming):
-            raise McpRefusal(INVALID_REQUEST, "invalid_request", "the message must be plain")
+            raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "the message must be plain")
         body = await asgi.read_body(receive, limit=BODY_LIMIT, timeout=BODY_SECONDS)
         message = messages.parsed(body)
         _check_shape(message)
@@ -114,7 +115,7 @@ class MergedEndpoint:
                 await reply.end(asked.result({}))
             case _:
                 text = "this endpoint offers tools only; a server's own endpoint is /mcp/<its name>"
-                raise McpRefusal(METHOD_NOT_FOUND, "method_not_found", text, asked.call.identity)
+                raise McpRefusal(METHOD_NOT_FOUND, RefusalReason.METHOD_NOT_FOUND, text, asked.call.identity)
 
     async def _listed(self, asked: McpRequest) -> dict[str, Any]:
         after = _position(asked)
@@ -142,17 +143,17 @@ class MergedEndpoint:
         named = fields.get(incoming, protocol.SESSION)
         if named is None:
             text = "send the Mcp-Session-Id that came with the answer to initialize"
-            raise McpRefusal(INVALID_REQUEST, "session_missing", text, call.identity)
+            raise McpRefusal(INVALID_REQUEST, RefusalReason.SESSION_MISSING, text, call.identity)
         session = self._sessions.get(named)
         if session is None:
             text = "there is no such session here; initialize opens one"
-            raise McpRefusal(NO_SESSION, "session_not_found", text, call.identity)
+            raise McpRefusal(NO_SESSION, RefusalReason.SESSION_NOT_FOUND, text, call.identity)
         return session
 
     async def _end_session(self, incoming: Headers, send: asgi.Send) -> None:
         session = self._sessions.closed(fields.get(incoming, protocol.SESSION) or b"")
         if session is None:
-            raise McpRefusal(NO_SESSION, "session_not_found", "there is no such session here")
+            raise McpRefusal(NO_SESSION, RefusalReason.SESSION_NOT_FOUND, "there is no such session here")
         self._left(session)
         await asgi.respond(send, 204, [], b"")
 
@@ -187,9 +188,9 @@ def _check_shape(message: dict[str, Any]) -> None:
     answers = "result" in message or "error" in message
     if message.get("jsonrpc") != "2.0" or answers == ("method" in message) or (answers and "id" not in message):
         text = 'the message must have "jsonrpc": "2.0", and either a method, or an id with a result or an error'
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", text)
+        raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, text)
     if not isinstance(message.get("params"), dict | None):
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", "params must be an object")
+        raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "params must be an object")
 
 
 @contextlib.contextmanager
@@ -197,12 +198,14 @@ def _in_flight(asked: McpRequest) -> Iterator[None]:
     """Let the caller name a request while it is being answered: it may call it off, and name no other one so."""
     identity, session = asked.call.identity, asked.session
     if identity is None:
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", "the id must be a string or a number")
+        raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "the id must be a string or a number")
     if session is None:
         yield
         return
     if identity in session.running:
-        raise McpRefusal(INVALID_REQUEST, "invalid_request", "a request of this id is still running", identity)
+        raise McpRefusal(
+            INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "a request of this id is still running", identity
+        )
     session.running[identity] = asked.flight
     try:
         yield
@@ -219,4 +222,4 @@ def _position(asked: McpRequest) -> str:
         return base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
     except (TypeError, ValueError, binascii.Error) as error:
         text = "this is no cursor of ours; begin again without"
-        raise McpRefusal(INVALID_PARAMS, "invalid_cursor", text, asked.call.identity) from error
+        raise McpRefusal(INVALID_PARAMS, RefusalReason.INVALID_CURSOR, text, asked.call.identity) from error

@@ -3,6 +3,7 @@
 import re
 from typing import Any, Final
 
+from agenttype_api.refusal_reasons import RefusalReason
 from agenttype_proxy import headers as fields
 from agenttype_proxy.messages import Headers
 
@@ -28,7 +29,9 @@ def is_modern(message: dict[str, Any], incoming: Headers) -> bool:
     """
     identity = _identity(message)
     if any(len(fields.every(incoming, name)) > 1 for name in _ROUTING):
-        raise McpRefusal(HEADER_MISMATCH, "header_mismatch", "a field of MCP may be sent once only", identity)
+        raise McpRefusal(
+            HEADER_MISMATCH, RefusalReason.HEADER_MISMATCH, "a field of MCP may be sent once only", identity
+        )
     field = fields.get(incoming, protocol.VERSION)
     version, claimed = None if field is None else field.decode("latin-1"), _claimed(message)
     if version in HANDSHAKES or (version is None and claimed is None):
@@ -57,7 +60,7 @@ def _check_envelope(message: dict[str, Any], incoming: Headers, identity: Messag
     missing = [name for name in (protocol.META_VERSION, protocol.META_CAPABILITIES) if name not in meta]
     if missing:
         text = f"params._meta lacks {' and '.join(missing)}"
-        raise McpRefusal(INVALID_PARAMS, "invalid_params", text, identity)
+        raise McpRefusal(INVALID_PARAMS, RefusalReason.INVALID_PARAMS, text, identity)
     params, method = message["params"], message.get("method")
     expected = [(protocol.VERSION, meta[protocol.META_VERSION]), (protocol.METHOD, method)]
     if method == "tools/call":
@@ -66,7 +69,7 @@ def _check_envelope(message: dict[str, Any], incoming: Headers, identity: Messag
         said = fields.get(incoming, name)
         if said is None or messages.decoded(said) != value:
             text = f"the field {name.decode()} does not say what the body says"
-            raise McpRefusal(HEADER_MISMATCH, "header_mismatch", text, identity)
+            raise McpRefusal(HEADER_MISMATCH, RefusalReason.HEADER_MISMATCH, text, identity)
 
 
 def _check_version(version: Any, identity: MessageId) -> None:
@@ -74,7 +77,11 @@ def _check_version(version: Any, identity: MessageId) -> None:
         requested = version if isinstance(version, str) and _PLAIN.fullmatch(version) else ""
         data = {"supported": list(protocol.SUPPORTED), "requested": requested}
         raise McpRefusal(
-            UNSUPPORTED_VERSION, "unsupported_protocol_version", "Unsupported protocol version", identity, data
+            UNSUPPORTED_VERSION,
+            RefusalReason.UNSUPPORTED_PROTOCOL_VERSION,
+            "Unsupported protocol version",
+            identity,
+            data,
         )
 
 

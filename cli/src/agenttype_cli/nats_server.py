@@ -1,4 +1,4 @@
-"""The server that counts shared limits, started only where one is needed and none was named."""
+"""The NATS server that counts shared limits, started only where one is needed and none was named."""
 
 import json
 import shutil
@@ -13,8 +13,8 @@ from agenttype_cli.errors import Missing
 _START_SECONDS: Final = 10.0
 
 
-class Store:
-    """A NATS server on a free loopback port; its data lies beside the ledger.
+class NatsServer:
+    """A server on a free loopback port; its data lies beside the ledger.
 
     Attributes:
         url: where it is reached.

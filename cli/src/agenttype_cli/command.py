@@ -19,7 +19,7 @@ _PAUSE: Final = 0.5
 _SIGNALLED: Final = 128
 
 
-class Child:
+class Command:
     """A command, run once."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:

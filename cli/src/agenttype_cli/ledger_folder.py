@@ -12,7 +12,7 @@ _PRIVATE: Final = 0o700
 
 
 @contextmanager
-def folder(wanted: Path) -> Iterator[Path]:
+def locked(wanted: Path) -> Iterator[Path]:
     """Give the folder, made where it is not there; no other run has it meanwhile, or would change our policy.
 
     Raises:

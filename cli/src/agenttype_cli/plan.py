@@ -12,7 +12,7 @@ from agenttype_cli.manifests import Manifests
 
 
 @dataclass(frozen=True)
-class Composition:
+class RunPlan:
     """One local run.
 
     Attributes:
@@ -26,7 +26,7 @@ class Composition:
     credentials: dict[str, SecretKeyRef]
 
 
-def chosen(manifests: Manifests, name: str | None) -> v1alpha1.AgentType:
+def chosen_agent(manifests: Manifests, name: str | None) -> v1alpha1.AgentType:
     """Return the agent to run.
 
     Raises:
@@ -44,22 +44,22 @@ def chosen(manifests: Manifests, name: str | None) -> v1alpha1.AgentType:
     return next(iter(manifests.agents.values()))
 
 
-def compose(
-    agent: v1alpha1.AgentType, manifests: Manifests, addresses: Mapping[str, str], store: str | None
-) -> Composition:
+def run_plan(
+    agent: v1alpha1.AgentType, manifests: Manifests, addresses: Mapping[str, str], nats: str | None
+) -> RunPlan:
     """Compile the agent's policy for this machine.
 
     Args:
         agent: the agent to run.
         manifests: what it can refer to.
         addresses: URLs of backends that are reached elsewhere from here than from a pod.
-        store: URL of the server that counts shared limits.
+        nats: URL of the NATS server that counts shared limits.
 
     Raises:
         BadPolicy: the manifests do not fit together.
         Missing: a backend that runs in a cluster has no address here.
     """
-    around = compiler.Surroundings(manifests.backends, manifests.adapters, manifests.budgets, store)
+    around = compiler.Surroundings(manifests.backends, manifests.adapters, manifests.budgets, nats)
     try:
         compiled = compiler.agent_policy(agent, around)
     except compiler.Unresolved as error:
@@ -71,7 +71,7 @@ def compose(
         raise BadPolicy(f"--backend names {', '.join(sorted(unknown))}, which the agent does not use")
     backends = tuple(_here(backend, addresses.get(backend.name)) for backend in compiled.backends)
     document = compiled.model_copy(update={"backends": backends})
-    return Composition(agent, document, dict(_credentials(agent, document, manifests)))
+    return RunPlan(agent, document, dict(_credentials(agent, document, manifests)))
 
 
 def _here(backend: policy.Backend, address: str | None) -> policy.Backend:
