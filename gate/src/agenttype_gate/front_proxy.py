@@ -13,6 +13,9 @@ from typing import Final
 import orjson
 from agenttype_api import keys
 from agenttype_api.gate_policy import Caller
+from agenttype_authn import bearer
+from agenttype_authn import errors as authn_errors
+from agenttype_authn.token_reviews import TokenReviews
 from agenttype_proxy import asgi, headers
 from agenttype_proxy.asgi import Receive, Scope, Send
 from agenttype_proxy.client import Client
@@ -29,7 +32,7 @@ from agenttype_proxy.errors import (
 from agenttype_proxy.messages import Deadlines, Headers, Origin, Request
 from agenttype_proxy.response import Response
 
-from agenttype_gate import adapter_versions, allowed_paths, bearer, error_responses, model_in_body
+from agenttype_gate import adapter_versions, allowed_paths, error_responses, model_in_body
 from agenttype_gate.document import DocumentFile, Snapshot
 from agenttype_gate.engine import Engine
 from agenttype_gate.errors import (
@@ -43,12 +46,13 @@ from agenttype_gate.errors import (
     NoSuchPath,
     NotACaller,
     Refusal,
+    ReviewUnavailable,
+    TokenRefused,
     Warming,
 )
 from agenttype_gate.fair_queue import FairQueue
 from agenttype_gate.metrics import OTHER, Metrics
 from agenttype_gate.status import Status
-from agenttype_gate.token_reviews import TokenReviews
 
 #: Header fields that go on to the engine; no others do.
 _PASSED: Final = frozenset({
@@ -131,7 +135,7 @@ class FrontProxy:
         path = call.scope["raw_path"]
         if not allowed_paths.allowed(call.scope["method"], path):
             raise NoSuchPath("this path is not served; see the AgentType documentation for those that are")
-        account = await self._token_reviews.account(bearer.token(call.scope["headers"]))
+        account = await self._account(call.scope["headers"])
         _, caller = self._caller(account)
         call.agent_type = caller.agent_type
         if path == allowed_paths.MODELS:
@@ -144,6 +148,15 @@ class FrontProxy:
         raw = await self._body(call)
         with self._holding(len(raw)):
             await self._call(call, account, raw)
+
+    async def _account(self, fields: Headers) -> str:
+        """Return the caller's ServiceAccount, `namespace/name`."""
+        try:
+            return str(await self._token_reviews.service_account(bearer.token(fields)))
+        except authn_errors.Unauthenticated as error:
+            raise TokenRefused(str(error)) from error
+        except authn_errors.ReviewUnavailable as error:
+            raise ReviewUnavailable(str(error)) from error
 
     async def _call(self, call: _Call, account: str, raw: bytes) -> None:
         model = model_in_body.model(raw)

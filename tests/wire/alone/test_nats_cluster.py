@@ -4,8 +4,8 @@ import asyncio
 import dataclasses
 
 import pytest
-from agenttype_api import store_names
 from agenttype_api.v1alpha1 import Window
+from agenttype_bus import streams
 from agenttype_sidecar.leases.shares import Addition, Returns, StoreUnavailable
 from agenttype_sidecar.leases.terms import Outcome
 from support.builders.lease_pods import a_pod, an_account, pods
@@ -13,8 +13,8 @@ from support.programs.nats_clusters import nats_cluster
 from support.waiting import until_async
 
 GRANTED, EXHAUSTED, UNAVAILABLE = Outcome.GRANTED, Outcome.EXHAUSTED, Outcome.UNAVAILABLE
-COUNTERS = store_names.counter_stream(Window.DAY)
-ENTRIES = store_names.entry_stream(Window.DAY, "team-a")
+COUNTERS = streams.counter_stream(Window.DAY)
+ENTRIES = streams.entry_stream(Window.DAY, "team-a")
 
 pytestmark = [
     pytest.mark.timeout(240),
@@ -155,7 +155,7 @@ async def test_no_stream_is_made_with_fewer_copies_because_a_server_is_away(clus
     async with a_pod(cluster.url, "one") as pod:
         assert await pod.spend_all(hourly, 1) == 100
         away.start()
-    await cluster.until_whole(store_names.counter_stream(Window.HOUR), store_names.entry_stream(Window.HOUR, "team-a"))
+    await cluster.until_whole(streams.counter_stream(Window.HOUR), streams.entry_stream(Window.HOUR, "team-a"))
 
 
 async def test_an_addition_whose_answer_was_lost_with_the_leader_counts_once(cluster):

@@ -8,7 +8,7 @@ import asyncio
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agenttype_api.policy import Limit, Policy
 from agenttype_api.policy import Nats as NatsSettings
@@ -19,9 +19,11 @@ from agenttype_sidecar.budget.ledger import Ledger
 from agenttype_sidecar.budget.reservation import BudgetLine
 from agenttype_sidecar.leases import shares
 from agenttype_sidecar.leases.manager import LeaseManager
-from agenttype_sidecar.leases.nats_store import NatsStore
 from agenttype_sidecar.leases.shares import Account
 from agenttype_sidecar.leases.terms import LeaseResult
+
+if TYPE_CHECKING:  # imported when a limit is shared; other sidecars must not pay for it
+    from agenttype_sidecar.leases.nats_store import NatsStore
 
 #: An outage of NATS shorter than this is not reported.
 _GRACE_SECONDS: Final = 3.0
@@ -65,6 +67,8 @@ class SharedLimits:
         self._task = self.leases = self.nats = None
         if policy.nats is None:
             return
+        from agenttype_sidecar.leases.nats_store import NatsStore  # noqa: PLC0415 — see the top
+
         self._startup_until = time.monotonic() + _GRACE_SECONDS
         token = self._token if self._token.exists() else None
         self.nats = NatsStore(policy.nats, token, policy.identity)

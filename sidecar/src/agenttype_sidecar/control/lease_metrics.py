@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
+from agenttype_bus.operations import Operation
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from agenttype_sidecar.budget.shared_limits import SharedLimits
-from agenttype_sidecar.leases.nats_store import OPERATIONS
 from agenttype_sidecar.leases.terms import REASONS
 from agenttype_sidecar.policy.policies import Policies
 
@@ -43,7 +43,7 @@ class LeaseMetrics(Collector):
         errors = CounterMetricFamily(
             "agenttype_budget_nats_errors", "Requests to NATS that failed.", labels=("operation",)
         )
-        for operation in OPERATIONS:
+        for operation in Operation:
             errors.add_metric((operation,), nats.failures[operation])
         returned = CounterMetricFamily(
             "agenttype_lease_returned", "Leases of shared limits that went back, by reason.", labels=("reason",)

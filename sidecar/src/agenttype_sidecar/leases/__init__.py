@@ -2,6 +2,6 @@
 
 `shares` says what NATS keeps and what fits, and `lease` takes the steps. `usage_rate` measures how an account is used,
 `peers` knows the other holders, `plan` decides how large a step is, and `manager` when it is due. `terms` holds the
-times and results that they share. `nats_store` is the only module that speaks to NATS. What this pod has spent of a
-shared limit belongs to `budget`.
+times and results that they share. `nats_store` is the only module that knows NATS, through `agenttype_bus`. What this
+pod has spent of a shared limit belongs to `budget`.
 """

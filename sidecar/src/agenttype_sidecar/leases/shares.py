@@ -19,6 +19,7 @@ from typing import NamedTuple, Protocol
 
 from agenttype_api.policy import Limit
 from agenttype_api.v1alpha1 import Resource, Window
+from agenttype_bus import subjects
 
 #: The name of an account's entry for what came back.
 RETURNS = "returns"
@@ -38,7 +39,7 @@ class Account:
 
 def account(limit: Limit, index: int) -> Account:
     """Return the account of a limit that pods share, in the window of this index."""
-    key = f"{limit.account}.{limit.resource}.{limit.window}".lower()
+    key = subjects.account_key(limit.account, limit.resource, limit.window)
     return Account(key, limit.resource, limit.window, index, limit.max)
 
 
