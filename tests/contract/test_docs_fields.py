@@ -31,8 +31,6 @@ EXAMPLES = sorted({*ROOT.glob("examples/**/*.yaml"), *ROOT.glob("bench/**/*.yaml
 def fields(schema, path=""):
     """Yield each field below a schema: its path, and its own schema."""
     for name, part in schema.get("properties", {}).items():
-        if name == "true":  # how YAML reads a bare `on`
-            continue
         here = f"{path}.{name}" if path else name
         yield here, part
         if name not in EMBEDDED:
@@ -113,10 +111,9 @@ def unknown(schema, value, path=""):
     elif isinstance(value, dict):
         known = schema.get("properties")
         for name, part in value.items():
-            key = str(name).lower() if name is True else str(name)
-            if known is not None and key not in known:
-                yield f"{path}.{key}"
-            yield from unknown((known or {}).get(key, {}), part, f"{path}.{key}")
+            if known is not None and name not in known:
+                yield f"{path}.{name}"
+            yield from unknown((known or {}).get(name, {}), part, f"{path}.{name}")
 
 
 @pytest.mark.parametrize(("page", "path"), PATHS, ids=[f"{pages.name(page)}-{path}" for page, path in PATHS])
