@@ -38,7 +38,7 @@ def test_an_agent_is_known_by_its_service_account():
     ],
     ids=str,
 )
-def test_nobody_else_gets_in(review):
+def test_no_one_else_gets_in(review):
     with pytest.raises(Denied):
         permissions.caller(review)
 
