@@ -13,6 +13,7 @@ COPY cli/pyproject.toml cli/
 COPY crds/pyproject.toml crds/
 COPY gate/pyproject.toml gate/
 COPY lib/proxy/pyproject.toml lib/proxy/
+COPY lib/runtime/pyproject.toml lib/runtime/
 COPY operator/pyproject.toml operator/
 COPY sidecar/pyproject.toml sidecar/
 COPY simulator/pyproject.toml simulator/

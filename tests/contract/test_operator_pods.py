@@ -95,7 +95,7 @@ def test_the_grace_period_outlasts_the_gate_s_drain(backend_plan):
     gate = gate_options.parse([], {"KUBERNETES_SERVICE_HOST": "10.0.0.1"})
     before = containers(backend_plan)[keys.CONTAINER_GATE]["lifecycle"]["preStop"]["sleep"]["seconds"]
 
-    assert before + gate.lame_duck + gate.drain < spec["terminationGracePeriodSeconds"]
+    assert before + gate.lame_duck_seconds + gate.drain_seconds < spec["terminationGracePeriodSeconds"]
 
 
 def test_the_wrapper_is_copied_to_where_python_looks_for_it(agent_plan):

@@ -33,5 +33,5 @@ def test_a_sidecar_may_what_it_does(window, account):
 
 
 def test_the_store_s_token_is_for_the_store_alone():
-    assert keys.STORE_AUDIENCE != keys.TOKEN_AUDIENCE
+    assert keys.NATS_AUDIENCE != keys.TOKEN_AUDIENCE
     assert Window.RUN not in store_names.SHARED

@@ -38,7 +38,7 @@ print(json.dumps([call() for _ in range(int(sys.argv[1]))]))
 STORE = """
 import json, os, pathlib, socket
 def tried(token):
-    with socket.create_connection(("agenttype-store.agenttype-system.svc", 4222), timeout=10) as connection:
+    with socket.create_connection(("agenttype-nats.agenttype-system.svc", 4222), timeout=10) as connection:
         file = connection.makefile("rwb")
         file.readline()
         file.write(f"CONNECT {json.dumps({'auth_token': token, 'verbose': False})}\\r\\nPING\\r\\n".encode())

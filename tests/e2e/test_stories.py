@@ -12,8 +12,8 @@ import books
 import install
 import pytest
 import story
-import transcripts
 from kubectl import Kubectl
+from support import transcripts
 from support.waiting import until
 
 # The first story waits for images, an engine and two agents.

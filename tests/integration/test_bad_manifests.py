@@ -79,7 +79,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "nothing may be mounted at /opt/agenttype",
     ),
     ("the sidecar's own kind of token", a_token("agenttype.dev/gate"), "only the sidecar may call the model server"),
-    ("the sidecar's token for the store", a_token("agenttype.dev/store"), "only the sidecar may call"),
+    ("the sidecar's token for the store", a_token("agenttype.dev/nats"), "only the sidecar may call"),
     (
         "a privileged container",
         agent_manifest(template=pod(agent_container(securityContext={"privileged": True}))),

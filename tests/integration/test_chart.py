@@ -106,25 +106,25 @@ def variable(name, values):
     return {found["name"]: found.get("value") for found in container["env"]}.get(name)
 
 
-def store_url(values):
-    return variable("AGENTTYPE_NATS_URL", values)
+def nats_url(values):
+    return variable("AGENTTYPE_OPERATOR_NATS_URL", values)
 
 
 def test_the_operator_tells_sidecars_where_shared_limits_are_counted():
-    assert store_url([]) == "nats://agenttype-store.default.svc:4222"
-    assert store_url(VALUE_SETS["a store of one's own"]) == "tls://nats.example.test:4222"
-    assert store_url(VALUE_SETS["no store"]) == ""
+    assert nats_url([]) == "nats://agenttype-nats.default.svc:4222"
+    assert nats_url(VALUE_SETS["a store of one's own"]) == "tls://nats.example.test:4222"
+    assert nats_url(VALUE_SETS["no store"]) == ""
 
 
 def test_the_operator_tells_sidecars_who_vouches_for_a_store_of_one_s_own():
     elsewhere = VALUE_SETS["a store of one's own"]
 
-    assert variable("AGENTTYPE_NATS_CA", elsewhere) is None
-    assert variable("AGENTTYPE_NATS_CA", [*elsewhere, "--set", "nats.caBundle=a\nb"]) == "a\nb"
+    assert variable("AGENTTYPE_OPERATOR_NATS_CA", elsewhere) is None
+    assert variable("AGENTTYPE_OPERATOR_NATS_CA", [*elsewhere, "--set", "nats.caBundle=a\nb"]) == "a\nb"
 
 
 def test_the_store_lies_on_a_volume_unless_told_otherwise():
-    kept, lost = (one("StatefulSet", "store", values)["spec"] for values in ([], ["--set", "nats.storage.size="]))
+    kept, lost = (one("StatefulSet", "nats", values)["spec"] for values in ([], ["--set", "nats.storage.size="]))
 
     assert kept["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"] == "1Gi"
     assert "volumeClaimTemplates" not in lost
@@ -132,7 +132,7 @@ def test_the_store_lies_on_a_volume_unless_told_otherwise():
 
 
 def test_no_container_of_the_store_has_what_it_does_not_need():
-    pod = one("StatefulSet", "store")["spec"]["template"]["spec"]
+    pod = one("StatefulSet", "nats")["spec"]["template"]["spec"]
     mounted = {
         container["name"]: {mount["name"] for mount in container["volumeMounts"]}
         for container in (*pod["initContainers"], *pod["containers"])

@@ -9,12 +9,11 @@ import re
 
 import clusters
 import kinds
-import pages
 import pytest
-import transcripts
 from agenttype_api import keys
 from fake_node import FakeNode
 from operators import operator, prepared, until
+from support import pages, transcripts
 
 BLOCK = re.compile(r"<!-- shows: ([^\n]*) -->\n(```console\n.*?```)", re.DOTALL)
 SHOWN = [

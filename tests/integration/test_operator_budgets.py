@@ -12,7 +12,7 @@ from support.operators import Control, operator, prepared, until
 LABEL = "agenttype.dev/agent-type=green"
 #: How long it is watched at rest: several sweeps.
 REST_SECONDS = 12
-SETTINGS = {"AGENTTYPE_NATS_URL": "nats://store.test:4222"}
+SETTINGS = {"AGENTTYPE_OPERATOR_NATS_URL": "nats://store.test:4222"}
 SHARED = {"limits": [kinds.a_limit("25.00", "day", resource="Cost", window="Day", scope="AgentType")]}
 
 
@@ -76,7 +76,7 @@ def test_a_budget_that_does_not_exist_is_told_until_it_does(control, namespace):
     control.await_reason(namespace, "agenttype", "green", "BudgetAvailable", "WithinLimits")
     policy = json.loads(control.get(namespace, "configmap", "green-policy")["data"][keys.POLICY_FILE])
     assert policy["budget"]["limits"][0]["account"] == f"{namespace}.budget.team.day"
-    assert policy["store"] == {"url": SETTINGS["AGENTTYPE_NATS_URL"]}
+    assert policy["nats"] == {"url": SETTINGS["AGENTTYPE_OPERATOR_NATS_URL"]}
 
 
 def test_a_changed_budget_reaches_the_policies_of_those_who_share_it(control, namespace):
@@ -111,9 +111,9 @@ def test_a_used_up_limit_is_told_at_once_and_taken_back(control, namespace, node
 def test_a_store_that_a_pod_cannot_reach_is_told(control, namespace, node):
     address, wanted = running(control, namespace, node, budget=SHARED)
 
-    node.tell(address, keys.POLICY_STATUS_PATH, {"policyHash": wanted, "storeError": "connection refused"})
+    node.tell(address, keys.POLICY_STATUS_PATH, {"policyHash": wanted, "natsError": "connection refused"})
 
-    told = control.await_reason(namespace, "agenttype", "green", "BudgetAvailable", "StoreUnreachable")
+    told = control.await_reason(namespace, "agenttype", "green", "BudgetAvailable", "NatsUnreachable")
     assert "connection refused" in told["message"]
 
 

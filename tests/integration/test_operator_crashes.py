@@ -229,7 +229,7 @@ def test_an_outage_of_the_api_server_is_outlived(control):
 
 def test_only_the_chosen_namespaces_are_served(control):
     chosen, other = control.namespace(), control.namespace()
-    with operator(control, "modest", AGENTTYPE_NAMESPACES=chosen):
+    with operator(control, "modest", AGENTTYPE_OPERATOR_NAMESPACES=chosen):
         control.apply(kinds.external_manifest("shared", other), kinds.agent_manifest(namespace=other))
         control.apply(kinds.external_manifest("shared", chosen), kinds.agent_manifest(namespace=chosen))
         until(lambda: control.get(chosen, "deployment", "green"), lambda: "nothing is made")

@@ -20,13 +20,13 @@ ACCOUNT = "system:serviceaccount:agenttype-system:agenttype-operator"
 BINDING = "agenttype-gate"
 CRASHING = Path(__file__).with_name("crashing_operator.py")
 SETTINGS = {
-    "AGENTTYPE_SIDECAR_IMAGE": "example.test/sidecar:1",
-    "AGENTTYPE_WRAPPER_IMAGE": "example.test/wrapper:1",
-    "AGENTTYPE_GATE_IMAGE": "example.test/gate:1",
-    "AGENTTYPE_LEASE_NAMESPACE": "agenttype-system",
-    "AGENTTYPE_GATE_BINDING": BINDING,
-    "AGENTTYPE_HTTP_PORT": "0",
-    "AGENTTYPE_RELIST_SECONDS": "5",
+    "AGENTTYPE_OPERATOR_SIDECAR_IMAGE": "example.test/sidecar:1",
+    "AGENTTYPE_OPERATOR_WRAPPER_IMAGE": "example.test/wrapper:1",
+    "AGENTTYPE_OPERATOR_GATE_IMAGE": "example.test/gate:1",
+    "AGENTTYPE_OPERATOR_LEASE_NAMESPACE": "agenttype-system",
+    "AGENTTYPE_OPERATOR_GATE_BINDING": BINDING,
+    "AGENTTYPE_OPERATOR_HTTP_PORT": "0",
+    "AGENTTYPE_OPERATOR_RELIST_SECONDS": "5",
 }
 MUTATING = {"create", "update", "patch", "delete", "deletecollection"}
 
@@ -163,7 +163,13 @@ def operator(control: Control, name: str, crash: str = "", **settings: str) -> I
     folder = control.kubeconfig.parent
     kubeconfig = _kubeconfig(control, folder / "operator.kubeconfig")
     program = [str(CRASHING), crash] if crash else ["-m", "agenttype_operator"]
-    environment = {**os.environ, **SETTINGS, "KUBECONFIG": str(kubeconfig), "AGENTTYPE_POD_NAME": name, **settings}
+    environment = {
+        **os.environ,
+        **SETTINGS,
+        "KUBECONFIG": str(kubeconfig),
+        "AGENTTYPE_OPERATOR_POD_NAME": name,
+        **settings,
+    }
     with (folder / f"{name}.log").open("ab") as log:
         process = subprocess.Popen([sys.executable, *program], env=environment, stdout=log, stderr=subprocess.STDOUT)
         try:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from typing import NamedTuple
 
-from agenttype_api.policy import Identity, Limit, Store
+from agenttype_api.policy import Identity, Limit, Nats
 from agenttype_sidecar.leases import shares
 from agenttype_sidecar.leases.nats_store import NatsStore
 from agenttype_sidecar.leases.shares import Record, Returns
@@ -58,6 +58,6 @@ async def _sight(store: NatsStore, limit: Limit, index: int) -> Sight:
 
 
 def _store(url: str) -> NatsStore:
-    store = NatsStore(Store(url=url), None, Identity(namespace="team-a", name="green", uid="1"))
+    store = NatsStore(Nats(url=url), None, Identity(namespace="team-a", name="green", uid="1"))
     store.open()
     return store

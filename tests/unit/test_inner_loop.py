@@ -168,7 +168,7 @@ def test_every_room_is_checked_for_types_and_for_its_dependencies():
 
 def test_every_room_is_installed_for_developers():
     named = {tomllib.loads((ROOT / room / "pyproject.toml").read_text())["project"]["name"] for room in WORKSPACE_ROOMS}
-    ours = {name for name in PYPROJECT["dependency-groups"]["dev"] if name.startswith("agenttype-")}
+    ours = {name.partition("[")[0] for name in PYPROJECT["dependency-groups"]["dev"] if name.startswith("agenttype-")}
 
     assert ours == named
     assert set(PYPROJECT["tool"]["uv"]["sources"]) == named

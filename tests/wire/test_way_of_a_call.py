@@ -148,7 +148,7 @@ def calling(car):
 
 
 def test_a_new_version_costs_no_call_where_the_gate_hears_of_it_first(place, vllm, start_gate, start_agent):
-    with start_gate(vllm.url, linger=3) as door, start_agent("green", door) as green:
+    with start_gate(vllm.url, linger_seconds=3) as door, start_agent("green", door) as green:
         door.until_ready()
         old = place.served("green")
         with calling(green) as statuses:

@@ -15,20 +15,20 @@ app.kubernetes.io/component: operator
 {{ printf "%s-operator" .Release.Name | trunc 52 | trimSuffix "-" }}
 {{- end }}
 
-{{- define "agenttype.storeName" -}}
-{{ printf "%s-store" .Release.Name | trunc 52 | trimSuffix "-" }}
+{{- define "agenttype.natsName" -}}
+{{ printf "%s-nats" .Release.Name | trunc 52 | trimSuffix "-" }}
 {{- end }}
 
-{{- define "agenttype.storeSelector" -}}
+{{- define "agenttype.natsSelector" -}}
 app.kubernetes.io/name: agenttype
 app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/component: store
+app.kubernetes.io/component: nats
 {{- end }}
 
 {{/* Where sidecars count shared limits; empty: nowhere. */}}
-{{- define "agenttype.storeUrl" -}}
+{{- define "agenttype.natsUrl" -}}
 {{- if .Values.nats.enabled -}}
-nats://{{ include "agenttype.storeName" . }}.{{ .Release.Namespace }}.svc:4222
+nats://{{ include "agenttype.natsName" . }}.{{ .Release.Namespace }}.svc:4222
 {{- else -}}
 {{ .Values.nats.url }}
 {{- end -}}

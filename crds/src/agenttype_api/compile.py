@@ -23,23 +23,23 @@ class Unresolved(Exception):  # noqa: N818 — a finding about the user's spec, 
 Backends = Mapping[str, v1alpha1.ModelBackend]
 Adapters = Mapping[str, v1alpha1.LoraAdapter]
 Budgets = Mapping[str, v1alpha1.AgentBudget]
-_Routed = v1alpha1.ModelRoute | v1alpha1.Fallback
+_Routed = v1alpha1.ModelRoute | v1alpha1.FallbackSpec
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What an agent's spec can refer to: all objects of its namespace by name, and the store of shared limits.
+    """What an agent's spec can refer to: all objects of its namespace by name, and the NATS server of shared limits.
 
     Attributes:
-        store: URL of the NATS server that counts shared limits; None where there is none.
-        store_authority: Certificates (PEM) that vouch for it; None: the system's.
+        nats_url: URL of the NATS server that counts shared limits; None where there is none.
+        nats_authority: Certificates (PEM) that vouch for it; None: the system's.
     """
 
     backends: Backends
     adapters: Adapters = field(default_factory=dict)
     budgets: Budgets = field(default_factory=dict)
-    store: str | None = None
-    store_authority: str | None = None
+    nats_url: str | None = None
+    nats_authority: str | None = None
 
 
 def agent_policy(agent: v1alpha1.AgentType, around: Surroundings) -> policy.Policy:
@@ -50,7 +50,7 @@ def agent_policy(agent: v1alpha1.AgentType, around: Surroundings) -> policy.Poli
         around: what it can refer to.
 
     Raises:
-        Unresolved: a reference leads nowhere or does not fit, or a limit is shared and there is no store.
+        Unresolved: a reference leads nowhere or does not fit, or a limit is shared and there is no NATS server.
     """
     routes = [_route(route, around) for route in agent.spec.models]
     used = dict.fromkeys(
@@ -58,9 +58,9 @@ def agent_policy(agent: v1alpha1.AgentType, around: Surroundings) -> policy.Poli
     )
     limits = _limits(agent, around.budgets)
     shared = shares_limits(agent)
-    if shared and around.store is None:
+    if shared and around.nats_url is None:
         raise Unresolved(
-            Reason.STORE_NOT_CONFIGURED,
+            Reason.NATS_NOT_CONFIGURED,
             "a limit is shared by several pods, and nothing is there to count it; install the chart with "
             "nats.enabled=true or nats.url, or make the limit's scope Pod",
         )
@@ -72,7 +72,7 @@ def agent_policy(agent: v1alpha1.AgentType, around: Surroundings) -> policy.Poli
         budget=_budget(agent.spec.budget, limits),
         rate_limits=policy.RateLimits.model_validate(agent.spec.rate_limits.model_dump()),
         rules=tuple(policy.Rule.model_validate(rule.model_dump()) for rule in agent.spec.rules),
-        store=policy.Store(url=around.store, authority=around.store_authority) if shared and around.store else None,
+        nats=policy.Nats(url=around.nats_url, authority=around.nats_authority) if shared and around.nats_url else None,
     )
 
 
@@ -259,13 +259,13 @@ def _prices(backend: v1alpha1.ModelBackend) -> tuple[policy.Price, ...]:
     )
 
 
-def _tool(tool: v1alpha1.Tool) -> policy.Tool:
+def _tool(tool: v1alpha1.ToolSpec) -> policy.Tool:
     limits = tool.limits.model_dump(exclude={"timeout"})
-    timeout = None if tool.limits.timeout is None else quantities.milliseconds(tool.limits.timeout) / 1000
+    timeout = None if tool.limits.timeout is None else quantities.milliseconds(tool.limits.timeout)
     common = policy.Tool(
         name=tool.name,
         url="",
-        limits=policy.ToolLimits(**limits, timeout=timeout),
+        limits=policy.ToolLimits(**limits, timeout_ms=timeout),
         credential_file=names.tool_credential(tool.name) if tool.credential_ref else None,
         credential_header=tool.credential_header.lower(),
         on_refusal=tool.on_refusal,
@@ -278,7 +278,7 @@ def _tool(tool: v1alpha1.Tool) -> policy.Tool:
     return common.model_copy(update={"url": tool.http.url, "protocol": policy.ToolProtocol.HTTP, "routes": routes})
 
 
-def _budget(budget: v1alpha1.Budget, limits: tuple[policy.Limit, ...]) -> policy.Budget:
+def _budget(budget: v1alpha1.BudgetSpec, limits: tuple[policy.Limit, ...]) -> policy.Budget:
     return policy.Budget(
         limits=limits,
         on_limit=budget.on_limit,
@@ -309,7 +309,7 @@ def _limits(agent: v1alpha1.AgentType, budgets: Budgets) -> tuple[policy.Limit, 
     return tuple(found)
 
 
-def _limit(limit: v1alpha1.Limit, scope: v1alpha1.Scope, account: str) -> policy.Limit:
+def _limit(limit: v1alpha1.LimitSpec, scope: v1alpha1.Scope, account: str) -> policy.Limit:
     return policy.Limit(
         name=limit.name,
         resource=limit.resource,

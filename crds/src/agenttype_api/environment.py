@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from agenttype_api import keys
-from agenttype_api.v1alpha1 import AgentType, Tool, Wrapper
+from agenttype_api.v1alpha1 import AgentType, ToolSpec, Wrapper
 
 _LOOPBACK: Final = "127.0.0.1,localhost,::1"
 #: Settings without which a well-known framework tries to reach the internet at start.
@@ -30,7 +30,7 @@ def tool_variable(tool: str) -> str:
     return f"{keys.ENV_PREFIX}TOOL_{tool.upper().replace('-', '_')}_URL"
 
 
-def tool_path(tool: Tool) -> str:
+def tool_path(tool: ToolSpec) -> str:
     """Return the path under which the sidecar answers for a tool server."""
     return f"{keys.MCP_PATH if tool.mcp else keys.TOOLS_PATH}/{tool.name}"
 

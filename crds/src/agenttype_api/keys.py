@@ -66,9 +66,13 @@ ADAPTER_SOURCE_DIR: Final = "/adapter-source"
 #: Audience of the projected ServiceAccount token that the gate accepts, and nothing else does.
 TOKEN_AUDIENCE: Final = "agenttype.dev/gate"  # noqa: S105 — an audience
 TOKEN_SECONDS: Final = 3600
-#: Audience and file of the token that the store of shared limits accepts, and nothing else does.
-STORE_AUDIENCE: Final = "agenttype.dev/store"
-STORE_TOKEN_FILE: Final = "store-token"  # noqa: S105 — a file's name
+#: Audience and file of the token that NATS accepts, through its auth callout, and nothing else does.
+NATS_AUDIENCE: Final = "agenttype.dev/nats"
+NATS_TOKEN_FILE: Final = "nats-token"  # noqa: S105 — a file's name
+
+# Environment of our own processes: the name of the process is the second word. What the agent gets is below.
+ENV_OPERATOR: Final = "AGENTTYPE_OPERATOR_"
+ENV_AUTH_CALLOUT: Final = "AGENTTYPE_AUTH_CALLOUT_"
 
 # Environment of the agent.
 ENV_PREFIX: Final = "AGENTTYPE_"

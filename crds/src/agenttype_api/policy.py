@@ -1,7 +1,8 @@
 """The policy document: all that a sidecar knows, in one JSON file that the operator writes.
 
 Written by `compile.agent_policy`, loaded by the sidecar with `Policy.model_validate_json`; unknown members are
-refused there, so a sidecar that is older than its policy keeps the policy it had.
+refused there, so a sidecar that is older than its policy keeps the policy it had. Durations are whole milliseconds, in
+members that end in `_ms` (see `quantities`).
 """
 
 import hashlib
@@ -125,8 +126,7 @@ class ToolLimits(Document):
 
     calls_per_minute: int | None = None
     calls_per_run: int | None = None
-    timeout: float | None = None
-    """Seconds."""
+    timeout_ms: int | None = None
     argument_bytes: int | None = None
     result_bytes: int | None = None
 
@@ -197,8 +197,8 @@ class Rule(Document):
     action: RuleAction
 
 
-class Store(Document):
-    """Where limits are counted that several pods share."""
+class Nats(Document):
+    """The NATS server that counts limits which several pods share."""
 
     url: str
     """nats://host:port or tls://host:port; of a cluster all its servers: nats://host:port,host:port."""
@@ -207,13 +207,13 @@ class Store(Document):
 
 
 class Timeouts(Document):
-    """Deadlines of the data path in seconds."""
+    """Deadlines of the data path."""
 
-    connect: float = 2.0
-    first_byte: float = 300.0
-    idle: float = 120.0
-    total: float = 1800.0
-    warm_up: float = 30.0
+    connect_ms: int = 2_000
+    first_byte_ms: int = 300_000
+    idle_ms: int = 120_000
+    total_ms: int = 1_800_000
+    warm_up_ms: int = 30_000
     """How long a call waits for a backend that is starting, before it is answered with 503."""
 
 
@@ -228,7 +228,7 @@ class Policy(Document):
     budget: Budget = Budget()
     rate_limits: RateLimits = RateLimits()
     rules: tuple[Rule, ...] = ()
-    store: Store | None = None
+    nats: Nats | None = None
     """None: no limit is shared."""
     timeouts: Timeouts = Timeouts()
 

@@ -1,6 +1,13 @@
 """Amounts as people write them, to the integers that policies hold. Pure; the CRD has checked the same shapes before.
 
 Money is nano-dollars and time is milliseconds, so that nothing is ever rounded on the way.
+
+A duration is written in one way in each kind of place, and a contract test holds the places to it::
+
+    specs, values of the chart   "1m30s"                    as Kubernetes writes durations; people write it
+    documents (JSON files)       timeout_ms: 90000          whole numbers: the same document has the same bytes
+    options, environment         --drain-seconds 0.5        the unit is in the name; tests need fractions
+    reports, metrics             first_byte_seconds: 0.042  measured, and in Prometheus' base unit
 """
 
 import re
@@ -45,6 +52,11 @@ def nano_dollars(text: str) -> int:
     if not dollars.is_finite() or dollars < 0 or nano != nano.to_integral_value():
         raise ValueError("an amount of money is 0 or more and has at most nine decimals")
     return int(nano)
+
+
+def seconds(milliseconds: int) -> float:
+    """Return a document's duration as clocks and sockets take it."""
+    return milliseconds / 1000
 
 
 def milliseconds(text: str) -> int:

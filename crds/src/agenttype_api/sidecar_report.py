@@ -35,7 +35,7 @@ class PolicyReport(Document):
     """Grows with every change of this report."""
     exhausted: tuple[str, ...] = ()
     """Names of the limits that are used up now."""
-    store_error: str = ""
+    nats_error: str = ""
     """Why shared limits cannot be counted; empty when they can or none is shared."""
     stopped: str = ""
     """Why the agent must stop for good; empty when it need not."""

@@ -85,9 +85,9 @@ POD_RULES: list[JsonValue] = [
     cel(
         f"!has({_POD}.volumes) || {_POD}.volumes.all(v, !has(v.projected) || !has(v.projected.sources) || "
         "v.projected.sources.all(s, !has(s.serviceAccountToken) || !has(s.serviceAccountToken.audience) || "
-        f'!(s.serviceAccountToken.audience in ["{keys.TOKEN_AUDIENCE}", "{keys.STORE_AUDIENCE}"])))',
-        f'a token for the audience "{keys.TOKEN_AUDIENCE}" or "{keys.STORE_AUDIENCE}" must not be mounted by the '
-        "template: only the sidecar may call the model server and the store of budgets",
+        f'!(s.serviceAccountToken.audience in ["{keys.TOKEN_AUDIENCE}", "{keys.NATS_AUDIENCE}"])))',
+        f'a token for the audience "{keys.TOKEN_AUDIENCE}" or "{keys.NATS_AUDIENCE}" must not be mounted by the '
+        "template: only the sidecar may call the model server and NATS",
     ),
     _unset("hostNetwork", "the sidecar's ports and identity would be shared with the node"),
     _unset("hostPID", "the agent could read the sidecar's credentials"),

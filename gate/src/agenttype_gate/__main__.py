@@ -4,14 +4,15 @@ import os
 import sys
 
 from agenttype_proxy import loop
+from agenttype_runtime import json_log
 
-from agenttype_gate import app, logs, options
+from agenttype_gate import app, options
 
 
 def main() -> None:
     """Serve until a signal ends the process."""
     chosen = options.parse(sys.argv[1:])
-    logs.begin()
+    json_log.set_up("gate")
     os.umask(0o022)  # adapter files are read by the engine, which runs as another user
     loop.run(app.run(chosen))
 

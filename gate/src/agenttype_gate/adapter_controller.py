@@ -1,7 +1,6 @@
 """The adapter controller: looks, plans, acts, reports; one turn after another until the process ends."""
 
 import asyncio
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from agenttype_api.gate_policy import AdapterReport, AdapterState, WantedAdapter
+from agenttype_runtime.json_log import Log
 
 from agenttype_gate import adapter_shapes, adapter_versions
 from agenttype_gate.adapter_plan import Plan, Seen, plan
@@ -21,7 +21,7 @@ from agenttype_gate.metrics import Metrics
 from agenttype_gate.preflight import Limits
 from agenttype_gate.status import Status
 
-_log = logging.getLogger("agenttype.gate")
+_log = Log("adapter_controller")
 #: Between two turns at least. After something was done no longer: only the engine's own list says what came of it.
 _AGAIN_SECONDS: Final = 0.05
 #: Between two turns while there is something to wait for.
@@ -89,7 +89,7 @@ class AdapterController:
                     cleaned = True
                 seconds = await self._turn(base_config)
             except OSError as error:
-                _log.error("volume", extra={"fields": {"error": str(error.strerror)}})
+                _log.error("volume", error=str(error.strerror))
                 seconds = _WAIT_SECONDS
             await asyncio.sleep(_AGAIN_SECONDS)  # however often it is woken
             try:
@@ -128,7 +128,7 @@ class AdapterController:
                 well = await self._bring(snapshot, adapter, served, limits) and well
                 self._report(snapshot, todo)
         except EngineAway as error:  # whether it is away or only busy, the next look tells
-            _log.warning("engine", extra={"fields": {"error": str(error)}})
+            _log.warning("engine", error=str(error))
             return _WAIT_SECONDS
         if todo.at_rest and self._status.engine_ready:
             return None
@@ -136,7 +136,7 @@ class AdapterController:
 
     def _engine_away(self, snapshot: Snapshot, error: EngineAway) -> None:
         if self._status.engine_ready:
-            _log.warning("engine away", extra={"fields": {"error": str(error)}})
+            _log.warning("engine away", error=str(error))
         self._status.engine_ready = self._status.complete = False
         self._proven = frozenset()
         # Another engine may judge otherwise, unless it was the adapter that ended this one.
@@ -185,15 +185,15 @@ class AdapterController:
         for name in todo.unload:
             if name in self._status.busy():
                 continue  # a call came while we did something else; it was admitted, so let it finish
-            _log.info("unload", extra={"fields": {"adapter": name}})
+            _log.info("unload", adapter=name)
             await self._engine.unload(name)
         well = True
         for name in todo.delete:
-            _log.info("delete", extra={"fields": {"adapter": name}})
+            _log.info("delete", adapter=name)
             try:
                 await asyncio.to_thread(self._store.delete, name)
             except OSError as error:
-                _log.error("delete", extra={"fields": {"adapter": name, "error": str(error.strerror)}})
+                _log.error("delete", adapter=name, error=str(error.strerror))
                 well = False
         return well
 
@@ -215,18 +215,18 @@ class AdapterController:
         except AdapterFault as error:
             self._fault(snapshot, adapter, evidence, error)
         except Spoiled as error:
-            _log.warning("spoiled", extra={"fields": {"adapter": name, "error": str(error)}})
+            _log.warning("spoiled", adapter=name, error=str(error))
             self._spoiled |= {name}
         except VolumeTrouble as error:
             if self._troubles.get(name) != str(error):
-                _log.warning("volume", extra={"fields": {"adapter": name, "error": str(error)}})
+                _log.warning("volume", adapter=name, error=str(error))
             self._troubles[name] = str(error)
         if name not in self._proven:
             return False
         self._strikes.pop(name, None)
         del self._begun[name]
         self._metrics.loaded(time.monotonic() - begun)
-        _log.info("loaded", extra={"fields": {"adapter": name}})
+        _log.info("loaded", adapter=name)
         return True
 
     async def _prove(self, name: str) -> None:
@@ -245,7 +245,7 @@ class AdapterController:
     def _fault(self, snapshot: Snapshot, adapter: WantedAdapter, evidence: Hashable, error: AdapterFault) -> None:
         known = self._faults.get(adapter.served_name)
         if known is None or str(known.error) != str(error):
-            _log.warning("fault", extra={"fields": {"adapter": adapter.served_name, "error": str(error)}})
+            _log.warning("fault", adapter=adapter.served_name, error=str(error))
         fault = Fault(adapter, snapshot.document.max_rank, evidence, error)
         self._faults[adapter.served_name] = fault
         self._begun.pop(adapter.served_name, None)

@@ -1,16 +1,13 @@
 """The parts put together, and how they begin and end."""
 
 import asyncio
-import json
-import signal
-import sys
 import time
-from functools import partial
 from typing import Final
 
 from agenttype_proxy.client import Client, ClientLimits
 from agenttype_proxy.messages import Deadlines
 from agenttype_proxy.server import ServedApp, ServerLimits, serve
+from agenttype_runtime import process
 
 from agenttype_gate.adapter_controller import AdapterController
 from agenttype_gate.adapter_store import AdapterStore
@@ -32,12 +29,16 @@ _CONNECTIONS: Final = 4096
 
 async def run(options: Options) -> None:
     """Serve until SIGTERM or SIGINT, then leave in order: unready, a while, drained, gone."""
-    status, metrics, document = Status(), Metrics(), DocumentFile(options.policy, options.linger, time.monotonic)
+    status, metrics, document = (
+        Status(),
+        Metrics(),
+        DocumentFile(options.policy, options.linger_seconds, time.monotonic),
+    )
     document.look()
     api_server = ApiServer(options.api_server, options.api_token, options.api_ca)
     inner, outer = Client(), Client(ClientLimits(connections=options.max_concurrent))
     engine = Engine(inner, options.engine)
-    deadlines = Deadlines(connect=2.0, first_byte=options.first_byte, idle=options.idle, total=None)
+    deadlines = Deadlines(connect=2.0, first_byte=options.first_byte_seconds, idle=options.idle_seconds, total=None)
     front_proxy = FrontProxy(
         document,
         TokenReviews(api_server.review, time.monotonic, metrics),
@@ -60,11 +61,11 @@ async def run(options: Options) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             background = [
-                group.create_task(controller.run(options.check, options.base_config)),
+                group.create_task(controller.run(options.check_seconds, options.base_config)),
                 group.create_task(document.watch(status.wake)),
-                group.create_task(_leave(status, stop, options.lame_duck)),
+                group.create_task(_leave(process.stop_event(), status, stop, options.lame_duck_seconds)),
             ]
-            await serve(listeners, limits=limits, stop=stop, drain_seconds=options.drain, on_ready=_say_ready)
+            await serve(listeners, limits=limits, stop=stop, drain_seconds=options.drain_seconds, on_ready=_say_ready)
             for task in background:
                 task.cancel()
     finally:
@@ -72,12 +73,8 @@ async def run(options: Options) -> None:
             await client.close()
 
 
-async def _leave(status: Status, stop: asyncio.Event, lame_duck: float) -> None:
+async def _leave(told: asyncio.Event, status: Status, stop: asyncio.Event, lame_duck: float) -> None:
     """On a signal: unready at once, closed a while later, for what sends us calls learns of it only by and by."""
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, partial(told.set))
     await told.wait()
     status.leaving = True
     await asyncio.sleep(lame_duck)
@@ -86,5 +83,4 @@ async def _leave(status: Status, stop: asyncio.Event, lame_duck: float) -> None:
 
 def _say_ready(ports: list[int]) -> None:
     gate, health, control = ports
-    sys.stdout.write(json.dumps({"gate": gate, "health": health, "control": control}) + "\n")
-    sys.stdout.flush()
+    process.say_ready(gate=gate, health=health, control=control)

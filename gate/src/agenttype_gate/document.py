@@ -1,7 +1,6 @@
 """The gate document in use, and the watch over its file."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,14 +8,15 @@ from pathlib import Path
 from typing import Final
 
 from agenttype_api.gate_policy import Caller, GatePolicy, WantedAdapter
+from agenttype_runtime.json_log import Log
+from agenttype_runtime.watched_file import WatchedFile
 from pydantic import ValidationError
 
 from agenttype_gate import adapter_versions
 from agenttype_gate.adapter_versions import ReplacedVersion
 
-_log = logging.getLogger("agenttype.gate")
+_log = Log("document")
 _LOOK_SECONDS: Final = 0.5
-_Stamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -53,23 +53,22 @@ class DocumentFile:
         """Read nothing yet; versions that are replaced are kept for `linger` seconds of `clock`."""
         self.current: Snapshot | None = None
         self.error = "no document has been read yet"
-        self._file = file
+        self._file = WatchedFile(file)
         self._linger = linger
         self._clock = clock
-        self._stamp: _Stamp | None = None
+        self._read = False
 
     def look(self) -> bool:
         """Read the file if it is another one than last time; return whether another document is in use now."""
+        if not self._file.has_changed() and self._read:
+            return False
         try:
-            stamp = self._stamp_now()
-            if stamp == self._stamp:
-                return False
-            raw = self._file.read_bytes()
+            raw = self._file.path.read_bytes()
         except OSError as error:
             self._refuse(f"the gate document cannot be read: {error.strerror}")
-            self._stamp = None
+            self._read = False
             return False
-        self._stamp = stamp
+        self._read = True
         try:
             document = GatePolicy.model_validate_json(raw)
         except ValidationError as error:
@@ -82,7 +81,7 @@ class DocumentFile:
         self.current = Snapshot(document, document.hash(), self._replaced(before, document))
         changed = before is None or before.hash != self.current.hash
         if changed:
-            _log.info("policy", extra={"fields": {"hash": self.current.hash, "adapters": len(document.adapters)}})
+            _log.info("policy", hash=self.current.hash, adapters=len(document.adapters))
         return changed
 
     async def watch(self, changed: asyncio.Event) -> None:
@@ -101,11 +100,7 @@ class DocumentFile:
         wanted = {adapter.served_name: adapter for adapter in document.adapters}
         return adapter_versions.replaced(wanted, before.wanted, before.replaced, self._clock() + self._linger)
 
-    def _stamp_now(self) -> _Stamp:
-        found = self._file.stat()
-        return found.st_ino, found.st_mtime_ns, found.st_size
-
     def _refuse(self, error: str) -> None:
         if error != self.error:
-            _log.warning("policy refused", extra={"fields": {"error": error}})
+            _log.warning("policy refused", error=error)
         self.error = error

@@ -32,26 +32,22 @@ from typing import ClassVar
 
 from agenttype_api.gate_policy import AdapterState
 from agenttype_api.refusal_reasons import RefusalReason
+from agenttype_runtime import refusal
 
 
 class GateError(Exception):
     """The base of everything that this room decides about."""
 
 
-class Refusal(GateError):
+class Refusal(refusal.Refusal, GateError):
     """A call is answered by us and never reaches the engine, or not again.
 
     Attributes:
-        status: HTTP status.
-        reason: What `x-agenttype-reason`, the OpenAI `code` and metrics say.
         kind: The error's type in both protocols' words.
-        retry_after: Seconds after which to come back; None where repeating cannot help.
     """
 
-    status: ClassVar[int]
     reason: ClassVar[RefusalReason]
     kind: ClassVar[str]
-    retry_after: ClassVar[int | None] = None
 
 
 class BadBody(Refusal):

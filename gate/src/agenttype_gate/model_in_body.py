@@ -5,9 +5,9 @@ itself is never rewritten.
 """
 
 import json
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
-from agenttype_proxy import json_size
+from agenttype_runtime import json_guard
 
 from agenttype_gate.errors import BadBody
 
@@ -21,11 +21,7 @@ def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
     return found if len(found) == len(members) else _Ambiguous(found)
 
 
-def _not_json(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-_decoder: Final = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_not_json)
+_decoder: Final = json.JSONDecoder(object_pairs_hook=_object, parse_constant=json_guard.no_constant)
 
 
 def model(raw: bytes) -> str:
@@ -35,8 +31,8 @@ def model(raw: bytes) -> str:
         BadBody: It is not one UTF-8 JSON object, has too many parts or a top-level member twice, or its `model` is no
             string.
     """
-    if json_size.has_too_many_parts(raw):
-        raise BadBody(f"the body has more than {json_size.MOST_PARTS} members, elements, objects and arrays")
+    if json_guard.has_too_many_parts(raw):
+        raise BadBody(f"the body has more than {json_guard.MOST_PARTS} members, elements, objects and arrays")
     try:
         body = _decoder.decode(raw.decode())
     except (ValueError, RecursionError) as error:

@@ -14,7 +14,7 @@ _ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 @dataclass(frozen=True)
 class Options:
-    """One start's choices; durations are in seconds, sizes in bytes."""
+    """One start's choices; sizes are in bytes."""
 
     policy: Path
     engine: Origin
@@ -32,12 +32,12 @@ class Options:
     max_body: int
     max_held: int
     max_adapter: int
-    check: float
-    first_byte: float
-    idle: float
-    linger: float
-    lame_duck: float
-    drain: float
+    check_seconds: float
+    first_byte_seconds: float
+    idle_seconds: float
+    linger_seconds: float
+    lame_duck_seconds: float
+    drain_seconds: float
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Options:
@@ -60,12 +60,17 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     add("--max-body", type=int, default=16 * 1024 * 1024, help="largest request body")
     add("--max-held", type=int, default=128 * 1024 * 1024, help="request bodies held in memory, all together")
     add("--max-adapter", type=int, default=8 * 1024**3, help="largest adapter folder")
-    add("--check", type=float, default=5.0, help="seconds between two looks at the engine while all is well")
-    add("--first-byte", type=float, default=600.0, help="longest wait for the engine's answer to begin")
-    add("--idle", type=float, default=300.0, help="longest silence of the engine within an answer")
-    add("--linger", type=float, default=90.0, help="seconds that a replaced version of an adapter is still served")
-    add("--lame-duck", type=float, default=0.0, help="on SIGTERM: seconds of unreadiness before the doors close")
-    add("--drain", type=float, default=100.0, help="on SIGTERM: longest wait for calls in flight")
+    add("--check-seconds", type=float, default=5.0, help="pause between two looks at the engine while all is well")
+    add("--first-byte-seconds", type=float, default=600.0, help="longest wait for the engine's answer to begin")
+    add("--idle-seconds", type=float, default=300.0, help="longest silence of the engine within an answer")
+    add(
+        "--linger-seconds",
+        type=float,
+        default=90.0,
+        help="how long a replaced version of an adapter is still served",
+    )
+    add("--lame-duck-seconds", type=float, default=0.0, help="on SIGTERM: unready for so long before the doors close")
+    add("--drain-seconds", type=float, default=100.0, help="on SIGTERM: longest wait for calls in flight")
     given = vars(parser.parse_args(arguments))
     if given["api_server"] is None:
         parser.error("--api-server is needed outside a cluster (KUBERNETES_SERVICE_HOST is not set)")

@@ -4,19 +4,22 @@ import asyncio
 import logging
 import sys
 
-from agenttype_operator import app, json_log, settings
+from agenttype_runtime import json_log
+from agenttype_runtime.json_log import Log
+
+from agenttype_operator import app, settings
 
 
 def main() -> int:
     """Run; return the exit status: 0 after SIGTERM, 2 on wrong settings."""
-    json_log.set_up("INFO")
+    json_log.set_up("operator")
     logging.getLogger("kopf").setLevel(logging.ERROR)  # it warns of being in a thread, and of what we supervise
     try:
         found = settings.from_environment()
-        logging.getLogger("agenttype_operator").setLevel(found.log_level)
+        json_log.set_up("operator", found.log_level)
         asyncio.run(app.run(found))
     except settings.SettingsError as error:
-        logging.getLogger(__name__).error("wrong settings", extra={"error": str(error)})  # noqa: TRY400 — not code's fault
+        Log("settings").error("wrong settings", error=str(error))
         return 2
     return 0
 

@@ -2,17 +2,16 @@
 
 import asyncio
 import datetime as dt
-import logging
 import random
-import signal
 from collections.abc import Coroutine
 from typing import Any
 
 import aiohttp
 from agenttype_api.sidecar_report import PolicyReport
+from agenttype_runtime import probe_server, process
+from agenttype_runtime.json_log import Log
 from kubernetes.aio.client import Configuration
 
-from agenttype_operator import http
 from agenttype_operator.informer import lister, watch
 from agenttype_operator.informer.cache import Cache
 from agenttype_operator.informer.informer import Informer
@@ -35,7 +34,7 @@ from agenttype_operator.settings import Settings
 from agenttype_operator.status.violation_recorder import ViolationRecorder
 from agenttype_operator.status.writer import StatusWriter
 
-log = logging.getLogger(__name__)
+log = Log("app")
 
 #: A replica that has had no word from the API server for this long cannot be counted on.
 _SILENCE_SECONDS = 30.0
@@ -47,15 +46,14 @@ async def run(settings: Settings) -> None:
     A Lease that was lost, as in an outage of the API server, puts this replica back to standing by: ending the
     process instead would make the kubelet delay its return ever longer.
     """
-    stop = asyncio.Event()
-    _listen(stop)
+    stop = process.stop_event()
     configuration = await client.load_configuration()
     metrics = Metrics()
     leadership = Leadership(settings, _now)
     kube = KubeClient(configuration, f"agenttype-operator/{settings.identity}", leadership.leads, metrics)
     loop = asyncio.get_running_loop()
     crds = CrdCheck(kube)
-    server = await http.serve(
+    server = await probe_server.serve(
         settings.http_port,
         metrics.text,
         ready=lambda: loop.time() - leadership.last_contact < _SILENCE_SECONDS,
@@ -67,7 +65,7 @@ async def run(settings: Settings) -> None:
             try:
                 await _unless(stop, _lead(settings, kube, crds, leadership, metrics, configuration))
             except LeadershipLost as lost:
-                log.warning("standing by again", extra={"error": str(lost)})
+                log.warning("standing by again", error=str(lost))
             metrics.leading.set(0)
             metrics.stopped.set_function(lambda: 0)
             metrics.outdated_crds.set_function(lambda: 0)
@@ -145,12 +143,6 @@ def _stopped_agents(informer: Informer) -> int:
 
 def _jitter() -> float:
     return random.uniform(0.8, 1.2)  # noqa: S311 — it spreads delays, and hides nothing
-
-
-def _listen(stop: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
 
 
 async def _resync(informer: Informer, period: float) -> None:

@@ -7,7 +7,11 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_LOG_LEVEL, _NATS_URL, _NATS_CA = "AGENTTYPE_LOG_LEVEL", "AGENTTYPE_NATS_URL", "AGENTTYPE_NATS_CA"
+_LOG_LEVEL, _NATS_URL, _NATS_CA = (
+    "AGENTTYPE_OPERATOR_LOG_LEVEL",
+    "AGENTTYPE_OPERATOR_NATS_URL",
+    "AGENTTYPE_OPERATOR_NATS_CA",
+)
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -69,24 +73,24 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         children=ChildSettings(
             images=Images(
-                sidecar=_required(env, "AGENTTYPE_SIDECAR_IMAGE"),
-                wrapper=_required(env, "AGENTTYPE_WRAPPER_IMAGE"),
-                gate=_required(env, "AGENTTYPE_GATE_IMAGE"),
-                pull_policy=env.get("AGENTTYPE_IMAGE_PULL_POLICY", "IfNotPresent"),
+                sidecar=_required(env, "AGENTTYPE_OPERATOR_SIDECAR_IMAGE"),
+                wrapper=_required(env, "AGENTTYPE_OPERATOR_WRAPPER_IMAGE"),
+                gate=_required(env, "AGENTTYPE_OPERATOR_GATE_IMAGE"),
+                pull_policy=env.get("AGENTTYPE_OPERATOR_IMAGE_PULL_POLICY", "IfNotPresent"),
             ),
             nats_url=_nats_url(env.get(_NATS_URL, "")),
             nats_ca=_certificates(env.get(_NATS_CA, "")),
         ),
-        namespaces=_names(env.get("AGENTTYPE_NAMESPACES", "")),
-        lease_namespace=_required(env, "AGENTTYPE_LEASE_NAMESPACE"),
-        lease_name=env.get("AGENTTYPE_LEASE_NAME", "agenttype-operator"),
-        identity=env.get("AGENTTYPE_POD_NAME") or f"{socket.gethostname()}-{os.getpid()}",
-        gate_binding=env.get("AGENTTYPE_GATE_BINDING", "agenttype-gate"),
-        http_port=int(_number(env, "AGENTTYPE_HTTP_PORT", 8080)),
+        namespaces=_names(env.get("AGENTTYPE_OPERATOR_NAMESPACES", "")),
+        lease_namespace=_required(env, "AGENTTYPE_OPERATOR_LEASE_NAMESPACE"),
+        lease_name=env.get("AGENTTYPE_OPERATOR_LEASE_NAME", "agenttype-operator"),
+        identity=env.get("AGENTTYPE_OPERATOR_POD_NAME") or f"{socket.gethostname()}-{os.getpid()}",
+        gate_binding=env.get("AGENTTYPE_OPERATOR_GATE_BINDING", "agenttype-gate"),
+        http_port=int(_number(env, "AGENTTYPE_OPERATOR_HTTP_PORT", 8080)),
         log_level=_level(env.get(_LOG_LEVEL) or "INFO"),
-        workers=int(_number(env, "AGENTTYPE_WORKERS", 16)),
-        relist=_number(env, "AGENTTYPE_RELIST_SECONDS", 45.0),
-        resync=_number(env, "AGENTTYPE_RESYNC_SECONDS", 600.0),
+        workers=int(_number(env, "AGENTTYPE_OPERATOR_WORKERS", 16)),
+        relist=_number(env, "AGENTTYPE_OPERATOR_RELIST_SECONDS", 45.0),
+        resync=_number(env, "AGENTTYPE_OPERATOR_RESYNC_SECONDS", 600.0),
     )
 
 

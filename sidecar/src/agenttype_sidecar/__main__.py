@@ -1,12 +1,13 @@
 """`python -m agenttype_sidecar` serves one agent until it is told to end; one JSON line on stdout says its ports."""
 
-import logging
 import sys
 
 from agenttype_proxy import loop
+from agenttype_runtime import json_log
+from agenttype_runtime.json_log import Log
 from prometheus_client import disable_created_metrics
 
-from agenttype_sidecar import logs, options
+from agenttype_sidecar import options
 from agenttype_sidecar.app import Sidecar
 from agenttype_sidecar.errors import StartError
 
@@ -17,13 +18,12 @@ async def _serve(chosen: options.Options) -> None:
 
 def main() -> int:
     """Return the exit status: 0 after an orderly end, 1 where the sidecar cannot start."""
-    logs.begin()
+    json_log.set_up("sidecar")
     disable_created_metrics()  # type: ignore[no-untyped-call]  # as many samples again, which no one reads
     try:
         loop.run(_serve(options.parse(sys.argv[1:])))
     except (StartError, OSError) as error:
-        log = logging.getLogger("agenttype.sidecar")
-        log.error("cannot start", extra={"fields": {"error": str(error)}})  # noqa: TRY400 — the message tells the fix
+        Log("app").error("cannot start", error=str(error))
         return 1
     return 0
 

@@ -2,9 +2,7 @@
 
 import asyncio
 import gc
-import json
 import signal
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -12,6 +10,7 @@ from functools import partial
 from agenttype_proxy import asgi
 from agenttype_proxy.client import Client
 from agenttype_proxy.server import ServedApp, ServerLimits, serve
+from agenttype_runtime import process
 
 from agenttype_sidecar.admission.admission import Admission, AdmissionState
 from agenttype_sidecar.admission.agent_stop import AgentStop
@@ -51,7 +50,6 @@ from agenttype_sidecar.tools.metrics import ToolMetrics
 from agenttype_sidecar.tools.rule_checks import RuleChecks
 from agenttype_sidecar.tools.servers import ToolServers
 
-_QUIET_POLL = 0.05
 #: Large bodies at once; a call keeps about three copies of its own, and the container has 256 MiB.
 _BODY_BYTES = 48 * 1024 * 1024
 
@@ -79,7 +77,7 @@ class Sidecar:
         self.metrics.orphans.inc(self.ledger.orphans.calls)
         self.activity = Activity(time.monotonic(), self.ledger.elapsed_ms / 1000, self.ledger.busy_ms / 1000)
         self.cancellation = Cancellation()
-        self.shared = SharedLimits(self.ledger, options.store_token)
+        self.shared = SharedLimits(self.ledger, options.nats_token)
         limit_status = LimitStatus(self.ledger, self.shared)
         agent_stop = AgentStop(self.ledger, self.policies, self.cancellation)
         state = AdmissionState(limit_status, agent_stop, self.policies)
@@ -139,14 +137,12 @@ class Sidecar:
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, let running calls end, and leave the ledger complete."""
         loop = asyncio.get_running_loop()
-        told, stop = asyncio.Event(), asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, told.set)
+        told, stop = process.stop_event(), asyncio.Event()
         loop.add_signal_handler(signal.SIGHUP, self._follow, self.policies.reload)
         self._follow(self.policies.look)
         chores = [
-            asyncio.create_task(_every(policy_files.POLL_SECONDS, partial(self._follow, self.policies.look))),
-            asyncio.create_task(_every(ledgers.FLUSH_SECONDS, self._flush)),
+            asyncio.create_task(process.every(policy_files.POLL_SECONDS, partial(self._follow, self.policies.look))),
+            asyncio.create_task(process.every(ledgers.FLUSH_SECONDS, self._flush)),
             asyncio.create_task(self._ending(told, stop)),
         ]
         for chore in chores:
@@ -184,17 +180,14 @@ class Sidecar:
         gc.collect()
         gc.freeze()
         self.life.ready = True
-        names = ("data_port", "health_port", "control_port")
-        sys.stdout.write(json.dumps(dict(zip(names, ports, strict=True))) + "\n")
-        sys.stdout.flush()
+        data, health, control = ports
+        process.say_ready(data_port=data, health_port=health, control_port=control)
 
     async def _ending(self, told: asyncio.Event, stop: asyncio.Event) -> None:
         """Go on serving after the signal while calls are running: an agent may need several to end well."""
         await told.wait()
         self.life.draining = True
-        due = time.monotonic() + self.options.drain_seconds
-        while self.activity.running and time.monotonic() < due:  # noqa: ASYNC110 — once in a life; calls pay nothing
-            await asyncio.sleep(_QUIET_POLL)
+        await process.drained(lambda: bool(self.activity.running), self.options.drain_seconds)
         self.observations.changes.end()
         stop.set()
 
@@ -218,9 +211,3 @@ class Sidecar:
 def _fault(chore: "asyncio.Task[None]") -> BaseException | None:
     """Return what ended a chore that should have gone on."""
     return None if chore.cancelled() or not chore.done() else chore.exception()
-
-
-async def _every(seconds: float, chore: Callable[[], object]) -> None:
-    while True:
-        await asyncio.sleep(seconds)
-        chore()

@@ -25,7 +25,7 @@
     ├── UpstreamFailed           502  the backend broke before it answered
     ├── CertificateRefused       502  the backend is not who its certificate must say it is
     ├── BackendBroken            503  failed too often of late; not asked for some seconds
-    ├── BackendWarming           503  still starting after `timeouts.warmUp`
+    ├── BackendWarming           503  still starting after `timeouts.warmUpMs`
     ├── LedgerUnavailable        503  the ledger cannot be written: fail closed
     │   └── NatsUnreachable      503  a shared limit cannot be counted: fail closed
     ├── CredentialUnavailable    503  the token or key file cannot be read
@@ -40,31 +40,24 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from agenttype_api.refusal_reasons import RefusalReason
+from agenttype_runtime import refusal
 
 #: Seconds that a caller is asked to wait at most: an SDK sleeps for as long as it is told.
 LONGEST_WAIT: Final = 60.0
 
 
-class Refusal(Exception):  # noqa: N818 — it is an answer, not a fault
-    """An answer of ours; `message` is for people and never repeats what the caller sent."""
+class Refusal(refusal.Refusal):
+    """An answer of ours in place of a model's or a tool's."""
 
-    status: int
     reason: ClassVar[RefusalReason]
-    """Said in the body, in the header x-agenttype-reason and in metrics."""
     kinds: tuple[str, str]
     """OpenAI's and Anthropic's `type`."""
     outcome: ClassVar[str] = "refused"
     """How the call is counted: refused, or upstream_error where the backend is to blame."""
     anthropic_status: ClassVar[int | None] = None
     """Where Anthropic's differs."""
-    retry_after: int | None = None
-    """Seconds; None: asking again does not help, and SDKs are told so."""
     parameter: ClassVar[str | None] = None
     """OpenAI's `param`: the member of the body that is at fault."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
 
 
 class _Invalid(Refusal):

@@ -15,7 +15,7 @@ class Options:
     policy: Path
     ledger: Path
     token: Path
-    store_token: Path
+    nats_token: Path
     credentials: Path
     data_host: str
     data_port: int
@@ -33,10 +33,10 @@ def parse(arguments: Sequence[str]) -> Options:
     add("--ledger", type=Path, default=Path(keys.LEDGER_DIR), help="folder of the ledger; outlives the process")
     add("--token", type=Path, default=Path(keys.TOKEN_DIR, keys.TOKEN_FILE), help="the pod's token for gates")
     add(
-        "--store-token",
+        "--nats-token",
         type=Path,
-        default=Path(keys.TOKEN_DIR, keys.STORE_TOKEN_FILE),
-        help="the pod's token for the store of shared limits; not there: none is sent",
+        default=Path(keys.TOKEN_DIR, keys.NATS_TOKEN_FILE),
+        help="the pod's token for NATS; not there: none is sent",
     )
     add("--credentials", type=Path, default=Path(keys.CREDENTIALS_DIR), help="folder of API keys")
     add("--data-host", default="127.0.0.1", help="where the agent calls")

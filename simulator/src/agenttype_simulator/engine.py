@@ -71,7 +71,7 @@ class Engine:
     async def _steps(self, length: int) -> AsyncGenerator[int, None]:
         loop = asyncio.get_running_loop()
         pace = 1 / self._options.tokens_per_second if self._options.tokens_per_second else 0.0
-        first = loop.time() + self._options.first_token_delay
+        first = loop.time() + self._options.first_token_delay_seconds
         for step in range(length):
             wait = first + step * pace - loop.time()
             if wait > 0 or step % STRIDE == 0:

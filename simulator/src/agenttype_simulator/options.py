@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Options:
-    """One start's choices; durations are in seconds, lengths in tokens."""
+    """One start's choices; lengths are in tokens."""
 
     host: str
     port: int
@@ -21,11 +21,11 @@ class Options:
     max_cpu_loras: int
     lora_modules: tuple[tuple[str, str], ...]
     tokens_per_second: float
-    first_token_delay: float
+    first_token_delay_seconds: float
     auto_tools: bool
     embeds: bool
     keeps_responses: bool
-    start_delay: float
+    start_delay_seconds: float
 
     @property
     def base(self) -> str:
@@ -54,8 +54,8 @@ def parse(arguments: Sequence[str]) -> Options:
         "--store-responses", action="store_true", help="keep responses, as vLLM's VLLM_ENABLE_RESPONSES_API_STORE=1"
     )
     parser.add_argument("--tokens-per-second", type=float, default=0.0, help="per answer; 0 sets no pace")
-    parser.add_argument("--first-token-delay", type=float, default=0.0, help="seconds before the first token")
-    parser.add_argument("--start-delay", type=float, default=0.0, help="seconds before the port opens")
+    parser.add_argument("--first-token-delay-seconds", type=float, default=0.0, help="before the first token")
+    parser.add_argument("--start-delay-seconds", type=float, default=0.0, help="before the port opens")
     given = parser.parse_args(arguments)
     return Options(
         host=given.host,
@@ -69,11 +69,11 @@ def parse(arguments: Sequence[str]) -> Options:
         max_cpu_loras=given.max_cpu_loras or given.max_loras,
         lora_modules=tuple(given.lora_modules),
         tokens_per_second=given.tokens_per_second,
-        first_token_delay=given.first_token_delay,
+        first_token_delay_seconds=given.first_token_delay_seconds,
         auto_tools=given.enable_auto_tool_choice and bool(given.tool_call_parser),
         embeds=given.runner == "pooling" and given.convert == "embed",
         keeps_responses=given.store_responses,
-        start_delay=given.start_delay,
+        start_delay_seconds=given.start_delay_seconds,
     )
 
 

@@ -53,7 +53,7 @@ class _Server(uvicorn.Server):
 
 def serve(options: Options) -> None:
     """Serve until a signal ends the process, or until the engine dies, which ends it with code 1."""
-    time.sleep(options.start_delay)
+    time.sleep(options.start_delay_seconds)
     service = Service(options)
     for name, path in options.lora_modules:
         service.adapters.load(name, path)

@@ -10,7 +10,7 @@ from collections import Counter
 from contextlib import AbstractAsyncContextManager
 from typing import Self
 
-from agenttype_api.policy import Identity, Store
+from agenttype_api.policy import Identity, Nats
 from agenttype_api.v1alpha1 import Resource, Window
 from agenttype_sidecar.leases.manager import LeaseManager
 from agenttype_sidecar.leases.nats_store import NatsStore
@@ -36,7 +36,7 @@ class Book:
 class Pod(AbstractAsyncContextManager):
     def __init__(self, url: str, name: str, book: Book | None = None, times: Times = QUICK) -> None:
         self.book = book or Book()
-        self.store = NatsStore(Store(url=url), None, Identity(namespace="team-a", name="green", uid="1"))
+        self.store = NatsStore(Nats(url=url), None, Identity(namespace="team-a", name="green", uid="1"))
         self.leases = LeaseManager(self.store, name, self.used, self.note, time.monotonic, times=times)
         self.leases.restore(self.book.drawn)
         self._task: asyncio.Task | None = None

@@ -38,7 +38,7 @@ def a_shared_limit(maximum: int, name: str = "calls", resource: Resource = Resou
 
 def a_sharing_policy(url: str, store: str, limit: api.Limit) -> api.Policy:
     """The policy of a pod whose only limit is shared through the store."""
-    return a_policy(url, limits=(limit,), store=api.Store(url=store))
+    return a_policy(url, limits=(limit,), nats=api.Nats(url=store))
 
 
 class Member:

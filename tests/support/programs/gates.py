@@ -166,7 +166,7 @@ class gate(AbstractContextManager):  # noqa: N801 — used like a function
     def __init__(self, policy_file: Path, engine: str, source: Path, adapters: Path, **options: Any) -> None:
         paths = {"policy": policy_file, "engine": engine, "adapter_source": source, "adapters": adapters}
         ports = {"host": "127.0.0.1", "gate_port": 0, "health_port": 0, "control_port": 0}
-        given = paths | ports | {"lame_duck": 0, "drain": 5, "check": 0.5} | options
+        given = paths | ports | {"lame_duck_seconds": 0, "drain_seconds": 5, "check_seconds": 0.5} | options
         self._arguments = [
             part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", str(value))
         ]

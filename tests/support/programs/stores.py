@@ -24,7 +24,7 @@ class TokenReviews:
     """An API server that does one thing; tokens it knows → `namespace:name` of their ServiceAccounts."""
 
     known: dict[str, str] = field(default_factory=dict)
-    audiences: list[str] = field(default_factory=lambda: ["agenttype.dev/store"])
+    audiences: list[str] = field(default_factory=lambda: ["agenttype.dev/nats"])
     asked: int = 0
     url: str = ""
 

@@ -79,7 +79,7 @@ def test_a_secret_comes_from_a_variable_a_file_or_the_manifests(tmp_path, monkey
     (tmp_path / "key").write_text("from-file\n")
     (tmp_path / "agent.yaml").write_text(yaml.safe_dump(SECRET))
     found = manifests.read([str(tmp_path / "agent.yaml")])
-    reference = manifests.v1alpha1.Tool.model_validate(
+    reference = manifests.v1alpha1.ToolSpec.model_validate(
         {"name": "crm", "mcp": {"url": "http://x"}, "credentialRef": {"name": "keys", "key": "crm"}}
     ).credential_ref
 

@@ -279,7 +279,7 @@ def test_an_engine_that_restarts_gets_its_adapters_back(start, document, green, 
     token = api.token("team-a/green")
     with ExitStack() as first:
         port = first.enter_context(simulator()).port
-        with start(f"http://127.0.0.1:{port}", check=30) as door:
+        with start(f"http://127.0.0.1:{port}", check_seconds=30) as door:
             door.until_ready()
             first.close()
             answer = door.post(CHAT, chat(green.served_name), token)
@@ -295,7 +295,7 @@ def test_an_engine_that_restarts_gets_its_adapters_back(start, document, green, 
 def test_an_adapter_lost_unseen_is_warming_not_unknown(start, document, vllm, green, api):
     write_policy(document, a_gate_policy(green, callers=(caller("team-a/green", green.served_name),)))
     token = api.token("team-a/green")
-    with start(check=60) as door:
+    with start(check_seconds=60) as door:
         door.until_ready()
         until(lambda: len(vllm.arrived(MODELS)) == LOOKS_UNTIL_REST)
         forget(vllm, green.served_name)
@@ -318,7 +318,7 @@ def test_an_engine_that_is_not_up_yet_is_warming(start, document, green, api):
 def test_an_engine_that_is_slow_to_list_its_models_still_gets_calls(start, document, vllm, api):
     write_policy(document, a_gate_policy(callers=(caller("team-a/green", "base"),)))
     token = api.token("team-a/green")
-    with start(check=0.1) as door:
+    with start(check_seconds=0.1) as door:
         door.until_ready()
         vllm.fault(MODELS, status=500, times=2)
         vllm.forget()
@@ -330,7 +330,7 @@ def test_an_engine_that_is_slow_to_list_its_models_still_gets_calls(start, docum
 
 def test_an_engine_that_does_not_list_its_models_any_more_is_away(start, document, vllm):
     write_policy(document, a_gate_policy())
-    with start(check=0.1) as door:
+    with start(check_seconds=0.1) as door:
         door.until_ready()
         vllm.fault(MODELS, status=500)
         until(lambda: door.health().status == 503)
@@ -376,7 +376,7 @@ def test_a_replaced_version_is_served_on_for_a_while_to_those_who_had_it(start, 
     token, other = api.token("team-a/green"), api.token("team-a/other")
     others = caller("team-a/other", "base")
     write_policy(document, a_gate_policy(green, callers=(caller("team-a/green", green.served_name), others)))
-    with start(linger=2) as door:
+    with start(linger_seconds=2) as door:
         door.until_ready()
         write_policy(document, a_gate_policy(newer, callers=(caller("team-a/green", newer.served_name), others)))
         door.until_state(newer.served_name, "Loaded")
@@ -443,7 +443,7 @@ def test_files_are_not_deleted_while_the_engine_does_not_answer(start, document,
         keeper.until_ready()
         keeper.kill()
     write_policy(document, a_gate_policy())
-    with start("http://127.0.0.1:1", check=0.05) as keeper:
+    with start("http://127.0.0.1:1", check_seconds=0.05) as keeper:
         until(lambda: keeper.report().policy_hash == a_gate_policy().hash())
         assert folder_of(volume, green).exists()
 
@@ -542,7 +542,7 @@ def test_a_gate_that_is_told_to_leave_finishes_its_calls(start, document, vllm, 
     write_policy(document, a_gate_policy(callers=(caller("team-a/green", "base"),)))
     token = api.token("team-a/green")
     vllm.fault(CHAT, delay=1.0, times=1)
-    with start(lame_duck=0.3) as door:
+    with start(lame_duck_seconds=0.3) as door:
         door.until_ready()
         answers = []
         slow = threading.Thread(target=lambda: answers.append(door.post(CHAT, chat("base"), token).status))

@@ -11,7 +11,7 @@ from support.hostile.policies import a_full_policy
 from support.programs.sidecars import a_chat, a_limit, a_policy, eventually, sidecar
 from support.servers.scripted_upstream import Say
 
-QUICK = {"first_byte": 0.6, "idle": 0.6, "warm_up": 0.2}
+QUICK = {"first_byte_ms": 600, "idle_ms": 600, "warm_up_ms": 200}
 STREAM = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
 #: Within which every broken upstream is given up.
 DEADLINE = 4

@@ -206,7 +206,7 @@ def first_status(car) -> int:
 
 
 def test_a_process_that_has_run_out_of_files_recovers(upstream):
-    with sidecar(policy=a_policy(upstream.url, 10**9, timeouts={"warm_up": 0.2})) as car:
+    with sidecar(policy=a_policy(upstream.url, 10**9, timeouts={"warm_up_ms": 200})) as car:
         resource.prlimit(car.process.pid, resource.RLIMIT_NOFILE, (40, 40))
         flood = [socket.create_connection(("127.0.0.1", car.data_port)) for _ in range(100)]
         for connection in flood:

@@ -14,7 +14,7 @@ from support.programs.sidecars import sidecar
 from support.servers.recording_upstream import chunked, whole
 from support.servers.scripted_upstream import Close, Reset, Say, Wait
 
-QUICK = {"first_byte": 0.6, "idle": 0.6}
+QUICK = {"first_byte_ms": 600, "idle_ms": 600}
 HIDDEN = b"delete_norm"
 
 

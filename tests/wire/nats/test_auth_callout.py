@@ -7,7 +7,7 @@ import urllib.parse
 import nats
 import pytest
 from agenttype_api import store_names
-from agenttype_api.policy import Identity, Store
+from agenttype_api.policy import Identity, Nats
 from agenttype_api.v1alpha1 import Resource, Window
 from agenttype_sidecar.leases.nats_store import NatsStore
 from agenttype_sidecar.leases.shares import Account, Entry, Take
@@ -155,7 +155,7 @@ async def test_a_connection_that_nobody_vouches_for_is_refused(url, token):
 async def test_a_token_for_another_audience_is_refused(url, reviews):
     reviews.audiences = ["agenttype.dev/gate"]
     answer = await refusal(url, "green")
-    reviews.audiences = ["agenttype.dev/store"]
+    reviews.audiences = ["agenttype.dev/nats"]
 
     assert "Authorization Violation" in answer
     assert "PONG" in await refusal(url, "green")
@@ -174,7 +174,7 @@ async def test_many_connections_at_once_are_answered(url):
 async def test_the_sidecar_s_own_client_may_all_that_it_does(url, tmp_path):
     token = tmp_path / "token"
     token.write_text("green\n")
-    client = NatsStore(Store(url=url), token, Identity(namespace="team-a", name="green", uid="u"))
+    client = NatsStore(Nats(url=url), token, Identity(namespace="team-a", name="green", uid="u"))
     account = Account("team-a.budget.team.own.cost.hour", Resource.COST, Window.HOUR, 7, 100)
     client.open()
     async with asyncio.timeout(10):

@@ -35,12 +35,12 @@ def test_what_is_leased_and_drawn_is_measured(vllm, nats):
         measured = car.metrics()
         assert measured['agenttype_budget_drawn{limit="tokens"}'] >= spent
         assert measured['agenttype_budget_leased{limit="tokens"}'] >= measured['agenttype_budget_drawn{limit="tokens"}']
-        assert measured["agenttype_store_reachable"] == 1
+        assert measured["agenttype_nats_reachable"] == 1
         eventually(lambda: car.metrics()['agenttype_budget_leased{limit="tokens"}'] == spent)
         eventually(lambda: car.metrics()['agenttype_lease_returned_total{reason="idle"}'] >= 1)
         nats.kill()
-        eventually(lambda: car.metrics()["agenttype_store_reachable"] == 0)
-        eventually(lambda: car.metrics()['agenttype_budget_store_errors_total{operation="connect"}'] >= 1)
+        eventually(lambda: car.metrics()["agenttype_nats_reachable"] == 0)
+        eventually(lambda: car.metrics()['agenttype_budget_nats_errors_total{operation="connect"}'] >= 1)
 
 
 def test_nothing_is_measured_of_a_store_that_nobody_needs(vllm):

@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from agenttype_api.policy import Identity, Store
+from agenttype_api.policy import Identity, Nats
 from agenttype_sidecar.leases.nats_store import NatsStore
 from agenttype_sidecar.leases.shares import Take
 from support.builders.certificates import Authority
@@ -41,7 +41,7 @@ async def connect(token):
 
     def connected(port, authority=None, host="localhost"):
         store = NatsStore(
-            Store(url=f"tls://{host}:{port}", authority=authority),
+            Nats(url=f"tls://{host}:{port}", authority=authority),
             token,
             Identity(namespace="team-a", name="green", uid="1"),
         )

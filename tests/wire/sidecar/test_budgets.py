@@ -210,7 +210,7 @@ def test_a_policy_that_allows_less_than_is_spent_ends_running_streams(slow, path
 
 
 def test_a_whole_call_that_is_cut_is_answered_with_the_refusal():
-    with simulator(first_token_delay=30) as stuck, sidecar(policy=a_policy(stuck.url, 100_000)) as car:
+    with simulator(first_token_delay_seconds=30) as stuck, sidecar(policy=a_policy(stuck.url, 100_000)) as car:
         stuck.fault(CHAT, status=200, times=1, body={"usage": {"prompt_tokens": 3, "completion_tokens": 5}})
         assert car.chat(max_tokens=5).status == 200
 
@@ -417,7 +417,7 @@ def sharing(url, store, *limits, **members):
         limit.model_copy(update={"scope": Scope.AGENT_TYPE, "account": f"team-a.agent.green.{limit.name}"})
         for limit in limits
     )
-    return a_policy(url, limits=shared, store=api.Store(url=store), **members)
+    return a_policy(url, limits=shared, nats=api.Nats(url=store), **members)
 
 
 def test_two_pods_spend_one_limit_and_no_more(vllm, nats, tmp_path):
@@ -467,11 +467,11 @@ def test_without_the_store_what_is_drawn_is_spent_and_then_calls_are_told_to_com
         assert (refused.status, refused.json["error"]["code"]) == (503, "nats_unreachable")
         assert refused.headers["retry-after"] == "2"
         assert car.post(MESSAGES, a_chat(max_tokens=2)).json["error"]["type"] == "overloaded_error"
-        eventually(lambda: car.control("/agenttype/v1/policy").json["storeError"])
-        assert car.total("agenttype_store_reachable") == 0
+        eventually(lambda: car.control("/agenttype/v1/policy").json["natsError"])
+        assert car.total("agenttype_nats_reachable") == 0
         nats.start()
         eventually(lambda: car.chat(max_tokens=2).status == 200)
-        eventually(lambda: car.control("/agenttype/v1/policy").json["storeError"] == "")
+        eventually(lambda: car.control("/agenttype/v1/policy").json["natsError"] == "")
 
 
 def test_a_policy_that_begins_to_share_a_limit_needs_no_restart(vllm, nats):

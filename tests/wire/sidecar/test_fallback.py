@@ -13,7 +13,7 @@ from support.servers.recording_upstream import chunked, recording, whole
 from support.servers.scripted_upstream import Close, Say
 
 CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
-QUICK = {"first_byte": 0.5, "idle": 5, "warm_up": 0.5, "connect": 0.5}
+QUICK = {"first_byte_ms": 500, "idle_ms": 5000, "warm_up_ms": 500, "connect_ms": 500}
 ERROR = b'{"error":{"message":"no"}}'
 
 

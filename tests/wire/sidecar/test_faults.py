@@ -11,7 +11,7 @@ from support.programs.sidecars import a_chat, a_policy, eventually, sidecar, tog
 from support.programs.simulators import simulator
 
 CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
-QUICK = {"first_byte": 0.4, "idle": 0.4, "warm_up": 0.3}
+QUICK = {"first_byte_ms": 400, "idle_ms": 400, "warm_up_ms": 300}
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_a_caller_that_leaves_a_stream_ends_it_and_pays_for_what_came():
 
 
 def test_a_caller_that_leaves_before_the_answer_ends_it_and_pays_what_was_held():
-    with simulator(first_token_delay=30) as slow, sidecar(policy=a_policy(slow.url, 100_000)) as car:
+    with simulator(first_token_delay_seconds=30) as slow, sidecar(policy=a_policy(slow.url, 100_000)) as car:
         _leave(car, a_chat(max_tokens=40), events=0, after=lambda: slow.arrived(CHAT))
         eventually(lambda: slow.arrived(CHAT)[0]["outcome"] == "aborted", within=1)
         eventually(lambda: car.held() == 0)
@@ -133,7 +133,7 @@ def test_a_caller_that_leaves_before_the_answer_ends_it_and_pays_what_was_held()
 
 
 def test_a_backend_that_is_not_there_is_waited_for_and_then_a_503_that_costs_nothing():
-    policy = a_policy("http://127.0.0.1:1", 1000, timeouts={"warm_up": 0.3})
+    policy = a_policy("http://127.0.0.1:1", 1000, timeouts={"warm_up_ms": 300})
     with sidecar(policy=policy) as car:
         openai, anthropic = car.chat(max_tokens=4), car.post(MESSAGES, a_chat(max_tokens=4))
         assert (openai.status, openai.json["error"]["code"]) == (503, "warming")

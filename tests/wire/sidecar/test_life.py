@@ -123,7 +123,7 @@ def test_metrics_have_no_label_that_a_caller_chose(car):
 
 
 def test_time_is_accounted_for():
-    with simulator(first_token_delay=0.3) as slow, sidecar(policy=a_policy(slow.url)) as car:
+    with simulator(first_token_delay_seconds=0.3) as slow, sidecar(policy=a_policy(slow.url)) as car:
         car.chat(max_tokens=2)
         assert 0 < car.total("agenttype_utilization_ratio") < 1
         assert car.total("agenttype_busy_seconds_total") >= 0.3

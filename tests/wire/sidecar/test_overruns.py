@@ -140,7 +140,7 @@ def test_a_cut_stream_is_not_cheaper_for_a_number_that_is_no_total(upstream, pie
 
 
 def test_a_caller_that_does_not_read_pays_for_what_was_written_meanwhile(upstream):
-    with sidecar(policy=a_policy(upstream.url, 10**9, timeouts={"idle": 30})) as car:
+    with sidecar(policy=a_policy(upstream.url, 10**9, timeouts={"idle_ms": 30000})) as car:
         flood = piece(1, text="x" * 1000) * 20_000
         upstream.answers([Say(chunked(flood, end=b"")), Wait(5)])
         body = json.dumps(a_call(CHAT, max_tokens=1_000_000)).encode()

@@ -105,7 +105,7 @@ def test_a_caller_that_leaves_ends_the_answer():
 
 
 def test_tokens_come_at_the_chosen_pace():
-    with simulator(tokens_per_second=100, first_token_delay=0.1) as vllm:
+    with simulator(tokens_per_second=100, first_token_delay_seconds=0.1) as vllm:
         began = time.monotonic()
         ask(vllm, "[[tokens=21]]")
         assert 0.3 <= time.monotonic() - began < 3
@@ -113,7 +113,7 @@ def test_tokens_come_at_the_chosen_pace():
 
 def test_it_can_be_slow_to_start():
     began = time.monotonic()
-    with simulator(start_delay=0.5):
+    with simulator(start_delay_seconds=0.5):
         assert time.monotonic() - began > 0.5
 
 

@@ -41,7 +41,7 @@ def car(server):
         an_api(url, "known", credential_file="tools/known/credential"),
         an_api(url, "keyed", credential_file="tools/keyed/credential", credential_header="x-api-key"),
         an_api(url, "small", limits=limited(argument_bytes=10, result_bytes=10)),
-        an_api(url, "slow", limits=limited(timeout=0.3)),
+        an_api(url, "slow", limits=limited(timeout_ms=300)),
         an_api(url, "minute", limits=limited(calls_per_minute=1)),
         an_api(url, "run", limits=limited(calls_per_run=1)),
         an_api(NOBODY, "dead"),

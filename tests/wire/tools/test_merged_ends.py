@@ -73,7 +73,7 @@ def test_a_slow_tool_is_given_up_in_time_and_told_so():
         return text(message, "late")
 
     with mcp_server(HANDSHAKE, {"slow": slow}) as server:
-        policy = with_tools(a_tool(server.url, "old", limits=api.ToolLimits(timeout=0.5)))
+        policy = with_tools(a_tool(server.url, "old", limits=api.ToolLimits(timeout_ms=500)))
         with sidecar(policy=policy) as car:
             answered = Caller(car).call("old_slow").json
         held.set()

@@ -20,7 +20,7 @@ from agenttype_api.schema import (
     Text,
     cel,
 )
-from agenttype_api.v1alpha1.budget import ScopedLimit
+from agenttype_api.v1alpha1.budget import ScopedLimitSpec
 
 
 class Protocol(StrEnum):
@@ -71,7 +71,7 @@ class FallbackReason(StrEnum):
     BUDGET_LOW = "BudgetLow"
 
 
-class Fallback(Model):
+class FallbackSpec(Model):
     """Another model that answers when the one before it does not; never after the first byte of an answer."""
 
     model_config = ConfigDict(json_schema_extra={"x-cel": [_ONE_MODEL]})
@@ -105,7 +105,7 @@ class ModelRoute(Model):
         default=None,
         description="Name of the model at an external backend; absent: the name that the agent uses.",
     )
-    fallback: Annotated[list[Fallback], Field(max_length=4)] = Field(
+    fallback: Annotated[list[FallbackSpec], Field(max_length=4)] = Field(
         default=[], description="What answers when the backend does not, tried in this order."
     )
 
@@ -129,7 +129,7 @@ class HttpMethod(StrEnum):
     DELETE = "DELETE"
 
 
-class HttpRoute(Model):
+class HttpRouteSpec(Model):
     """Paths of an HTTP API that the agent may call, and how."""
 
     methods: Annotated[list[HttpMethod], Field(min_length=1, max_length=6, json_schema_extra={"x-set": True})] = Field(
@@ -146,12 +146,12 @@ class HttpServer(Model):
     url: Annotated[str, Field(max_length=1024, pattern=URL)] = Field(
         description="Address of the API, for example https://orders.example.com/api."
     )
-    allow: Annotated[list[HttpRoute], Field(min_length=1, max_length=64)] = Field(
+    allow: Annotated[list[HttpRouteSpec], Field(min_length=1, max_length=64)] = Field(
         description="What the agent may call; everything else is refused."
     )
 
 
-class ToolLimits(Model):
+class ToolLimitsSpec(Model):
     """Bounds of one tool server; absent: none of its own."""
 
     calls_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
@@ -178,7 +178,7 @@ class OnRefusal(StrEnum):
     RESULT = "Result"
 
 
-class Tool(Model):
+class ToolSpec(Model):
     """A tool server that the agent may use, at http://127.0.0.1:15001/mcp/<name> or /tools/<name>/…."""
 
     model_config = ConfigDict(
@@ -199,7 +199,7 @@ class Tool(Model):
         description="Globs of the MCP server's tools that the agent may see and call. Others are neither listed "
         "nor forwarded. An empty list allows none.",
     )
-    limits: ToolLimits = Field(default=ToolLimits(), description="Bounds of this server.")
+    limits: ToolLimitsSpec = Field(default=ToolLimitsSpec(), description="Bounds of this server.")
     credential_ref: SecretKeyRef | None = Field(
         default=None, description="Secret whose value the sidecar adds to calls; the agent never sees it."
     )
@@ -228,10 +228,10 @@ class OnExhausted(StrEnum):
     STOP_AGENT = "StopAgent"
 
 
-class Budget(Model):
+class BudgetSpec(Model):
     """What the agent may spend; held before each call, settled after it."""
 
-    limits: Annotated[list[ScopedLimit], Field(max_length=16, json_schema_extra={"x-map-keys": ["name"]})] = Field(
+    limits: Annotated[list[ScopedLimitSpec], Field(max_length=16, json_schema_extra={"x-map-keys": ["name"]})] = Field(
         default=[], description="Limits that all apply; the tightest decides."
     )
     budget_ref: Ref | None = Field(
@@ -256,7 +256,7 @@ class Budget(Model):
     )
 
 
-class RateLimits(Model):
+class RateLimitsSpec(Model):
     """How fast the agent may call models, each pod for itself; absent: as fast as it likes."""
 
     requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
@@ -292,7 +292,7 @@ def _applies_only_to(prefix: str) -> str:
     return f"self.appliesTo.all(target, target.startsWith('{prefix}'))"
 
 
-class Rule(Model):
+class RuleSpec(Model):
     """What must not happen; a rule applies when everything that it says holds."""
 
     model_config = ConfigDict(
@@ -378,12 +378,12 @@ class AgentTypeSpec(Model):
     models: Annotated[list[ModelRoute], Field(min_length=1, max_length=32)] = Field(
         description="Which models the agent may use, under the names it already uses; the first match wins."
     )
-    tools: Annotated[list[Tool], Field(max_length=64, json_schema_extra={"x-map-keys": ["name"]})] = Field(
+    tools: Annotated[list[ToolSpec], Field(max_length=64, json_schema_extra={"x-map-keys": ["name"]})] = Field(
         default=[], description="Tool servers that the agent may use; all others are refused."
     )
-    budget: Budget = Field(default=Budget(), description="What the agent may spend; absent: no limit.")
-    rate_limits: RateLimits = Field(default=RateLimits(), description="How fast the agent may call models.")
-    rules: Annotated[list[Rule], Field(max_length=32, json_schema_extra={"x-map-keys": ["name"]})] = Field(
+    budget: BudgetSpec = Field(default=BudgetSpec(), description="What the agent may spend; absent: no limit.")
+    rate_limits: RateLimitsSpec = Field(default=RateLimitsSpec(), description="How fast the agent may call models.")
+    rules: Annotated[list[RuleSpec], Field(max_length=32, json_schema_extra={"x-map-keys": ["name"]})] = Field(
         default=[], description="What must not happen in the agent's calls."
     )
 

@@ -66,7 +66,7 @@ _RULES: Final[list[JsonValue]] = [
 ]
 
 
-class Limit(Model):
+class LimitSpec(Model):
     """One bound that is held before a call is sent."""
 
     model_config = ConfigDict(json_schema_extra={"x-cel": _RULES})
@@ -88,7 +88,7 @@ class Limit(Model):
     )
 
 
-class ScopedLimit(Limit):
+class ScopedLimitSpec(LimitSpec):
     """One bound of an agent, of each of its pods or of all of them together."""
 
     model_config = ConfigDict(
@@ -114,7 +114,7 @@ class AgentBudgetSpec(Model):
 
     description: Text = Field(default="", description="What the budget is for, in a sentence.")
     limits: Annotated[
-        list[Limit],
+        list[LimitSpec],
         Field(
             min_length=1,
             max_length=16,

@@ -103,7 +103,7 @@ _MONEY_RULE = cel(
 Money = Annotated[str, Field(min_length=1, max_length=16, json_schema_extra={"x-cel": [_MONEY_RULE]})]
 
 
-class Price(Model):
+class PriceSpec(Model):
     """What some models of a backend cost, in dollars per million tokens."""
 
     models: Annotated[list[Glob], Field(min_length=1, max_length=32, json_schema_extra={"x-set": True})] = Field(
@@ -135,7 +135,7 @@ class ModelBackendSpec(Model):
 
     vllm: VllmBackend | None = Field(default=None, description="A vLLM that we run.")
     external: ExternalBackend | None = Field(default=None, description="An endpoint that somebody else runs.")
-    prices: Annotated[list[Price], Field(max_length=64)] = Field(
+    prices: Annotated[list[PriceSpec], Field(max_length=64)] = Field(
         default=[],
         description="What calls cost. Under a limit of Cost a model without a price is refused; 0 is a price.",
     )

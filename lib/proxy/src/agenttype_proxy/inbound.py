@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
-import logging
 import socket
 import struct
 from collections import deque
 from math import inf
 from typing import cast
 from urllib.parse import unquote
+
+from agenttype_runtime.json_log import Log
 
 from agenttype_proxy.asgi import Scope
 from agenttype_proxy.errors import CallerGone
@@ -17,7 +18,7 @@ from agenttype_proxy.listener import Listener
 from agenttype_proxy.request_reader import Head, Refused, RequestReader
 from agenttype_proxy.watchdog import Watchdog
 
-_log = logging.getLogger("agenttype.proxy")
+_log = Log("proxy")
 _REFUSALS = {
     400: b"400 Bad Request",
     408: b"408 Request Timeout",

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from agenttype_proxy import files
+from agenttype_runtime import open_files
+
 from agenttype_proxy.asgi import ASGIApp
 from agenttype_proxy.inbound import Inbound
 from agenttype_proxy.listener import Listener, ServerLimits
@@ -40,7 +41,7 @@ async def serve(
     """
     loop = asyncio.get_running_loop()
     # A caller that is served is another connection upstream, and as many callers again are told that there is no room.
-    limits = replace(limits, connections=min(limits.connections, files.room() // 4))
+    limits = replace(limits, connections=min(limits.connections, open_files.limit() // 4))
     listeners: list[Listener] = []
     servers: list[asyncio.Server] = []
     try:

@@ -5,14 +5,13 @@ import asyncio
 import contextlib
 import os
 import secrets
-import signal
 import sys
 from pathlib import Path
 
 import nkeys
 from agenttype_api import keys
+from agenttype_runtime import json_log, probe_server, process
 
-from agenttype_operator import http, json_log
 from agenttype_operator.auth_callout import nats_jwt, server_config
 from agenttype_operator.auth_callout.service import AuthCalloutService
 from agenttype_operator.kube import client
@@ -34,7 +33,7 @@ def main() -> int:
     add("--monitor-port", type=int, default=8222, help="prepare: where the server tells about itself, on loopback")
     add("--http-port", type=int, default=8080, help="answer: port of /readyz, /healthz and /metrics")
     options = parser.parse_args()
-    json_log.set_up(os.environ.get("AGENTTYPE_LOG_LEVEL", "info").upper())
+    json_log.set_up("auth-callout", os.environ.get("AGENTTYPE_AUTH_CALLOUT_LOG_LEVEL", "info"))
     if options.verb == "prepare":
         _prepare(options)
     else:
@@ -60,18 +59,16 @@ def _key(path: Path, kind: int) -> nkeys.KeyPair:
 
 
 async def _answer(options: argparse.Namespace) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = process.stop_event()
     metrics = Metrics()
     api = client.KubeClient(await client.load_configuration(), "agenttype-auth-callout", lambda: False, metrics)
     service = AuthCalloutService(
         url=f"nats://127.0.0.1:{options.port}",
         seed=(options.keys / _CALLOUT).read_text(),
         issuer=nkeys.from_seed(bytearray((options.keys / _ISSUER).read_bytes())),
-        review=TokenReviews(api, keys.STORE_AUDIENCE).review,
+        review=TokenReviews(api, keys.NATS_AUDIENCE).review,
     )
-    server = await http.serve(options.http_port, metrics.text, ready=lambda: service.ready)
+    server = await probe_server.serve(options.http_port, metrics.text, ready=lambda: service.ready)
     running = asyncio.create_task(service.run())
     waiting = asyncio.create_task(stop.wait())
     try:

@@ -42,7 +42,7 @@ def caller(review: Raw) -> Caller:
     status = review.get("status") or {}
     if not status.get("authenticated"):
         raise Denied(str(status.get("error") or "the token is not valid"))
-    if keys.STORE_AUDIENCE not in (status.get("audiences") or ()):
+    if keys.NATS_AUDIENCE not in (status.get("audiences") or ()):
         raise Denied("the token is for another audience")
     user = str((status.get("user") or {}).get("username", ""))
     namespace, colon, name = user.removeprefix(_USER_PREFIX).partition(":")

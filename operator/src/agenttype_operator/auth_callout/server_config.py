@@ -19,7 +19,7 @@ def server_config(issuer: str, callout: str, data: str, port: int = 4222, monito
     """
     account = store_names.SERVER_ACCOUNT
     return f"""\
-server_name: store
+server_name: nats
 listen: 0.0.0.0:{port}
 http: 127.0.0.1:{monitor}
 max_payload: 1048576

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 import nats
 import nkeys
 from agenttype_api import store_names
+from agenttype_runtime.json_log import Log
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
@@ -17,7 +17,7 @@ from agenttype_operator.auth_callout import nats_jwt, permissions
 from agenttype_operator.kube import errors
 from agenttype_operator.kube.kinds import Raw
 
-log = logging.getLogger(__name__)
+log = Log("auth_callout")
 
 #: Where the server asks.
 _REQUESTS: Final = "$SYS.REQ.USER.AUTH"
@@ -91,7 +91,7 @@ class AuthCalloutService:
                 for window in store_names.SHARED:
                     await _make_stream(client, store_names.counters(window))
             except (NotMade, nats.errors.Error, TimeoutError) as error:
-                log.warning("streams not made yet", extra={"error": str(error) or type(error).__name__})
+                log.warning("streams not made yet", error=str(error) or type(error).__name__)
                 await asyncio.sleep(1.0)
                 continue
             self._made = True
@@ -126,7 +126,7 @@ class AuthCalloutService:
         try:
             asked = nats_jwt.authorization_request(message.data)
         except nats_jwt.UnreadableRequest as error:
-            log.warning("authorization request not understood", extra={"error": str(error)})
+            log.warning("authorization request not understood", error=str(error))
             return
         async with self._slots:
             told = await self._told(asked)
@@ -138,12 +138,12 @@ class AuthCalloutService:
             who = permissions.caller(await self._review(asked.token) if asked.token else {})
             await self._make_streams_of(who.namespace)
         except (permissions.Denied, errors.OperatorError) as error:
-            log.warning("connection refused", extra={"host": asked.host, "error": str(error)})
+            log.warning("connection refused", host=asked.host, error=str(error))
             return {"error": "the token was not accepted"}
         except NotMade as error:
-            log.warning("streams not made yet", extra={"host": asked.host, "error": str(error)})
-            return {"error": "the store is not ready"}
-        log.debug("connection accepted", extra={"host": asked.host, "agent": f"{who.namespace}/{who.agent}"})
+            log.warning("streams not made yet", host=asked.host, error=str(error))
+            return {"error": "NATS is not ready; try again"}
+        log.debug("connection accepted", host=asked.host, agent=f"{who.namespace}/{who.agent}")
         return {"jwt": nats_jwt.user_jwt(asked, permissions.permissions(who), self._issuer, int(time.time()))}
 
 
@@ -159,4 +159,4 @@ async def _make_stream(client: Client, settings: dict[str, Any]) -> None:
 
 
 async def _failed(error: Exception) -> None:
-    log.warning("NATS", extra={"error": str(error) or type(error).__name__})
+    log.warning("NATS", error=str(error) or type(error).__name__)

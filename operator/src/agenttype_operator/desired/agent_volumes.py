@@ -19,7 +19,7 @@ def agent_volumes(agent: v1alpha1.AgentType, credentials: Raw | None, *, shares:
     """
     tokens = [_token(keys.TOKEN_AUDIENCE, keys.TOKEN_FILE)]
     if shares:
-        tokens.append(_token(keys.STORE_AUDIENCE, keys.STORE_TOKEN_FILE))
+        tokens.append(_token(keys.NATS_AUDIENCE, keys.NATS_TOKEN_FILE))
     volumes: list[Raw] = [
         {"name": keys.VOLUME_POLICY, "configMap": {"name": names.policy_config_map(agent)}},
         {"name": keys.VOLUME_TOKEN, "projected": {"sources": tokens}},

@@ -5,9 +5,10 @@ reads names and versions only; a kind that differs is listed again.
 """
 
 import asyncio
-import logging
 import random
 from collections.abc import Sequence
+
+from agenttype_runtime.json_log import Log
 
 from agenttype_operator.informer.informer import Informer
 from agenttype_operator.kube import errors, kinds
@@ -15,7 +16,7 @@ from agenttype_operator.kube.client import KubeClient
 from agenttype_operator.kube.kinds import Kind
 from agenttype_operator.metrics import Metrics
 
-log = logging.getLogger(__name__)
+log = Log("relist")
 
 #: How long a difference may be an event that is merely on its way.
 _GRACE = 2.0
@@ -46,7 +47,7 @@ class Relister:
                     await self._list(kind)
                     break
                 except errors.OperatorError as error:
-                    log.warning("cannot list", extra={"kind": kind.name, "error": str(error)})
+                    log.warning("cannot list", kind=kind.name, error=str(error))
                     await asyncio.sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311 — jitter
                     delay = min(30.0, delay * 2)
 
@@ -58,7 +59,7 @@ class Relister:
                 try:
                     await self.compare(kind)
                 except errors.OperatorError as error:
-                    log.warning("cannot compare", extra={"kind": kind.name, "error": str(error)})
+                    log.warning("cannot compare", kind=kind.name, error=str(error))
 
     async def compare(self, kind: Kind) -> None:
         """Compare a kind, and list it again if it still differs after a moment."""
@@ -66,7 +67,7 @@ class Relister:
             await asyncio.sleep(_GRACE)
             if await self._differs(kind) and await self._list(kind):
                 self._metrics.relists.inc()
-                log.warning("events were lost; listed again", extra={"kind": kind.name})
+                log.warning("events were lost; listed again", kind=kind.name)
 
     async def _differs(self, kind: Kind) -> bool:
         live: dict[tuple[str, str], int] = {}

@@ -9,7 +9,6 @@ in the main thread it would take over the process's signals.
 
 import asyncio
 import concurrent.futures
-import logging
 import random
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 
 import kopf
 from agenttype_api import keys
+from agenttype_runtime.json_log import Log
 from kubernetes.aio.client import Configuration
 
 from agenttype_operator.informer.informer import Informer
@@ -24,7 +24,7 @@ from agenttype_operator.kube import client, kinds
 from agenttype_operator.kube.kinds import Kind, Raw
 from agenttype_operator.metrics import Metrics
 
-log = logging.getLogger(__name__)
+log = Log("watch")
 
 
 #: A daemon thread that hangs for longer dies with the process.

@@ -5,17 +5,17 @@ of a spec without a word, so users must hear of it.
 """
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable
 from typing import Final
 
 from agenttype_api import definitions
+from agenttype_runtime.json_log import Log
 
 from agenttype_operator.kube import crd_drift, errors, kinds
 from agenttype_operator.kube.client import KubeClient
 
-log = logging.getLogger(__name__)
+log = Log("crd_check")
 
 #: Helm owns the fields that it installed, hence --force-conflicts.
 COMMAND: Final = "kubectl apply --server-side --force-conflicts -f charts/agenttype/crds"
@@ -52,7 +52,7 @@ class CrdCheck:
             try:
                 served = await self._client.get(kinds.CRD, "", name)
             except errors.OperatorError as error:
-                log.warning("CRD not read", extra={"crd": name, "error": str(error)})
+                log.warning("CRD not read", crd=name, error=str(error))
                 continue
             differs = crd_drift.difference(served, ours) if served else "everything: it is not installed"
             message = _message(name, differs) if differs else ""
@@ -61,7 +61,9 @@ class CrdCheck:
                 log.log(
                     logging.ERROR if message else logging.INFO,
                     "CRD is outdated" if message else "CRD is current",
-                    extra={"crd": name, "differs": differs, "command": COMMAND},
+                    crd=name,
+                    differs=differs,
+                    command=COMMAND,
                 )
             self._outdated[kind] = message
         return changed

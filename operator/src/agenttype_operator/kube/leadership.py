@@ -2,9 +2,10 @@
 
 import asyncio
 import datetime as dt
-import logging
 from collections.abc import Callable
 from typing import Any
+
+from agenttype_runtime.json_log import Log
 
 from agenttype_operator.kube import errors, kinds
 from agenttype_operator.kube.client import KubeClient
@@ -12,7 +13,7 @@ from agenttype_operator.kube.kinds import Raw
 from agenttype_operator.kube.leader_election import DURATION, PERIOD, Election, Record
 from agenttype_operator.settings import Settings
 
-log = logging.getLogger(__name__)
+log = Log("leadership")
 
 
 class LeadershipLost(Exception):  # noqa: N818 — the end of this process's work, not a fault
@@ -43,7 +44,7 @@ class Leadership:
         """Wait until the Lease is ours."""
         while not await self._try(client):  # noqa: ASYNC110 — the other side is a server, not a task
             await asyncio.sleep(PERIOD)
-        log.info("leading", extra={"identity": self._settings.identity})
+        log.info("leading", identity=self._settings.identity)
 
     async def keep(self, client: KubeClient) -> None:
         """Renew until it fails.
@@ -68,7 +69,7 @@ class Leadership:
                 spec = {**found["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
                 await client.write_lease({**found, "spec": spec})
         except errors.OperatorError as error:
-            log.warning("Lease not released; it expires", extra={"error": str(error)})
+            log.warning("Lease not released; it expires", error=str(error))
 
     async def _try(self, client: KubeClient) -> bool:
         """Read the Lease and take or renew it where we may; return whether it is ours now."""
@@ -84,7 +85,7 @@ class Leadership:
         except errors.Stale:
             return False  # another was faster
         except errors.OperatorError as error:
-            log.warning("Lease not renewed", extra={"error": str(error)})
+            log.warning("Lease not renewed", error=str(error))
             return False
         self._election.renewed(_record(written), asked_at)
         return True

@@ -5,7 +5,6 @@ pod is asked.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -15,11 +14,12 @@ import pydantic
 from agenttype_api import keys
 from agenttype_api.gate_policy import GateReport
 from agenttype_api.sidecar_report import PolicyReport
+from agenttype_runtime.json_log import Log
 
 from agenttype_operator.kube.kinds import Raw
 from agenttype_operator.pods import pod_state
 
-log = logging.getLogger(__name__)
+log = Log("report_client")
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=2.0, sock_connect=1.0)
 _MOST_BYTES: Final = 1 << 20
@@ -92,7 +92,7 @@ class ReportClient:
                 body = await response.content.read(_MOST_BYTES)
                 report = kind.model_validate_json(body)
         except (aiohttp.ClientError, TimeoutError, OSError, pydantic.ValidationError) as error:
-            log.info("pod does not answer", extra={"pod": pod["metadata"]["name"], "error": type(error).__name__})
+            log.info("pod does not answer", pod=pod["metadata"]["name"], error=type(error).__name__)
             return
         finally:
             self._asked[pod["metadata"]["uid"]] = pod_state.incarnation(pod)

@@ -6,18 +6,18 @@ used because a client of its own per pod would cost several times the memory.
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from agenttype_api import keys
 from agenttype_api.sidecar_report import PolicyReport
+from agenttype_runtime.json_log import Log
 
 from agenttype_operator.kube.kinds import Key, Raw
 from agenttype_operator.pods import pod_state
 
-log = logging.getLogger(__name__)
+log = Log("report_watch")
 
 _MOST_HEAD: Final = 1 << 14
 _MOST_BODY: Final = 1 << 20
@@ -115,7 +115,7 @@ class ReportWatch:
                             last = report
                             self._heard(owner, pod, report)
             except (OSError, EOFError, TimeoutError, _Unreadable) as error:
-                log.debug("pod not heard", extra={"pod": pod["metadata"]["name"], "error": type(error).__name__})
+                log.debug("pod not heard", pod=pod["metadata"]["name"], error=type(error).__name__)
             await asyncio.sleep(next(tries))
 
     def _delays(self) -> Iterator[float]:

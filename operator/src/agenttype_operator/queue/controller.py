@@ -1,16 +1,17 @@
 """The controller's loop: workers take due keys from the queue and reconcile them, one at a time per key."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from enum import Enum, auto
+
+from agenttype_runtime.json_log import Log
 
 from agenttype_operator.kube import errors
 from agenttype_operator.kube.kinds import Key
 from agenttype_operator.metrics import Metrics
 from agenttype_operator.queue.workqueue import WorkQueue
 
-log = logging.getLogger(__name__)
+log = Log("controller")
 
 
 class Result(Enum):
@@ -84,10 +85,10 @@ class Controller:
                 result = await self._reconcile(key)
         except errors.OperatorError as error:
             self._metrics.reconcile_errors.labels(reason=type(error).__name__).inc()
-            log.warning("reconcile failed", extra={"object": "/".join(key), "error": str(error)})
+            log.warning("reconcile failed", object="/".join(key), error=str(error))
         except Exception:
             self._metrics.reconcile_errors.labels(reason="Unexpected").inc()
-            log.exception("reconcile failed unexpectedly", extra={"object": "/".join(key)})
+            log.exception("reconcile failed unexpectedly", object="/".join(key))
         finally:
             slots.release()
             if result is Result.DONE:

@@ -23,9 +23,9 @@ _RENEWAL: Final = {
     v1alpha1.Window.FOREVER: "it never starts again; raise the limit",
 }
 #: Without these there is no policy, so the budget cannot be told either.
-_UNRESOLVED: Final = {Reason.BUDGET_NOT_FOUND, Reason.STORE_NOT_CONFIGURED}
+_UNRESOLVED: Final = {Reason.BUDGET_NOT_FOUND, Reason.NATS_NOT_CONFIGURED}
 #: What pods say, and what is kept while they are silent.
-_SAID: Final = {Reason.EXHAUSTED, Reason.STORE_UNREACHABLE}
+_SAID: Final = {Reason.EXHAUSTED, Reason.NATS_UNREACHABLE}
 
 Said = Sequence[tuple[Raw, PolicyReport | None]]
 
@@ -63,10 +63,10 @@ def available(said: Said, limits: Iterable[policy.Limit], before: Iterable[Condi
         for exhausted in _lasting(report, known):
             return no(type_, Reason.EXHAUSTED, _exhausted(exhausted, known.get(exhausted), name))
     for pod, report in said:
-        if report and report.store_error:
+        if report and report.nats_error:
             where = f'pod "{pod["metadata"]["name"]}" cannot count shared limits'
-            message = f"{where}: {report.store_error}; it spends what it has leased, then refuses calls"
-            return no(type_, Reason.STORE_UNREACHABLE, message)
+            message = f"{where}: {report.nats_error}; it spends what it has leased, then refuses calls"
+            return no(type_, Reason.NATS_UNREACHABLE, message)
     told = next((condition for condition in before if condition.type == type_), None)
     if told and told.reason in _SAID and any(report is None for _, report in said):
         return Finding(type_, told.status, Reason(told.reason), told.message)

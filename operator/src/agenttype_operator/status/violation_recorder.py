@@ -2,11 +2,11 @@
 
 import asyncio
 import datetime as dt
-import logging
 from collections.abc import Callable
 from typing import Final
 
 from agenttype_api.sidecar_report import PolicyReport
+from agenttype_runtime.json_log import Log
 
 from agenttype_operator.informer.informer import Informer
 from agenttype_operator.kube import errors, kinds
@@ -15,7 +15,7 @@ from agenttype_operator.kube.kinds import Raw
 from agenttype_operator.status import events
 from agenttype_operator.status.violation_correlator import Series, SeriesKey, ViolationCorrelator
 
-log = logging.getLogger(__name__)
+log = Log("violation_recorder")
 
 REASON: Final = "PolicyViolation"
 #: How long a post that failed waits.
@@ -74,10 +74,10 @@ class ViolationRecorder:
                 else:
                     await self._post(key, series)
             except (errors.Missing, errors.Refused) as error:  # the namespace or the Event goes, or may not be
-                log.warning("violation not posted", extra={"pod": series.name, "error": str(error)})
+                log.warning("violation not posted", pod=series.name, error=str(error))
                 self._correlator.drop(key)
             except errors.OperatorError as error:
-                log.warning("violation not posted yet", extra={"pod": series.name, "error": str(error)})
+                log.warning("violation not posted yet", pod=series.name, error=str(error))
                 return False
         return True
 

@@ -1,10 +1,11 @@
 """Writes a status, once per reconcile and only when it changed, and an event for each condition that is news."""
 
 import datetime as dt
-import logging
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
+
+from agenttype_runtime.json_log import Log
 
 from agenttype_operator.informer.informer import Informer
 from agenttype_operator.kube import errors, kinds
@@ -13,7 +14,7 @@ from agenttype_operator.kube.kinds import Raw
 from agenttype_operator.status import events, findings
 from agenttype_operator.status.findings import Finding
 
-log = logging.getLogger(__name__)
+log = Log("writer")
 
 Clock = Callable[[], dt.datetime]
 
@@ -82,4 +83,4 @@ class StatusWriter:
         try:
             await self._client.create(kinds.EVENT, body)
         except errors.OperatorError as error:
-            log.warning("event not posted", extra={"object": name, "error": str(error)})
+            log.warning("event not posted", object=name, error=str(error))

@@ -1,13 +1,13 @@
 """Stopping an agent for good: nothing is sent any more until its policy changes, whatever restarts in between."""
 
-import logging
+from agenttype_runtime.json_log import Log
 
 from agenttype_sidecar.admission.cancellation import Cancellation
 from agenttype_sidecar.budget.ledger import Ledger, Stopped
 from agenttype_sidecar.errors import AgentStopped, LedgerUnavailable
 from agenttype_sidecar.policy.policies import Policies
 
-_log = logging.getLogger("agenttype.halt")
+_log = Log("agent_stop")
 
 
 class AgentStop:
@@ -41,8 +41,8 @@ class AgentStop:
         try:
             self._ledger.stop(Stopped(self._policies.active.hash, reason))
         except LedgerUnavailable:
-            _log.error("stop not recorded", extra={"fields": {"reason": reason}})
-        _log.warning("agent stopped", extra={"fields": {"reason": reason}})
+            _log.error("stop not recorded", reason=reason)
+        _log.warning("agent stopped", reason=reason)
         self._cancellation.cut(self._refusal)
 
     def _refusal(self) -> AgentStopped:

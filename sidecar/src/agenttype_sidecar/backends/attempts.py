@@ -1,7 +1,7 @@
 """Where a call is sent next when it was not answered: again, elsewhere, or not at all. Pure: the clock is passed in.
 
 A call that has somewhere else to go does not wait. One that has not is sent again where that costs nothing and is worth
-it: a backend that is not there yet is asked until `timeouts.warmUp` has passed, one that asks for a short pause gets
+it: a backend that is not there yet is asked until `timeouts.warmUpMs` has passed, one that asks for a short pause gets
 it, at most `retries.MOST` times and within the retry budget. All else fails at once.
 """
 

@@ -5,7 +5,6 @@ earlier one vouched for are lent to no further call.
 """
 
 import asyncio
-import os
 import ssl
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Final, NamedTuple
 from agenttype_api.policy import Backend
 from agenttype_proxy.client import Client
 from agenttype_proxy.errors import UpstreamError
+from agenttype_runtime.watched_file import WatchedFile
 
 from agenttype_sidecar.errors import CertificateRefused, CredentialUnavailable
 
@@ -34,15 +34,9 @@ _VERDICTS: Final = {
 }
 
 
-class _Version(NamedTuple):
-    inode: int
-    size: int
-    modified: int
-
-
 class _KeptClient(NamedTuple):
     looked: float
-    version: _Version
+    file: WatchedFile
     client: Client
 
 
@@ -68,19 +62,20 @@ class Authorities:
         kept, now = self._kept.get(name), time.monotonic()
         if kept is not None and now < kept.looked + LOOK_SECONDS:
             return kept.client
-        try:
-            found = os.stat(self._folder / name)  # noqa: PTH116 — Path.stat costs twice as much
-            version = _Version(found.st_ino, found.st_size, found.st_mtime_ns)
-            if kept is None or kept.version != version:
-                context = ssl.create_default_context(cafile=str(self._folder / name))
-                client = Client(tls=context)
-                if kept is not None:
-                    self._retire(kept.client)
-            else:
-                client = kept.client
-        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-            raise CredentialUnavailable("the certificate authority of the model's backend cannot be read") from error
-        self._kept[name] = _KeptClient(now, version, client)
+        file = WatchedFile(self._folder / name) if kept is None else kept.file
+        if not file.has_changed() and kept is not None:
+            client = kept.client
+        else:
+            try:
+                client = Client(tls=ssl.create_default_context(cafile=str(file.path)))
+            except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+                file.forget()
+                raise CredentialUnavailable(
+                    "the certificate authority of the model's backend cannot be read"
+                ) from error
+            if kept is not None:
+                self._retire(kept.client)
+        self._kept[name] = _KeptClient(now, file, client)
         return client
 
     async def close(self) -> None:

@@ -12,13 +12,14 @@ many there were, so a file that has lost its end is never taken for a whole one.
 """
 
 import contextlib
-import logging
 import sqlite3
 import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from agenttype_runtime.json_log import Log
 
 from agenttype_sidecar.budget import ledger_file, ledger_schema
 from agenttype_sidecar.budget.balances import Balances, Count, Hold, State
@@ -37,7 +38,7 @@ _TIMES_SECONDS: Final = 5.0
 _LIFE_BITS: Final = 40
 #: Columns of a hold before what it says of the run.
 _HELD: Final = 2 + len(Amounts._fields)
-_log = logging.getLogger("agenttype.ledger")
+_log = Log("ledger")
 
 
 class Orphans(NamedTuple):
@@ -349,7 +350,7 @@ class Ledger:
         rows = list(ledger_schema.RESPONSE.judged(self._db))
         self.responses.restored(Kept(*row) for row, is_whole in rows if is_whole)
         if damaged := [row for row, is_whole in rows if not is_whole]:
-            _log.warning("stored responses forgotten", extra={"fields": {"damaged": len(damaged)}})
+            _log.warning("stored responses forgotten", damaged=len(damaged))
             self._db.executemany(ledger_schema.RESPONSE.drop, [(number,) for _, _, number in damaged])
 
     def _check_end(self, path: Path) -> None:
@@ -359,9 +360,9 @@ class Ledger:
         if missing > 0 and self._mark.is_of_this_boot:
             raise LedgerCorrupt(path, f"its last {missing} records are missing")
         if missing > 0:
-            _log.warning("ledger lost its end in a power cut", extra={"fields": {"records": missing}})
+            _log.warning("ledger lost its end in a power cut", records=missing)
 
 
 def _unavailable(error: Exception) -> LedgerUnavailable:
-    _log.error("ledger write failed", extra={"fields": {"error": str(error)}})
+    _log.error("ledger write failed", error=str(error))
     return LedgerUnavailable("the budget's ledger cannot be written, so nothing may be spent")

@@ -5,14 +5,14 @@ limit stands in its own ledger; everything else is between `leases` and the stor
 """
 
 import asyncio
-import logging
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from agenttype_api.policy import Limit, Policy
-from agenttype_api.policy import Store as At
+from agenttype_api.policy import Nats as At
+from agenttype_runtime.json_log import Log
 
 from agenttype_sidecar.budget import windows
 from agenttype_sidecar.budget.ledger import Ledger
@@ -29,7 +29,7 @@ _BRIEF: Final = 3.0
 _GLANCE: Final = 0.02
 #: How long the end of the process waits for unused shares to go back.
 _FAREWELL: Final = 3.0
-_log = logging.getLogger("agenttype.shared")
+_log = Log("shared_limits")
 
 
 class SharedLimits:
@@ -55,19 +55,19 @@ class SharedLimits:
 
     def adopt(self, policy: Policy) -> None:
         """Use the store that a policy names."""
-        if policy.store == self._at:
+        if policy.nats == self._at:
             return
-        self._at = policy.store
+        self._at = policy.nats
         if self.leases is not None:
             leaving = asyncio.create_task(_leave(self.leases, self._task))
             self._closing.add(leaving)
             leaving.add_done_callback(self._closing.discard)
         self._task = self.leases = self.store = None
-        if policy.store is None:
+        if policy.nats is None:
             return
         self._patient_until = time.monotonic() + _BRIEF
         token = self._token if self._token.exists() else None
-        self.store = NatsStore(policy.store, token, policy.identity)
+        self.store = NatsStore(policy.nats, token, policy.identity)
         self.leases = LeaseManager(self.store, self._ledger.holder, self.used, self._record, time.monotonic)
         self.leases.restore(self._ledger.all_drawn())
         self._task = asyncio.create_task(self.leases.run())
@@ -121,7 +121,9 @@ class SharedLimits:
             self._away_since = now
         if now - self._away_since < _BRIEF:
             return ""
-        return "the store of shared limits does not answer; what is drawn of them can be spent, nothing beyond it"
+        return (
+            "NATS, which counts shared limits, does not answer; what is drawn of them can be spent, nothing beyond it"
+        )
 
     @property
     def is_reachable(self) -> bool:
@@ -154,4 +156,4 @@ async def _leave(leases: LeaseManager, task: asyncio.Task[None] | None) -> None:
         async with asyncio.timeout(_FAREWELL):
             await leases.close()
     except TimeoutError:
-        _log.warning("shares not given back", extra={"fields": {"seconds": _FAREWELL}})
+        _log.warning("shares not given back", seconds=_FAREWELL)

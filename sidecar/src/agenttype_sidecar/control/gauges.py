@@ -14,7 +14,7 @@ class Gauges:
     """What is read when somebody asks."""
 
     rows: tuple[Row, ...]
-    store_reachable: bool
+    nats_reachable: bool
     policy_hash: str
     policy_current: bool
     wall_seconds: float
@@ -44,9 +44,9 @@ class GaugeCollector(Collector):
         yield _gauge("agenttype_utilization_ratio", "Busy seconds over wall-clock seconds.", now.utilization)
         yield _gauge("agenttype_policy_current", "1 when the newest policy document is in use.", now.policy_current)
         yield _gauge(
-            "agenttype_store_reachable",
-            "1 when the store of shared limits answers, or none is needed.",
-            now.store_reachable,
+            "agenttype_nats_reachable",
+            "1 when NATS, which counts shared limits, answers, or none is needed.",
+            now.nats_reachable,
         )
         yield _gauge("agenttype_draining", "1 once the sidecar was told to end.", now.draining)
         policy = GaugeMetricFamily("agenttype_policy_info", "The policy document in use.", labels=("hash",))

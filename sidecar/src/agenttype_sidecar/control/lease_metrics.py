@@ -41,7 +41,7 @@ class LeaseMetrics(Collector):
                 leased.add_metric((limit.name,), view.leased)
                 drawn.add_metric((limit.name,), view.drawn)
         errors = CounterMetricFamily(
-            "agenttype_budget_store_errors", "Requests to the store that failed.", labels=("operation",)
+            "agenttype_budget_nats_errors", "Requests to NATS that failed.", labels=("operation",)
         )
         for operation in OPERATIONS:
             errors.add_metric((operation,), store.failures[operation])
@@ -51,8 +51,8 @@ class LeaseMetrics(Collector):
         for reason in REASONS:
             returned.add_metric((reason,), leases.returned[reason])
         setbacks = CounterMetricFamily(
-            "agenttype_budget_store_setbacks",
-            "How often this pod found that the store knew less than before, and told it.",
+            "agenttype_budget_nats_setbacks",
+            "How often this pod found that NATS knew less than before, and told it.",
             value=leases.setbacks,
         )
         yield from (leased, drawn, errors, returned, setbacks)

@@ -113,7 +113,7 @@ class Observations:
             policy_hash=active.hash,
             error=self._policies.error,
             exhausted=sources.limit_status.exhausted(active.limits),
-            store_error=sources.limit_status.shared.error,
+            nats_error=sources.limit_status.shared.error,
             stopped=sources.agent_stop.reason,
             violations=sources.violations.last(),
         )
@@ -145,7 +145,7 @@ class Observations:
         now = time.monotonic()
         return Gauges(
             rows=self.rows(),
-            store_reachable=self._sources.limit_status.shared.is_reachable,
+            nats_reachable=self._sources.limit_status.shared.is_reachable,
             policy_hash=self._policies.active.hash,
             policy_current=not self._policies.error,
             wall_seconds=self._activity.wall(now),

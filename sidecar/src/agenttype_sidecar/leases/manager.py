@@ -5,12 +5,13 @@ the same thing at once ask for it together. A store that is away changes nothing
 """
 
 import asyncio
-import logging
 import math
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+
+from agenttype_runtime.json_log import Log
 
 from agenttype_sidecar.errors import LedgerUnavailable
 from agenttype_sidecar.leases import lease
@@ -55,7 +56,7 @@ class _Desk:
     gone: int = 0
 
 
-_log = logging.getLogger("agenttype.leases")
+_log = Log("leases")
 
 #: Steps that help nobody, after which those who still wait are told what there is, however the account moves.
 _STEPS = 12
@@ -243,7 +244,7 @@ class LeaseManager:
             self.returned["fenced"] += own.fenced - fenced
             self.setbacks += own.setbacks - setbacks
             if own.setbacks > setbacks:
-                _log.warning("store went back", extra={"fields": {"account": own.account.key, "out": own.out}})
+                _log.warning("nats knows less than before", account=own.account.key, out=own.out)
 
     async def _move(self, desk: _Desk) -> bool:
         own, now = desk.lease, self._clock()

@@ -11,7 +11,6 @@ whether the store works is known from writes: a server that is cut off from the 
 import asyncio
 import contextlib
 import json
-import logging
 import ssl
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
@@ -19,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from agenttype_api import store_names
-from agenttype_api.policy import Identity, Store
+from agenttype_api.policy import Identity, Nats
+from agenttype_runtime.json_log import Log
 
 from agenttype_sidecar.leases.shares import (
     RETURNS,
@@ -53,7 +53,7 @@ _EXISTS: Final = 10058
 #: a single copy made then would stay single.
 _NO_CLUSTER: Final = 10074
 T = TypeVar("T")
-_log = logging.getLogger("agenttype.store")
+_log = Log("nats")
 
 
 class _NoStream(StoreUnavailable):
@@ -68,7 +68,7 @@ class NatsStore:
         connections: How often it was connected.
     """
 
-    def __init__(self, at: Store, token: Path | None, identity: Identity) -> None:
+    def __init__(self, at: Nats, token: Path | None, identity: Identity) -> None:
         """Prepare to connect.
 
         Args:
@@ -250,7 +250,7 @@ class NatsStore:
     def _unavailable(self, operation: str, why: str) -> StoreUnavailable:
         self.failures[operation] += 1
         self._failing.add(operation)
-        _log.warning("store failed", extra={"fields": {"operation": operation, "error": why}})
+        _log.warning("nats request failed", operation=operation, error=why)
         return StoreUnavailable(why)
 
     async def _create(self, account: Account) -> None:
@@ -335,7 +335,7 @@ class NatsStore:
 
     def _noted(self, error: Exception) -> None:
         self.failures["connect"] += 1
-        _log.info("store connection", extra={"fields": {"error": str(error) or type(error).__name__}})
+        _log.info("nats connection failed", error=str(error) or type(error).__name__)
 
     def _read_token(self) -> str:
         return self._token.read_text().strip() if self._token else ""

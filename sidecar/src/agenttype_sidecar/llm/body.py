@@ -9,10 +9,9 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from json.scanner import make_scanner
-from math import isinf
 from typing import Any, Final
 
-from agenttype_proxy import json_size
+from agenttype_runtime import json_guard
 
 from agenttype_sidecar.errors import MalformedBody
 
@@ -37,27 +36,7 @@ _TWICE: Final = "the body has the same member twice; which one counts would be a
 _Place = tuple[int, int]
 
 
-def _not_json(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if isinf(value):  # written again, it would be no JSON
-        raise ValueError("a number that no double can hold")
-    return value
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise MalformedBody(_TWICE)
-    return found
-
-
-_scan: Final = make_scanner(
-    json.JSONDecoder(object_pairs_hook=_object, parse_constant=_not_json, parse_float=_finite)  # type: ignore[arg-type]  # typeshed wants a scanner
-)
+_scan: Final = make_scanner(json_guard.strict_decoder())  # type: ignore[arg-type]  # typeshed wants a scanner
 #: Writes whatever the scanner reads, huge numbers and lone surrogates too; in ASCII.
 written: Final = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -83,11 +62,13 @@ class Body:
             MalformedBody: It is not one JSON object, is nested too deep, has too many parts, or is ambiguous.
         """
         self.size = len(raw)
-        if json_size.has_too_many_parts(raw):
-            raise MalformedBody(f"the body has more than {json_size.MOST_PARTS} members, elements, objects and arrays")
+        if json_guard.has_too_many_parts(raw):
+            raise MalformedBody(f"the body has more than {json_guard.MOST_PARTS} members, elements, objects and arrays")
         try:
             self._text = raw.decode()
             self.members, self.places = _read(self._text)
+        except json_guard.RepeatedMember as error:
+            raise MalformedBody(_TWICE) from error
         except (ValueError, StopIteration) as error:  # the latter is the scanner's: there is no value
             raise MalformedBody("the body is not valid JSON") from error
         except RecursionError as error:

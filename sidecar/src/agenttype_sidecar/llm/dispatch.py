@@ -7,7 +7,7 @@ backend turned down before it began to work, costs nothing. Once the caller has 
 import asyncio
 from typing import Final, NamedTuple
 
-from agenttype_api import keys
+from agenttype_api import keys, quantities
 from agenttype_api.refusal_reasons import RefusalReason
 from agenttype_api.v1alpha1 import FallbackReason
 from agenttype_proxy import errors
@@ -143,8 +143,8 @@ class Dispatch:
         first, protocol = call.target, call.endpoint.protocol
         if self._services.stored_responses.home(call) is not None:  # what it builds on is kept there and nowhere else
             first = Target(first.route, first.backend)
-        timeouts = self._active.policy.timeouts
-        return self._services.breakers.attempts(first, protocol, timeouts.warm_up, is_low=self._is_low(first))
+        warm_up = quantities.seconds(self._active.policy.timeouts.warm_up_ms)
+        return self._services.breakers.attempts(first, protocol, warm_up, is_low=self._is_low(first))
 
     def _is_low(self, first: Target) -> bool:
         """Return whether a limit is so far spent that a fallback for a low budget goes first."""

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 from agenttype_api.policy import WireProtocol
-from agenttype_proxy import json_size
+from agenttype_runtime import json_guard
 
 from agenttype_sidecar.budget.reservation import Amounts
 
@@ -133,9 +133,9 @@ def reported(usage: Any, protocol: WireProtocol) -> Usage:
 
 def loaded(data: bytes) -> dict[str, Any]:
     """Return a JSON object, empty where there is none that could be read."""
-    if json_size.has_too_many_parts(data):
+    if json_guard.has_too_many_parts(data):
         data = _NUMBERS.sub(b"[]", data)  # what embeddings are made of
-        if json_size.has_too_many_parts(data):
+        if json_guard.has_too_many_parts(data):
             return {}
     try:
         found = orjson.loads(data)

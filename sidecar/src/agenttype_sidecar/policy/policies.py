@@ -3,14 +3,14 @@
 A document that cannot be used changes nothing but the report: the one in use stays, the error is shown.
 """
 
-import logging
-import os
 from pathlib import Path
-from typing import NamedTuple
 
+from agenttype_api import quantities
 from agenttype_api.policy import Backend, Policy
 from agenttype_api.sidecar_report import PolicyReport
 from agenttype_proxy.messages import Deadlines, Origin
+from agenttype_runtime.json_log import Log
+from agenttype_runtime.watched_file import WatchedFile
 from pydantic import ValidationError
 
 from agenttype_sidecar.budget import reservation
@@ -22,7 +22,7 @@ from agenttype_sidecar.telemetry.metrics import Metrics
 
 #: How often the file is looked at; a look is one stat.
 POLL_SECONDS = 0.2
-_log = logging.getLogger("agenttype.policy")
+_log = Log("policy")
 
 
 class Active:
@@ -43,21 +43,14 @@ class Active:
         self.prices = PriceLookup(policy)
         self.counts_tokens = reservation.counts_tokens(self.limits)
         times = policy.timeouts
-        self.deadlines = Deadlines(times.connect, times.first_byte, times.idle, times.total)
+        self.deadlines = Deadlines(
+            *map(quantities.seconds, (times.connect_ms, times.first_byte_ms, times.idle_ms, times.total_ms))
+        )
         self._origins = {backend.name: _origin(backend) for backend in policy.backends}
 
     def origin(self, backend: Backend) -> Origin:
         """Return where a backend of this policy is."""
         return self._origins[backend.name]
-
-
-class _Version(NamedTuple):
-    """What changes when the file does: a ConfigMap swaps a link, which changes the inode behind it."""
-
-    device: int
-    inode: int
-    size: int
-    modified: int
 
 
 class Policies:
@@ -71,7 +64,8 @@ class Policies:
         """
         self._path = path
         self._metrics = metrics
-        self._seen = _version(path)
+        self._file = WatchedFile(path)
+        self._file.has_changed()
         self.active = Active(_load(path))
         self.error = ""
 
@@ -81,11 +75,7 @@ class Policies:
 
     def look(self) -> bool:
         """Load the file if it has changed since the last look; return whether another policy is in use now."""
-        version = _version(self._path)
-        if version == self._seen:
-            return False
-        self._seen = version
-        return self.reload()
+        return self._file.has_changed() and self.reload()
 
     def reload(self) -> bool:
         """Load the file; return whether another policy is in use now."""
@@ -94,22 +84,14 @@ class Policies:
         except PolicyError as error:
             self.error = str(error)
             self._metrics.reload_errors.inc()
-            _log.error("policy refused", extra={"fields": {"error": self.error}})
+            _log.error("policy refused", error=self.error)
             return False
         self.error = ""
         if active.hash == self.active.hash:
             return False
         self.active = active
-        _log.info("policy in use", extra={"fields": {"hash": active.hash}})
+        _log.info("policy in use", hash=active.hash)
         return True
-
-
-def _version(path: Path) -> _Version | None:
-    try:
-        found = os.stat(path)  # noqa: PTH116 — five times a second; Path.stat costs twice as much
-    except OSError:
-        return None
-    return _Version(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def _load(path: Path) -> Policy:

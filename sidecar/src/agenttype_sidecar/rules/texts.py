@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 import orjson
-from agenttype_proxy import json_size
+from agenttype_runtime import json_guard
 
 #: How many times a text is unescaped at most: JSON in a string of JSON in a string of JSON.
 ESCAPES: Final = 3
@@ -152,7 +152,7 @@ def _whole(value: Any) -> Iterator[Piece]:
 
 def _parsed(raw: bytes) -> tuple[bool, Any]:
     """Return whether the bytes are JSON that can be read, and its value."""
-    if json_size.has_too_many_parts(raw):
+    if json_guard.has_too_many_parts(raw):
         return False, None
     try:
         return True, orjson.loads(raw)

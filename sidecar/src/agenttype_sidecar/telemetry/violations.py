@@ -1,6 +1,5 @@
 """The rules that applied, of late: for the control API, the operator's Events and the metric; never what they found."""
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -9,13 +8,14 @@ from typing import Final, Protocol
 from agenttype_api import sidecar_report
 from agenttype_api.sidecar_report import Violation
 from agenttype_api.v1alpha1 import RuleTarget
+from agenttype_runtime.json_log import Log
 from prometheus_client import CollectorRegistry, Counter
 
 from agenttype_sidecar.rules.rulebook import Verdict
 
 #: A subject that an agent has invented must not fill our memory.
 _LONGEST_SUBJECT: Final = 256
-_log = logging.getLogger("agenttype.rules")
+_log = Log("rules")
 
 
 class Stopper(Protocol):
@@ -72,7 +72,7 @@ class Violations:
             )
             self._count.labels(rule.name, rule.action.value, on.value).inc()
             fields = {"rule": rule.name, "action": rule.action.value, "applied_to": on.value, "subject": subject}
-            _log.warning("rule applies", extra={"fields": fields})
+            _log.warning("rule applies", **fields)
         if verdict.stops:
             self._stopper.stop(f"the rule {verdict.decisive.name!r} applies to {on.value}")
         self._changed()

@@ -3,7 +3,7 @@
 import re
 from typing import Final, NamedTuple
 
-from agenttype_api import policy
+from agenttype_api import policy, quantities
 from agenttype_api.policy import HttpRoute, ToolProtocol
 from agenttype_proxy import headers as fields
 from agenttype_proxy.messages import Deadlines, Headers, Origin
@@ -71,10 +71,12 @@ class ToolServer:
 
     def deadlines(self, timeouts: policy.Timeouts) -> Deadlines:
         """Return how long a call may take."""
-        limit = self.policy.limits.timeout
+        connect, limit = quantities.seconds(timeouts.connect_ms), self.policy.limits.timeout_ms
         if limit is None:
-            return Deadlines(timeouts.connect, timeouts.first_byte, timeouts.idle, timeouts.total)
-        return Deadlines(min(timeouts.connect, limit), limit, limit, limit)
+            first_byte, idle, total = timeouts.first_byte_ms, timeouts.idle_ms, timeouts.total_ms
+            return Deadlines(connect, *map(quantities.seconds, (first_byte, idle, total)))
+        longest = quantities.seconds(limit)
+        return Deadlines(min(connect, longest), longest, longest, longest)
 
     def request_headers(self, incoming: Headers) -> Headers:
         """Return the agent's header fields as they go to the server: its proofs dropped, ours added.

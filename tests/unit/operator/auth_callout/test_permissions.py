@@ -11,7 +11,7 @@ from agenttype_operator.auth_callout.permissions import Caller, Denied, Permissi
 ISSUER = nats_jwt.key_pair(nkeys.PREFIX_BYTE_ACCOUNT, bytes(range(32)))
 
 
-def a_review(username="system:serviceaccount:team-a:green", audiences=("agenttype.dev/store",), **status):
+def a_review(username="system:serviceaccount:team-a:green", audiences=("agenttype.dev/nats",), **status):
     told = {"authenticated": True, "audiences": list(audiences), "user": {"username": username}, **status}
     return {"status": told}
 

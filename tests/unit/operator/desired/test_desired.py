@@ -122,7 +122,7 @@ def test_a_token_for_the_store_lies_beside_the_gate_s_where_there_is_a_store():
     assert tokens_of(SETTINGS) == ["agenttype.dev/gate"]
     assert tokens_of(dataclasses.replace(SETTINGS, nats_url="nats://store:4222")) == [
         "agenttype.dev/gate",
-        "agenttype.dev/store",
+        "agenttype.dev/nats",
     ]
 
 

@@ -81,9 +81,9 @@ def test_a_limit_that_only_an_older_policy_has_is_named_without_them():
 
 
 def test_a_store_that_cannot_be_reached_is_told_with_the_pod():
-    found = budget_conditions.available([(a_pod(), a_report(store_error="connection refused"))], [], [])
+    found = budget_conditions.available([(a_pod(), a_report(nats_error="connection refused"))], [], [])
 
-    assert (found.status, found.reason) == ("False", Reason.STORE_UNREACHABLE)
+    assert (found.status, found.reason) == ("False", Reason.NATS_UNREACHABLE)
     assert 'pod "one" cannot count shared limits: connection refused' in found.message
 
 
@@ -102,7 +102,7 @@ def test_a_stop_that_has_ended_is_not_kept_by_silence():
     assert budget_conditions.available([(a_pod(), None)], [], told("Stopped")).holds
 
 
-@pytest.mark.parametrize("reason", [Reason.BUDGET_NOT_FOUND, Reason.STORE_NOT_CONFIGURED])
+@pytest.mark.parametrize("reason", [Reason.BUDGET_NOT_FOUND, Reason.NATS_NOT_CONFIGURED])
 def test_a_budget_that_cannot_be_resolved_is_not_available(reason):
     found = budget_conditions.unresolved(compiler.Unresolved(reason, "create it"))
 

@@ -9,9 +9,10 @@ import orjson
 from agenttype_api import keys
 from agenttype_api.refusal_reasons import RefusalReason
 from agenttype_api.v1alpha1 import OnRefusal
-from agenttype_proxy import asgi, json_size
+from agenttype_proxy import asgi
 from agenttype_proxy import headers as fields
 from agenttype_proxy.messages import Headers
+from agenttype_runtime import json_guard
 
 from agenttype_sidecar.errors import Refusal
 from agenttype_sidecar.tools import refusals
@@ -56,7 +57,7 @@ def dumped(message: Any) -> bytes:
 
 def loaded(data: bytes) -> dict[str, Any] | None:
     """Return the message that a server sent, None where it is none or too large to read; numbers keep their size."""
-    if json_size.has_too_many_parts(data):
+    if json_guard.has_too_many_parts(data):
         return None
     found = None
     if _LONG_NUMBER.search(data) is None:

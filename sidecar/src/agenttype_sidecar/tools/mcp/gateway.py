@@ -7,7 +7,7 @@ came; events pass as they arrive; a cut upstream stays a cut.
 import re
 from typing import Final
 
-from agenttype_api import keys
+from agenttype_api import keys, quantities
 from agenttype_api.policy import ToolProtocol
 from agenttype_api.refusal_reasons import RefusalReason
 from agenttype_proxy import asgi, headers
@@ -180,7 +180,9 @@ class _Exchange:
             return self.running.deadlines
         times = self._services.policies.active.policy.timeouts
         if self._scope["method"] == "GET":  # the stream of an old session: open as long as the agent keeps it
-            return Deadlines(times.connect, times.first_byte, float("inf"), None)
+            return Deadlines(
+                quantities.seconds(times.connect_ms), quantities.seconds(times.first_byte_ms), float("inf"), None
+            )
         return self._server.deadlines(times)
 
     async def _whole(self, response: Response) -> None:

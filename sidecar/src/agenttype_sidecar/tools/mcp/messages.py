@@ -8,12 +8,11 @@ import base64
 import binascii
 import json
 import re
-from math import isinf
 from typing import Any, Final, NamedTuple
 
 import orjson
 from agenttype_api.refusal_reasons import RefusalReason
-from agenttype_proxy import json_size
+from agenttype_runtime import json_guard
 
 from agenttype_sidecar.tools.mcp.protocol import INVALID_REQUEST, PARSE_ERROR
 
@@ -84,8 +83,8 @@ def parsed(body: bytes) -> dict[str, Any]:
     Raises:
         McpRefusal: It is none, can be read in two ways, or would take too much memory to read.
     """
-    if json_size.has_too_many_parts(body):
-        text = f"the message has more than {json_size.MOST_PARTS} members, elements, objects and arrays"
+    if json_guard.has_too_many_parts(body):
+        text = f"the message has more than {json_guard.MOST_PARTS} members, elements, objects and arrays"
         raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, text)
     try:
         # Decoded here, for json.loads would guess at other encodings, and the server behind would guess otherwise.
@@ -133,7 +132,7 @@ def filtered(message: bytes, allowed: re.Pattern[str]) -> bytes:
     """
     if b'"tools"' not in message.lower() and not any(sign in message for sign in _DISGUISES):
         return message
-    if json_size.has_too_many_parts(message):
+    if json_guard.has_too_many_parts(message):
         return b""
     try:
         found = orjson.loads(message)
@@ -148,7 +147,7 @@ def filtered(message: bytes, allowed: re.Pattern[str]) -> bytes:
 
 def failed(message: bytes) -> bool:
     """Return whether a server's answer to `tools/call` says that the tool did not do it."""
-    if (b'"error"' not in message and b'"isError"' not in message) or json_size.has_too_many_parts(message):
+    if (b'"error"' not in message and b'"isError"' not in message) or json_guard.has_too_many_parts(message):
         return False
     try:
         found = orjson.loads(message)
@@ -200,13 +199,6 @@ def decoded(header: bytes) -> str | None:
         return None
 
 
-def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("the same member twice")
-    return found
-
-
 def _check_spelling(members: dict[str, Any], governed: frozenset[str]) -> None:
     """Refuse a member that differs from one of ours only in case: some servers ignore case, and take the last."""
     if _differs(members, governed):
@@ -217,15 +209,4 @@ def _differs(members: dict[str, Any], governed: frozenset[str]) -> bool:
     return any(name not in governed and name.casefold() in governed for name in members)
 
 
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if isinf(value):  # written again, it would be null
-        raise ValueError("a number that no double can hold")
-    return value
-
-
-_read: Final = json.JSONDecoder(object_pairs_hook=_unambiguous, parse_constant=_no_constant, parse_float=_finite).decode
+_read: Final = json_guard.strict_decoder().decode

@@ -1,7 +1,7 @@
 """A JSON text that would take too much memory is known before it is parsed; what its strings hold costs nothing."""
 
 import pytest
-from agenttype_proxy.json_size import MOST_PARTS, has_too_many_parts
+from agenttype_runtime.json_guard import MOST_PARTS, has_too_many_parts, strict_decoder
 
 MANY = MOST_PARTS + 1
 
@@ -22,3 +22,13 @@ def test_as_many_as_allowed_are_not_too_many():
 
 def test_a_string_without_its_end_is_taken_for_parts():
     assert has_too_many_parts(b'["' + b"," * MANY)
+
+
+@pytest.mark.parametrize("text", ['{"a":1,"a":2}', '{"a":{"b":1,"b":1}}', "[NaN]", "[Infinity]", "[1e999]", "{", ""])
+def test_what_two_readers_could_read_differently_is_refused(text):
+    with pytest.raises(ValueError):  # noqa: PT011 — callers catch just this
+        strict_decoder().decode(text)
+
+
+def test_the_same_name_in_two_objects_is_no_repetition():
+    assert strict_decoder().decode('{"a":{"a":1}}') == {"a": {"a": 1}}

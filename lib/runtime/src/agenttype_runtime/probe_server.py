@@ -1,4 +1,7 @@
-"""The server of /metrics, /healthz and /readyz, for Prometheus and the kubelet."""
+"""A server for what the kubelet and Prometheus ask: /healthz, /readyz and /metrics.
+
+For programs that have no data path of their own. It needs the extra `probes` of this package.
+"""
 
 from collections.abc import Awaitable, Callable
 
@@ -6,14 +9,14 @@ from aiohttp import web
 
 
 async def serve(port: int, metrics: Callable[[], bytes], ready: Callable[[], bool]) -> web.AppRunner:
-    """Serve /metrics, /healthz and /readyz.
+    """Serve until the runner's `cleanup` is awaited.
 
     /healthz tells that the event loop turns and no more: restarting does not mend an API server.
 
     Args:
         port: where; 0 takes a free one.
-        metrics: returns the text of /metrics.
-        ready: whether this replica can do its work, standing by included.
+        metrics: returns what /metrics answers, in Prometheus' text format.
+        ready: whether this replica may be counted on, standing by included.
     """
 
     async def show(_: web.Request) -> web.Response:

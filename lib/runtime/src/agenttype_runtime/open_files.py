@@ -6,7 +6,7 @@ import resource
 _PLENTY = 65_536
 
 
-def room() -> int:
+def limit() -> int:
     """Raise the limit as far as the process may, and return how many files it may open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _PLENTY if hard == resource.RLIM_INFINITY else min(hard, _PLENTY)
