@@ -58,13 +58,10 @@ class CrdCheck:
             message = _message(name, differs) if differs else ""
             if message != self.outdated(kind):
                 changed.append(kind)
-                log.log(
-                    logging.ERROR if message else logging.INFO,
-                    "CRD is outdated" if message else "CRD is current",
-                    crd=name,
-                    differs=differs,
-                    command=COMMAND,
-                )
+                if message:
+                    log.error("CRD is outdated", crd=name, differs=differs, command=COMMAND)
+                else:
+                    log.info("CRD is current", crd=name)
             self._outdated[kind] = message
         return changed
 
