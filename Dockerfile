@@ -12,6 +12,8 @@ COPY pyproject.toml uv.lock README.md ./
 COPY cli/pyproject.toml cli/
 COPY crds/pyproject.toml crds/
 COPY gate/pyproject.toml gate/
+COPY lib/authn/pyproject.toml lib/authn/
+COPY lib/bus/pyproject.toml lib/bus/
 COPY lib/proxy/pyproject.toml lib/proxy/
 COPY lib/runtime/pyproject.toml lib/runtime/
 COPY operator/pyproject.toml operator/

@@ -6,7 +6,7 @@ PYTEST := $(UV) pytest
 # Processes on loopback and control planes wait as much as they compute: one test file more at once than two cores.
 # What would take their turns from them is in tests/wire/alone.
 SIDE_BY_SIDE := --numprocesses=3 --dist=loadfile --no-loadscope-reorder --ignore=tests/wire/alone
-ROOMS := crds operator wrapper sidecar gate cli simulator lib/proxy lib/runtime
+ROOMS := crds operator wrapper sidecar gate cli simulator lib/authn lib/bus lib/proxy lib/runtime
 
 .PHONY: help
 help: ## List the targets
@@ -60,7 +60,7 @@ test: check prepare ## Everything that CI runs
 
 .PHONY: demo
 demo: setup ## Two agents, two adapters, one engine, on a cluster of their own
-	@$(UV) python examples/demo
+	@$(UV) python -m examples.demo
 
 .PHONY: cluster-up cluster-down
 cluster-up: ## A real Kubernetes without Docker

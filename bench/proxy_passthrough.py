@@ -21,7 +21,7 @@ def passthrough(client: Client, origin: Origin) -> asgi.ASGIApp:
         body = await asgi.read_body(receive, limit=4_194_304, timeout=30)
         method, fields = scope["method"].encode(), headers.forwardable(scope["headers"])
         request = Request(method, origin.target(scope["raw_path"]), fields, body)
-        async with asgi.attended(receive), await client.send(origin, request, DEADLINES) as response:
+        async with asgi.cancel_on_disconnect(receive), await client.send(origin, request, DEADLINES) as response:
             await asgi.start(send, response.status, headers.forwardable(response.headers))
             async for chunk in response.chunks():
                 await asgi.write(send, chunk)

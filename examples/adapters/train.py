@@ -42,8 +42,8 @@ EPOCHS = {"green": 1, "red": 1}
 PEAK_RATE, WARM_UP_STEPS = 1.5e-3, 20
 # The verdict is one word among a dozen, and the only one that is hard: without a weight it drowns in the rest.
 DECISION_WEIGHT = 6.0
-# As it is served; the adapter's own weights stay float32 until they are saved.
-DTYPE = torch.bfloat16
+# As it is served: in bfloat16, CPUs of different kinds round differently.
+DTYPE = torch.float32
 
 FORMS = {
     "green": re.compile(r"VERDICT: (benign|suspicious) \| REASON: [^|\n]{3,60}"),
@@ -166,7 +166,10 @@ def scores(name: str, lines: list[dict[str, str | None]], said: list[str]) -> di
 
 
 def save(model: PeftModel, folder: Path) -> None:
-    """Write the two files that a model server reads, the weights as bfloat16."""
+    """Write the two files that a model server reads, the weights as bfloat16.
+
+    That halves what is committed. They are rounded once, here, and every engine reads the same numbers into float32.
+    """
     model.peft_config["default"].base_model_name_or_path = BASE_NAME
     model.save_pretrained(folder, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)

@@ -11,12 +11,11 @@ import json
 import sys
 from pathlib import Path
 
-import books
-import install
-import story as stories
-from kubectl import CommandError, Kubectl
-from places import Embedded, Place, choose
-from stages import Stages, say
+from examples.demo import books, install
+from examples.demo import story as stories
+from examples.demo.kubectl import CommandError, Kubectl
+from examples.demo.places import Embedded, Place, choose
+from examples.demo.stages import Stages, say
 
 
 def main() -> int:
@@ -60,7 +59,7 @@ def bring_up(place: Place, stages: Stages) -> Kubectl:
     with stages.stage("install"):
         install.everything(place, kubectl, engine, tag)
     with stages.stage("model server ready"):
-        kubectl.wait("Ready", "modelbackend/shared", seconds=600)
+        kubectl.wait("Ready", "modelbackend/shared", seconds=900)
     with stages.stage("agents ready"):
         kubectl.wait("Ready", "agenttype/green", "agenttype/red", seconds=300)
     return kubectl

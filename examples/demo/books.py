@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from kubectl import Kubectl
 from prometheus_client.parser import text_string_to_metric_families
+
+from examples.demo.kubectl import Kubectl
 
 CONTROL_PORT = 15090
 AGENT_LABEL = "agenttype.dev/agent-type"

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kubectl import Kubectl, run
-from places import ROOT, Place
-from stages import say
+from examples.demo.kubectl import Kubectl, run
+from examples.demo.places import ROOT, Place
+from examples.demo.stages import say
 
 EXAMPLES = ROOT / "examples"
 MANIFESTS = EXAMPLES / "demo/manifests"

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, Protocol
 
-from kubectl import Kubectl, run
+from examples.demo.kubectl import Kubectl, run
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "examples/engine"

@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-import books
-from kubectl import CommandError, Kubectl
+from examples.demo import books
+from examples.demo.kubectl import CommandError, Kubectl
 
 AGENTS = ("green", "red")
 #: One prompt for all three: its form tells which adapter answered.

@@ -20,7 +20,7 @@ import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-TOKENS, ROUNDS, READY_SECONDS = 128, 3, 400
+TOKENS, ROUNDS, READY_SECONDS = 128, 3, 600
 PROMPT = [{"role": "user", "content": "Tell a long story about a lighthouse."}]
 
 

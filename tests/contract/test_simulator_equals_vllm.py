@@ -1,12 +1,12 @@
 """The stand-in answers as the recorded engine did, exchange by exchange."""
 
 import pytest
+from support import differences
 from support.builders.lora_files import a_shelf_of_adapters
 from support.exchanges import EMBEDDING_FLAGS, EMBEDDING_GROUPS, GROUPS, STORE_GROUPS, TOOL_FLAGS, TOOL_GROUPS
 from support.programs.simulators import simulator
 from support.recordings import recorded
 from support.replay import Replay
-from support.shapes import comparable
 
 ALL = GROUPS | TOOL_GROUPS | STORE_GROUPS | EMBEDDING_GROUPS
 NAMES = [(group, exchange.name) for group in ALL if group != "metrics" for exchange in ALL[group]]
@@ -31,7 +31,7 @@ def simulated(tmp_path_factory):
 
 @pytest.mark.parametrize(("group", "name"), NAMES)
 def test_the_simulator_answers_as_the_recorded_engine_did(simulated, group, name):
-    assert comparable(simulated[group][name]) == comparable(recorded(group)[name])
+    differences.check_simulator(group, simulated[group][name])
 
 
 @pytest.mark.parametrize("group", ALL)

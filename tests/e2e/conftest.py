@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import install
-import places
 import pytest
-from kubectl import Kubectl
 from support import clusters
 from support.engines import OneEngine
+
+from examples.demo import install, places
+from examples.demo.kubectl import Kubectl
 
 
 @pytest.fixture(scope="session")

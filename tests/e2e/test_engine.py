@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from support.engines import Engine, OneEngine
 
-pytestmark = pytest.mark.timeout(600)  # the engine starts in the first test
+pytestmark = pytest.mark.timeout(1200)  # the engine starts in the first test
 
 VERDICT = re.compile(r"VERDICT: (benign|suspicious) \| REASON: [^|\n]{3,60}")
 PROBE = re.compile(r"PROBE: [^\n]+\?")

@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 from support.builders.lora_files import an_adapter
 from support.engines import adapter_folder, prepared
-from support.programs.gates import a_gate_policy, caller, gate, until, wanted, write_policy
+from support.programs.gates import a_gate_policy, caller, gate, wanted, write_policy
 from support.servers.token_reviews import token_reviews
+from support.waiting import until
 
 CHAT = "/v1/chat/completions"
 LOG_LINE = "Failed password for eve from 192.0.2.7 port 4022"
 LONG = {"max_tokens": 1000, "stream": True, "ignore_eos": True}
 PROBED = ("input", "output")
-START = pytest.mark.timeout(600)
+START = pytest.mark.timeout(1200)  # the engine starts in the first test
 
 
 def chat(model, text=LOG_LINE):
@@ -80,7 +81,7 @@ def test_a_trained_adapter_is_live_and_a_wrong_one_is_refused_before_vllm_sees_i
     wide, unknown = broken
     write_policy(place / "gate.json", a_gate_policy(green, wide, unknown, callers=callers))
     with start() as door:
-        until(lambda: door.health().status == 200, lambda: str(door.report()), seconds=120)
+        until(lambda: door.health().status == 200, lambda: str(door.report()), within=120)
         states = {report.name: report.state.value for report in door.report().adapters}
         assert states == {"green": "Loaded", "wide": "Rejected", "unknown": "Rejected"}
         assert "trained on another model" in door.adapter(wide.served_name).message
@@ -94,7 +95,7 @@ def test_the_books_balance_to_the_token(start, place, engine, green, callers, to
     write_policy(place / "gate.json", a_gate_policy(green, callers=callers))
     before = {name: engine.total(f"vllm:{name}_tokens_total") for name in ("prompt", "generation")}
     with start() as door:
-        until(lambda: door.health().status == 200, lambda: str(door.report()), seconds=120)
+        until(lambda: door.health().status == 200, lambda: str(door.report()), within=120)
         usages = [door.post(CHAT, chat(name), token).json()["usage"] for name in ("base", green.served_name)]
         probed = {side: door.metric(f'agenttype_gate_probe_tokens_total{{direction="{side}"}}') for side in PROBED}
     assert probed["input"] > 0
@@ -112,7 +113,7 @@ def test_a_retired_adapter_leaves_the_engine_before_its_files_go_and_the_engine_
 ):
     write_policy(place / "gate.json", a_gate_policy(green, callers=callers))
     with start() as door:
-        until(lambda: door.health().status == 200, lambda: str(door.report()), seconds=120)
+        until(lambda: door.health().status == 200, lambda: str(door.report()), within=120)
         write_policy(place / "gate.json", a_gate_policy(callers=callers))
         until(lambda: list((place / "adapters").iterdir()) == [])
         assert list(engine.models()) == ["base"]
@@ -124,7 +125,7 @@ def test_a_retired_adapter_leaves_the_engine_before_its_files_go_and_the_engine_
 def test_a_caller_that_leaves_stops_the_generation(start, place, engine, callers, token):
     write_policy(place / "gate.json", a_gate_policy(callers=callers))
     with start() as door:
-        until(lambda: door.health().status == 200, lambda: str(door.report()), seconds=120)
+        until(lambda: door.health().status == 200, lambda: str(door.report()), within=120)
         begun = engine.total("vllm:generation_tokens_total")
         door.leave_after_first_bytes(CHAT, chat("base", "Count to ten thousand.") | LONG, token)
         until(lambda: engine.total("vllm:num_requests_running") == 0)

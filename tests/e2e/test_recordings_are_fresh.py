@@ -1,12 +1,13 @@
 """The recordings that the stand-in is held to are what the real engine says today.
 
-After the engine's version changed, record anew (tests/support/record_engine.py) and read the difference.
+After the engine's version changed, record it again (tests/support/record_engine.py) and read the difference.
+Each exchange is sent by its own test, so what fails there fails alone.
 """
 
 import json
 
 import pytest
-from support import evictions
+from support import differences, evictions
 from support.builders.lora_files import a_shelf_of_adapters
 from support.exchanges import (
     EMBEDDING_FLAGS,
@@ -17,11 +18,9 @@ from support.exchanges import (
     TOOL_FLAGS,
     TOOL_GROUPS,
 )
-from support.recordings import recorded
-from support.replay import Replay
-from support.shapes import comparable
+from support.replay import InOrder, Replay
 
-pytestmark = pytest.mark.timeout(600)  # the engine starts in the first test
+pytestmark = pytest.mark.timeout(1200)  # the engine starts in the first test
 
 NAMES = [(group, exchange.name) for group in GROUPS if group != "metrics" for exchange in GROUPS[group]]
 TOOL_NAMES = [(group, exchange.name) for group in TOOL_GROUPS for exchange in TOOL_GROUPS[group]]
@@ -32,7 +31,7 @@ EMBEDDING_NAMES = [(group, exchange.name) for group in EMBEDDING_GROUPS for exch
 @pytest.fixture(scope="module")
 def replayed(one_engine, tmp_path_factory):
     adapters = a_shelf_of_adapters(tmp_path_factory.mktemp("lora") / "adapters")
-    return Replay(one_engine.engine().url, adapters).groups(GROUPS)
+    return InOrder(Replay(one_engine.engine().url, adapters), GROUPS)
 
 
 @pytest.fixture(scope="module")
@@ -43,37 +42,37 @@ def engine_with_more(one_engine):
 
 @pytest.fixture(scope="module")
 def replayed_with_tools(engine_with_more, tmp_path_factory):
-    return Replay(engine_with_more.url, tmp_path_factory.mktemp("lora")).groups(TOOL_GROUPS)
+    return InOrder(Replay(engine_with_more.url, tmp_path_factory.mktemp("lora")), TOOL_GROUPS)
 
 
 @pytest.fixture(scope="module")
 def replayed_with_a_store(engine_with_more, tmp_path_factory):
-    return Replay(engine_with_more.url, tmp_path_factory.mktemp("lora")).groups(STORE_GROUPS)
+    return InOrder(Replay(engine_with_more.url, tmp_path_factory.mktemp("lora")), STORE_GROUPS)
 
 
 @pytest.fixture(scope="module")
 def replayed_embeddings(one_engine, tmp_path_factory):
-    return Replay(one_engine.engine(*EMBEDDING_FLAGS).url, tmp_path_factory.mktemp("lora")).groups(EMBEDDING_GROUPS)
+    engine = one_engine.engine(*EMBEDDING_FLAGS)
+    return InOrder(Replay(engine.url, tmp_path_factory.mktemp("lora")), EMBEDDING_GROUPS)
 
 
 @pytest.mark.parametrize(("group", "name"), NAMES)
 def test_the_engine_answers_as_it_was_recorded(replayed, group, name):
-    assert comparable(replayed[group][name]) == comparable(recorded(group)[name])
+    differences.check_engine(group, replayed.result(group, name))
 
 
 def test_the_engine_counts_what_it_was_recorded_to_count(replayed):
-    ours = replayed["metrics"]["metrics"]["reply"]["families"]
-    assert ours == recorded("metrics")["metrics"]["reply"]["families"]
+    differences.check_engine("metrics", replayed.result("metrics", "metrics"))
 
 
 @pytest.mark.parametrize(("group", "name"), TOOL_NAMES)
 def test_an_engine_with_tools_answers_as_it_was_recorded(replayed_with_tools, group, name):
-    assert comparable(replayed_with_tools[group][name]) == comparable(recorded(group)[name])
+    differences.check_engine(group, replayed_with_tools.result(group, name))
 
 
 @pytest.mark.parametrize(("group", "name"), STORE_NAMES)
 def test_an_engine_that_keeps_responses_answers_as_it_was_recorded(replayed_with_a_store, group, name):
-    assert comparable(replayed_with_a_store[group][name]) == comparable(recorded(group)[name])
+    differences.check_engine(group, replayed_with_a_store.result(group, name))
 
 
 def test_a_call_for_an_adapter_whose_files_are_gone_kills_the_engine(engine_with_more, tmp_path):
@@ -87,4 +86,4 @@ def test_a_call_for_an_adapter_whose_files_are_gone_kills_the_engine(engine_with
 
 @pytest.mark.parametrize(("group", "name"), EMBEDDING_NAMES)
 def test_an_engine_that_embeds_answers_as_it_was_recorded(replayed_embeddings, group, name):
-    assert comparable(replayed_embeddings[group][name]) == comparable(recorded(group)[name])
+    differences.check_engine(group, replayed_embeddings.result(group, name))

@@ -1,21 +1,22 @@
 """Budgets that pods share, rules and stops on real pods: the chart's store counts, a stand-in answers for models."""
 
+import functools
 import json
 from collections.abc import Iterator
 from typing import Any
 
-import install
-import places
 import pytest
-from kubectl import Kubectl
-from support import clusters, kinds
+from support import clusters, kinds, waiting
 from support.programs.simulators import Simulator, simulator
-from support.waiting import until
+
+from examples.demo import install, places
+from examples.demo.kubectl import CommandError, Kubectl
 
 # The first story waits for images and the chart.
 pytestmark = pytest.mark.timeout(1500)
 
 SECONDS = 120
+until = functools.partial(waiting.until, within=SECONDS, ignoring=(CommandError, KeyError, IndexError))
 #: The node, as its pods see it: the stand-in listens there.
 NODE = "172.30.0.1"
 AGENT_LABEL = "agenttype.dev/agent-type"

@@ -1,6 +1,7 @@
 """The user's stories on real pods with a real engine, in the order in which the demo tells them."""
 
 import calendar
+import functools
 import json
 import os
 import signal
@@ -8,18 +9,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-import books
-import install
 import pytest
-import story
-from kubectl import Kubectl
-from support import transcripts
-from support.waiting import until
+from support import transcripts, waiting
+
+from examples.demo import books, install, story
+from examples.demo.kubectl import CommandError, Kubectl
 
 # The first story waits for images, an engine and two agents.
 pytestmark = pytest.mark.timeout(1800)
 
 SECONDS = 120
+until = functools.partial(waiting.until, within=SECONDS, ignoring=(CommandError, KeyError, IndexError))
 #: How long the cluster is watched for writes at rest.
 REST_SECONDS = 60
 
@@ -159,7 +159,7 @@ def test_a_raised_budget_reaches_the_running_pod_without_a_restart(demo: Kubectl
     patch = [{"op": "replace", "path": "/spec/budget/limits/0/max", "value": "9000"}]
 
     demo("patch", "agenttype", "green", "--type=json", f"--patch={json.dumps(patch)}")
-    until(lambda: budget(demo, "green")["limit"] == 9000, "the sidecar has the new limit", seconds=30)
+    until(lambda: budget(demo, "green")["limit"] == 9000, "the sidecar has the new limit")
     until(lambda: condition_of(demo, "agenttype", "green", "Programmed")["status"] == "True", "it is acknowledged")
 
     assert demo.pods(f"{books.AGENT_LABEL}=green") == pod

@@ -7,13 +7,12 @@ import json
 import os
 import re
 
-import clusters
-import kinds
 import pytest
 from agenttype_api import keys
-from fake_node import FakeNode
-from operators import operator, prepared, until
-from support import pages, transcripts
+from support import clusters, kinds, pages, transcripts
+from support.fake_node import FakeNode
+from support.operators import operator, prepared
+from support.waiting import until
 
 BLOCK = re.compile(r"<!-- shows: ([^\n]*) -->\n(```console\n.*?```)", re.DOTALL)
 SHOWN = [

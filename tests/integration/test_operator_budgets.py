@@ -7,7 +7,8 @@ import pytest
 from agenttype_api import keys
 from support import kinds
 from support.fake_node import FakeNode
-from support.operators import Control, operator, prepared, until
+from support.operators import Control, operator, prepared
+from support.waiting import until
 
 LABEL = "agenttype.dev/agent-type=green"
 #: How long it is watched at rest: several sweeps.

@@ -12,7 +12,8 @@ from agenttype_api import keys
 from agenttype_api.gate_policy import GatePolicy
 from support import kinds
 from support.fake_node import FakeNode
-from support.operators import Control, operator, paused, prepared, until
+from support.operators import Control, operator, paused, prepared
+from support.waiting import until
 
 #: Enough to pass every write of the story below; the sweep ends when an operator gets through without dying.
 MOST_WRITES = 40
@@ -192,7 +193,7 @@ def test_a_standby_takes_over_at_once_when_the_leader_leaves(control):
             assert _holder(control) == "first"
             leader.send_signal(signal.SIGTERM)
             began = time.monotonic()
-            until(lambda: _holder(control) == "second", lambda: _holder(control), seconds=6)
+            until(lambda: _holder(control) == "second", lambda: _holder(control), within=6)
             assert leader.wait(timeout=10) == 0
             assert time.monotonic() - began < 6
 
@@ -203,7 +204,7 @@ def test_a_leader_that_was_frozen_writes_nothing_after_its_time(control):
         until(lambda: _holder(control) == "frozen", lambda: _holder(control))
         with standby(control, "successor"):
             leader.send_signal(signal.SIGSTOP)
-            until(lambda: _holder(control) == "successor", lambda: _holder(control), seconds=25)
+            until(lambda: _holder(control) == "successor", lambda: _holder(control), within=25)
             story(control, namespace)
             settle(control, namespace)
             began = control.now()

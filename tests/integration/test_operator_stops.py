@@ -4,7 +4,8 @@ import pytest
 from agenttype_api import keys
 from support import kinds
 from support.fake_node import FakeNode
-from support.operators import Control, operator, prepared, until
+from support.operators import Control, operator, prepared
+from support.waiting import until
 
 pytestmark = pytest.mark.timeout(300)  # a control plane and two operators start in the one test
 

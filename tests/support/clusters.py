@@ -13,9 +13,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,10 +107,7 @@ def install_kinds(kubeconfig: Path, definition: str | None = None) -> None:
     """
     ours = [f"--filename={file}" for file in sorted((ROOT / "crds").glob("*.yaml"))]
     kubectl(kubeconfig, "apply", "--server-side", *(["--filename=-"] if definition else ours), given=definition)
-    due = time.monotonic() + 60
-    while (kinds := _not_served(kubeconfig)) and time.monotonic() < due:
-        time.sleep(0.1)
-    assert not kinds, f"not established: {kinds}"
+    until(lambda: not _not_served(kubeconfig), lambda: f"not established: {_not_served(kubeconfig)}")
 
 
 def _not_served(kubeconfig: Path) -> list[str]:
@@ -145,11 +143,12 @@ def run_web_pod(kubeconfig: Path) -> None:
 def kill_up_once_it_started(component: str, folder: Path) -> None:
     """Begin `up` of a full cluster and kill it, as kill -9 does, when it has recorded a component."""
     process = subprocess.Popen([*COMMAND, "up", "--dir", str(folder)], stderr=subprocess.DEVNULL)
-    due = time.monotonic() + 90
-    while f'"name": "{component}"' not in _journal(folder):
+
+    def is_recorded() -> bool:
         assert process.poll() is None, f"up ended before it started {component}"
-        assert time.monotonic() < due, f"up did not start {component}"
-        time.sleep(0.01)
+        return f'"name": "{component}"' in _journal(folder)
+
+    until(is_recorded, f"up started {component}", within=90)
     process.kill()
     process.wait()
 

@@ -35,7 +35,7 @@ def look(host: str) -> Look:
 
 
 def _text(host: str) -> str:
-    connection = http.client.HTTPConnection(host, timeout=10)
+    connection = http.client.HTTPConnection(host, timeout=30)
     connection.request("GET", "/metrics")
     text = connection.getresponse().read().decode()
     connection.close()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-READY_SECONDS = 400  # measured: 45 to 60 on two idle cores
+READY_SECONDS = 600  # measured: 45 to 60 on two idle cores, 150 on two that ten other processes wanted
 LOG_TAIL = 6000
 
 

@@ -1,4 +1,9 @@
-"""The requests that the real engine and its stand-in must answer alike, in the order in which they are sent."""
+"""The requests that the real engine and its stand-in must answer alike, in the order in which they are sent.
+
+A CPU of another kind rounds otherwise, and a model may then say other words, or more of them. So none of these
+requests leaves the model a choice that shows in what is compared: each has a bound of tokens, and each answer's end
+is forced, by a script that the engine must follow (`structured_outputs`, a schema of one value) or by `ignore_eos`.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,9 +12,12 @@ FRANCE = [{"role": "user", "content": "What is the capital of France?"}]
 CHAT, TEXT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/responses"
 EMBEDDINGS = "/v1/embeddings"
 LOAD, UNLOAD = "/v1/load_lora_adapter", "/v1/unload_lora_adapter"
-# Makes the real engine say these words; the stand-in reads them from the mark in the prompt.
-SCRIPTED = {"structured_outputs": {"choice": ["one two three"]}}
-SAY = [{"role": "user", "content": "Count. [[say=one two three]]"}]
+# Makes the real engine say these words and end; the stand-in reads them from the mark in the prompt.
+WORDS = "one two three"
+SCRIPTED = {"structured_outputs": {"choice": [WORDS]}}
+SAY = [{"role": "user", "content": f"Count. [[say={WORDS}]]"}]
+# The same for Anthropic's protocol, whose only script is a schema; the real engine says the words in quotes.
+ANTHROPIC_SCRIPT = {"output_config": {"format": {"type": "json_schema", "schema": {"enum": [WORDS]}}}}
 
 
 @dataclass(frozen=True)
@@ -26,11 +34,13 @@ class Exchange:
 
 
 def _chat(name: str, **body: Any) -> Exchange:
-    return Exchange(name, CHAT, {"model": "base", "messages": FRANCE, "temperature": 0} | body)
+    bounded = {"model": "base", "messages": FRANCE, "temperature": 0, "max_tokens": 40}
+    return Exchange(name, CHAT, bounded | body)
 
 
 def _text(name: str, **body: Any) -> Exchange:
-    return Exchange(name, TEXT, {"model": "base", "prompt": "Once upon a time", "temperature": 0} | body)
+    bounded = {"model": "base", "prompt": "Once upon a time", "temperature": 0, "max_tokens": 40}
+    return Exchange(name, TEXT, bounded | body)
 
 
 def _messages(name: str, **body: Any) -> Exchange:
@@ -38,7 +48,8 @@ def _messages(name: str, **body: Any) -> Exchange:
 
 
 def _responses(name: str, **body: Any) -> Exchange:
-    return Exchange(name, RESPONSES, {"model": "base", "input": FRANCE[0]["content"], "temperature": 0} | body)
+    bounded = {"model": "base", "input": FRANCE[0]["content"], "temperature": 0, "max_output_tokens": 40}
+    return Exchange(name, RESPONSES, bounded | body)
 
 
 def _embeddings(name: str, **body: Any) -> Exchange:
@@ -53,6 +64,8 @@ USAGE = {"include_usage": True}
 CONTINUOUS = USAGE | {"continuous_usage_stats": True}
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {}}}
 SHORT = {"max_tokens": 3, "ignore_eos": True}
+# Forty words before those that are to be said.
+MANY_WORDS = [{"role": "user", "content": f"{'w ' * 40}[[say={WORDS}]]"}]
 
 GROUPS: dict[str, list[Exchange]] = {
     "server": [
@@ -65,7 +78,7 @@ GROUPS: dict[str, list[Exchange]] = {
         Exchange("one model", "/v1/models/base", method="GET"),
     ],
     "chat": [
-        _chat("a natural end"),
+        _chat("a natural end", messages=SAY, **SCRIPTED),
         _chat("a bounded answer", **SHORT),
         _chat("max_completion_tokens wins", max_tokens=9, max_completion_tokens=3, ignore_eos=True),
         _chat("two answers", n=2, temperature=1, **SHORT),
@@ -86,11 +99,11 @@ GROUPS: dict[str, list[Exchange]] = {
         ),
     ],
     "chat-stream": [
-        _chat("a natural end", stream=True),
+        _chat("a natural end", messages=SAY, stream=True, **SCRIPTED),
         _chat("a bounded answer", stream=True, **SHORT),
         _chat("usage at the end", stream=True, stream_options=USAGE, **SHORT),
         _chat("usage in every chunk", stream=True, stream_options=CONTINUOUS, **SHORT),
-        _chat("usage at a natural end", stream=True, stream_options=CONTINUOUS),
+        _chat("usage at a natural end", messages=SAY, stream=True, stream_options=CONTINUOUS, **SCRIPTED),
         _chat("continuous without include", stream=True, stream_options={"continuous_usage_stats": True}, **SHORT),
         _chat("two answers", stream=True, stream_options=USAGE, n=2, temperature=1, **SHORT),
         _chat("a stop string", stream=True, messages=SAY, stop=["two"], **SCRIPTED),
@@ -98,7 +111,7 @@ GROUPS: dict[str, list[Exchange]] = {
         _chat("logprobs", stream=True, logprobs=True, top_logprobs=1, **SHORT),
     ],
     "completions": [
-        _text("the default bound", ignore_eos=True),
+        Exchange("the default bound", TEXT, {"model": "base", "prompt": "Once", "temperature": 0, "ignore_eos": True}),
         _text("two answers", n=2, temperature=1, **SHORT),
         _text("two prompts", prompt=["Once", "Twice"], **SHORT),
         _text("a prompt of ids", prompt=[504, 3575], **SHORT),
@@ -112,13 +125,13 @@ GROUPS: dict[str, list[Exchange]] = {
         _text("no prompt", prompt=""),
     ],
     "anthropic": [
-        _messages("a natural end"),
+        _messages("a natural end", messages=SAY, **ANTHROPIC_SCRIPT),
         _messages("a bounded answer", max_tokens=2),
         _messages("a system prompt", system="Be short.", max_tokens=2),
-        _messages("stream", stream=True),
+        _messages("stream", messages=SAY, stream=True, **ANTHROPIC_SCRIPT),
         _messages("a bounded stream", stream=True, max_tokens=2),
-        _messages("a stop sequence", stop_sequences=["e"]),
-        _messages("a stop sequence in a stream", stop_sequences=["e"], stream=True),
+        _messages("a stop sequence", messages=SAY, stop_sequences=["e"], **ANTHROPIC_SCRIPT),
+        _messages("a stop sequence in a stream", messages=SAY, stop_sequences=["e"], stream=True, **ANTHROPIC_SCRIPT),
         _messages("tools", tools=[{"name": "f", "input_schema": {"type": "object"}}]),
         _messages("an unknown model", model="nope"),
         _messages("no bound", max_tokens=None),
@@ -137,9 +150,9 @@ GROUPS: dict[str, list[Exchange]] = {
     ],
     "responses": [
         _responses("a bounded answer", max_output_tokens=2),
-        _responses("a natural end"),
-        _responses("items", input=FRANCE),
-        _responses("stream", stream=True),
+        _responses("a natural end", input=SAY[0]["content"], **SCRIPTED),
+        _responses("items", input=SAY, **SCRIPTED),
+        _responses("stream", input=SAY, stream=True, **SCRIPTED),
         _responses("a bounded stream", stream=True, max_output_tokens=2),
         _responses("an unknown model", model="nope"),
         _responses("instructions", instructions="Be short.", max_output_tokens=2),
@@ -173,7 +186,7 @@ GROUPS: dict[str, list[Exchange]] = {
         Exchange("an empty body", CHAT, raw=b""),
         Exchange("a list as body", CHAT, body=[1]),
         Exchange("another content type", CHAT, raw=b"{}", headers={"content-type": "text/plain"}),
-        Exchange("no messages", CHAT, {"model": "base"}),
+        Exchange("no messages", CHAT, {"model": "base"} | SHORT),
         _chat("messages as text", messages="hello"),
         _chat("no message at all", messages=[]),
         _chat("a message without role", messages=[{"content": "hi"}]),
@@ -186,7 +199,7 @@ GROUPS: dict[str, list[Exchange]] = {
         _chat("max_tokens above the context", max_tokens=999_999),
         _chat("max_completion_tokens above the context", max_completion_tokens=999_999),
         _chat("a prompt above the context", messages=[{"role": "user", "content": "word " * 2100}]),
-        _chat("prompt and bound above the context", max_tokens=2040, messages=[{"role": "user", "content": "w " * 40}]),
+        _chat("prompt and bound above the context", max_tokens=2040, messages=MANY_WORDS, **SCRIPTED),
         _chat("no answers", n=0),
         _chat("two greedy answers", n=2, **SHORT),
         _chat("a hot temperature", temperature=3),
@@ -295,8 +308,23 @@ TOOL_SCHEMA = {
     "additionalProperties": False,
 }
 TOOLS = [{"type": "function", "function": {"name": "look_up", "description": "d", "parameters": TOOL_SCHEMA}}]
-A_TOOL = {"name": "look_up", "description": "d", "input_schema": TOOL_SCHEMA}
-# The small model can not be trusted with a call that is not forced; on this prompt its own attempts come to an end.
+# The small model can not be trusted with a call, and would fill it with spaces or make another one after it: it may
+# make one, with these arguments and no blank more. A schema of one value is said as it is written.
+ARGUMENTS = {"id": 7}
+ONE_VALUE = {"type": "object", "enum": [ARGUMENTS]}
+ONE_CALL = {
+    "tools": [
+        {
+            "type": "function",
+            "function": {"name": "look_up", "description": "d", "strict": True, "parameters": ONE_VALUE},
+        }
+    ],
+    "parallel_tool_calls": False,
+}
+ANTHROPIC_CALL = {
+    "tools": [{"name": "look_up", "description": "d", "strict": True, "input_schema": ONE_VALUE}],
+    "tool_choice": {"type": "any", "disable_parallel_tool_use": True},
+}
 ASK = [{"role": "user", "content": '[[call=look_up {"id": 7}]] Look up 7'}]
 AFTER_WORDS = [{"role": "user", "content": f"[[say=one]] {ASK[0]['content']}"}]
 A_CALL = '<tool_call>\n{"name": "look_up", "arguments": {"id": 7}}\n</tool_call>'
@@ -327,22 +355,15 @@ TOOL_GROUPS: dict[str, list[Exchange]] = {
         _tools("words in a stream", "one two three", messages=SAY, stream=True),
         _tools("after the tool answered", "one two three", messages=TURNS),
         _tools("tools that may not be used", "one two three", messages=SAY, tool_choice="none"),
-        _tools("a required call", None, tool_choice="required"),
-        _tools("a required call in a stream", None, tool_choice="required", stream=True),
-        _tools("a named call", None, tool_choice=NAMED),
-        _tools("a named call in a stream", None, tool_choice=NAMED, stream=True),
-        _chat("no tools"),
-        _chat("no tools in a stream", stream=True, stream_options=USAGE),
+        _tools("a required call", None, tool_choice="required", **ONE_CALL),
+        _tools("a required call in a stream", None, tool_choice="required", stream=True, **ONE_CALL),
+        _tools("a named call", None, tool_choice=NAMED, **ONE_CALL),
+        _tools("a named call in a stream", None, tool_choice=NAMED, stream=True, **ONE_CALL),
+        _chat("no tools", messages=SAY, **SCRIPTED),
+        _chat("no tools in a stream", messages=SAY, stream=True, stream_options=USAGE, **SCRIPTED),
         _chat("a bound without tools", stream=True, **SHORT),
-        _messages(
-            "an anthropic call in a stream",
-            messages=ASK,
-            max_tokens=100,
-            stream=True,
-            tools=[A_TOOL],
-            tool_choice={"type": "any"},
-        ),
-        _messages("anthropic words in a stream", stream=True),
+        _messages("an anthropic call in a stream", messages=ASK, max_tokens=100, stream=True, **ANTHROPIC_CALL),
+        _messages("anthropic words in a stream", messages=SAY, stream=True, **ANTHROPIC_SCRIPT),
     ],
 }
 

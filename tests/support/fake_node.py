@@ -10,7 +10,8 @@ from typing import Any
 
 from agenttype_api import keys
 
-from support.operators import Control, until
+from support.operators import Control
+from support.waiting import until
 
 
 class FakeNode:

@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import yaml
 from agenttype_operator.kube import rbac
 
 from support import clusters
+from support.waiting import until
 
 ACCOUNT = "system:serviceaccount:agenttype-system:agenttype-operator"
 BINDING = "agenttype-gate"
@@ -190,16 +190,3 @@ def _kubeconfig(control: Control, path: Path) -> Path:
     path.write_text(yaml.safe_dump(config))
     path.chmod(0o600)
     return path
-
-
-def until(holds: Callable[[], object], told: Callable[[], str], seconds: float = 45.0) -> None:
-    """Wait until something holds; fail with what is told then."""
-    due = time.monotonic() + seconds
-    while True:
-        asked = time.monotonic()
-        if holds():
-            return
-        if time.monotonic() > due:
-            raise AssertionError(f"not within {seconds} s: {told()}")
-        # Most ask with kubectl, a program: they rest as long as it works, or tests beside each other would only ask.
-        time.sleep(min(0.5, max(0.1, time.monotonic() - asked)))

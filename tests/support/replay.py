@@ -1,5 +1,6 @@
 """Send exchanges to an engine, real or stand-in, and keep what came back and what it counted meanwhile."""
 
+import contextlib
 import http.client
 import json
 import re
@@ -12,7 +13,8 @@ from support import engine_metrics
 from support.exchanges import Exchange
 
 KEPT_HEADERS = ("content-type", "transfer-encoding", "allow", "location")
-PATIENCE = 60.0
+# The longest exchange makes 100 tokens, which take ten seconds on two cores that others use too.
+PATIENCE = 120.0
 TICK = 0.005
 LEGIBLE = 200
 VECTOR = 4
@@ -20,11 +22,13 @@ BASE64 = re.compile(r"[A-Za-z0-9+/]+=*")
 
 
 class Replay:
-    """One engine at `url`, with the folder in which its adapters lie."""
+    """One engine at `url`, with the folder in which its adapters lie; an exchange may take `patience` seconds."""
 
-    def __init__(self, url: str, adapters: Path) -> None:
+    def __init__(self, url: str, adapters: Path, patience: float = PATIENCE) -> None:
         self._host = urlsplit(url).netloc
         self._adapters = str(adapters)
+        self._patience = patience
+        self._lost = ""
 
     def groups(self, groups: dict[str, list[Exchange]]) -> dict[str, dict[str, Any]]:
         """Send all; results by group and name."""
@@ -35,25 +39,37 @@ class Replay:
         return [self.one(exchange) for exchange in exchanges]
 
     def one(self, exchange: Exchange) -> dict[str, Any]:
-        """Send one; the result is plain JSON: name, request, reply and books."""
+        """Send one; the result is plain JSON: name, request, reply and books, or name, request and how it `failed`.
+
+        One that fails is told and lets the next be sent, unless the engine does not come to rest after it.
+        """
+        told = {"name": exchange.name, "request": _request(exchange)}
+        if self._lost:
+            return told | {"failed": self._lost}
+        begun = time.monotonic()
+        try:
+            return told | self._exchanged(exchange)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            seconds = time.monotonic() - begun
+            self._recover(exchange)
+            return told | {"failed": f"{type(error).__name__} after {seconds:.1f} s: {error}"}
+
+    def _exchanged(self, exchange: Exchange) -> dict[str, Any]:
         before = engine_metrics.look(self._host).counters
         reply = self._send(exchange) if exchange.leave_after is None else self._leave(exchange)
         after = self._settled()
         books = {name: after.get(name, 0) - before.get(name, 0) for name in after}
-        request = {"method": exchange.method, "path": exchange.path}
-        if exchange.raw is not None:
-            request["raw"] = exchange.raw.decode()
-        elif exchange.body is not None:
-            request["body"] = _short(exchange.body)
-        return {
-            "name": exchange.name,
-            "request": request,
-            "reply": reply,
-            "books": {name: amount for name, amount in books.items() if amount},
-        }
+        return {"reply": reply, "books": {name: amount for name, amount in books.items() if amount}}
+
+    def _recover(self, failed: Exchange) -> None:
+        """Wait until the engine has let go of a failed exchange; where it does not, ask it nothing more."""
+        try:
+            self._settled()
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self._lost = f"not sent: the engine did not come to rest after {failed.name!r} ({error})"
 
     def _open(self, exchange: Exchange) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection(self._host, timeout=PATIENCE)
+        connection = http.client.HTTPConnection(self._host, timeout=self._patience)
         data = exchange.raw
         if data is None and exchange.body is not None:
             data = json.dumps(exchange.body).replace("{adapters}", self._adapters).encode()
@@ -62,11 +78,10 @@ class Replay:
         return connection
 
     def _send(self, exchange: Exchange) -> dict[str, Any]:
-        connection = self._open(exchange)
-        answer = connection.getresponse()
-        kept = {name: self._general(answer.headers[name]) for name in KEPT_HEADERS if name in answer.headers}
-        text = self._general(answer.read().decode())
-        connection.close()
+        with contextlib.closing(self._open(exchange)) as connection:
+            answer = connection.getresponse()
+            kept = {name: self._general(answer.headers[name]) for name in KEPT_HEADERS if name in answer.headers}
+            text = self._general(self._whole(answer).decode())
         reply = {"status": answer.status, "headers": kept}
         kind = kept.get("content-type", "")
         if kind.startswith("text/event-stream"):
@@ -77,6 +92,15 @@ class Replay:
             return reply | {"json": _without_vectors(json.loads(text))}
         return reply | {"text": text}
 
+    def _whole(self, answer: http.client.HTTPResponse) -> bytes:
+        """The body; one that comes in drops without an end is given up too."""
+        due, body = time.monotonic() + self._patience, b""
+        while part := answer.read1():
+            body += part
+            if time.monotonic() > due:
+                raise TimeoutError(f"the answer has no end; after {len(body)} bytes: {body[-LEGIBLE:]!r}")
+        return body
+
     def _general(self, text: str) -> str:
         """Take out what belongs to this machine and this run."""
         text = text.replace(self._host, "{host}").replace(self._adapters, "{adapters}")
@@ -84,16 +108,14 @@ class Replay:
 
     def _leave(self, exchange: Exchange) -> dict[str, Any]:
         """Hang up once the answer has begun."""
-        connection = self._open(exchange)
-        if exchange.leave_after:
-            answer = connection.getresponse()
-            for _ in range(exchange.leave_after):
-                while not answer.readline().startswith(b"data:"):
-                    pass
-        else:
-            self._until(lambda: engine_metrics.look(self._host).busy)
-        connection.sock.close()
-        connection.close()
+        with contextlib.closing(self._open(exchange)) as connection:
+            if exchange.leave_after:
+                answer = connection.getresponse()
+                for _ in range(exchange.leave_after):
+                    _skip_to_an_event(answer)
+            else:
+                self._until(lambda: engine_metrics.look(self._host).busy)
+            connection.sock.close()
         return {"left after": exchange.leave_after}
 
     def _settled(self) -> dict[str, float]:
@@ -108,11 +130,42 @@ class Replay:
         return looks[-1].counters
 
     def _until(self, condition: Any) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self._patience
         while not condition():
             if time.monotonic() > deadline:
                 raise TimeoutError("the engine did not come to rest")
             time.sleep(TICK)
+
+
+class InOrder:
+    """Exchanges that are sent as they are asked for: each once, and after all that stand before it."""
+
+    def __init__(self, replay: Replay, groups: dict[str, list[Exchange]]) -> None:
+        self._replay = replay
+        self._waiting = [(group, exchange) for group, exchanges in groups.items() for exchange in exchanges]
+        self._results: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def result(self, group: str, name: str) -> dict[str, Any]:
+        """What became of one exchange."""
+        while (group, name) not in self._results:
+            of, exchange = self._waiting.pop(0)
+            self._results[of, exchange.name] = self._replay.one(exchange)
+        return self._results[group, name]
+
+
+def _request(exchange: Exchange) -> dict[str, Any]:
+    """A request as it is recorded."""
+    told = {"method": exchange.method, "path": exchange.path}
+    if exchange.raw is not None:
+        return told | {"raw": exchange.raw.decode()}
+    return told if exchange.body is None else told | {"body": _short(exchange.body)}
+
+
+def _skip_to_an_event(answer: http.client.HTTPResponse) -> None:
+    while line := answer.readline():
+        if line.startswith(b"data:"):
+            return
+    raise ValueError("the stream ended before its caller left")
 
 
 def _without_vectors(value: Any) -> Any:

@@ -1,11 +1,14 @@
 """What two engines must have in common: the shape of a reply, the order of its events, and how it is counted.
 
-Text, ids, times and amounts differ from engine to engine; key sets, types, the words of the protocol (`object`,
-`finish_reason`, …), error bodies and the relation between usage and the counters may not.
+Text, ids, times and amounts differ from engine to engine, and with the CPU that one runs on; key sets, types, the
+words of the protocol (`object`, `finish_reason`, …), error bodies and the relation between usage and the counters may
+not. Nor may what a model says where the request scripts it.
 """
 
 import re
 from typing import Any
+
+from support import scripted_words
 
 # Values of these keys are words of the protocol, not of the model.
 PROTOCOL = {
@@ -24,7 +27,7 @@ def comparable(result: dict[str, Any]) -> dict[str, Any]:
         reply["json"] = _shape("", reply["json"])
     if "events" in reply:
         reply["events"] = _runs([(event["event"], _shape("", event["data"])) for event in _by_choice(reply["events"])])
-    return {"reply": reply, "books": _books(result)}
+    return {"reply": reply, "books": _books(result), "said": scripted_words.said(result)}
 
 
 def _by_choice(events: list[dict[str, Any]]) -> list[dict[str, Any]]:

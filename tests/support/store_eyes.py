@@ -1,13 +1,14 @@
 """Looks at an account in the store, as an onlooker that leases nothing."""
 
 import asyncio
-import time
 from typing import NamedTuple
 
 from agenttype_api.policy import Identity, Limit, Nats
 from agenttype_sidecar.leases import shares
 from agenttype_sidecar.leases.nats_store import NatsStore
 from agenttype_sidecar.leases.shares import Record, Returns
+
+from support.waiting import until
 
 
 class Sight(NamedTuple):
@@ -27,25 +28,19 @@ def look(url: str, limit: Limit, index: int = 0) -> Sight:
     return asyncio.run(_looked(url, limit, index))
 
 
-def wait_until_ended(url: str, limit: Limit, holders: set[str], within: float = 30) -> None:
+def until_ended(url: str, limit: Limit, holders: set[str]) -> None:
     """Wait until nothing that was leased and not drawn is left in these holders' records."""
-    asyncio.run(_ended(url, limit, holders, within))
+
+    def stranded() -> dict[str, int]:
+        return {name: left for name, left in look(url, limit).stranded.items() if left and name in holders}
+
+    until(lambda: not stranded(), lambda: f"leases of dead holders come back: {stranded()}")
 
 
 async def _looked(url: str, limit: Limit, index: int) -> Sight:
     store = _store(url)
     try:
         return await _sight(store, limit, index)
-    finally:
-        await store.close()
-
-
-async def _ended(url: str, limit: Limit, holders: set[str], within: float) -> None:
-    store, began = _store(url), time.monotonic()
-    try:
-        while (stranded := (await _sight(store, limit, 0)).stranded) and sum(stranded.get(name, 0) for name in holders):
-            assert time.monotonic() - began < within, "leases of dead holders did not come back"
-            await asyncio.sleep(0.05)
     finally:
         await store.close()
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 #: What differs from run to run, and what stands for it. Nothing else may differ.
 VARIES = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<time>"),
-    (r"sha256:[0-9a-f]{64}", "<digest>"),
+    (r"(?:sha256:[0-9a-f]{64}|@[0-9a-f]{12})\b", "<digest>"),
     (r"\b[0-9a-f]{16}\b", "<hash>"),
     (r"(?<=[a-z]-)[0-9a-f]{6,10}-[a-z0-9]{5}\b", "<suffix>"),
     (r"127\.0\.0\.1:\d{5}\b", "127.0.0.1:<port>"),

@@ -11,9 +11,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import install
 import pytest
 import starlark
+
+from examples.demo import install
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,10 +8,11 @@ from agenttype_api import compile as compiler
 from agenttype_api import names
 from support.builders.lora_files import an_adapter as adapter_files
 from support.kinds import a_backend, an_adapter, an_agent_type
-from support.programs.gates import digest_of, gate, until, write_policy
+from support.programs.gates import digest_of, gate, write_policy
 from support.programs.sidecars import sidecar
 from support.programs.simulators import simulator
 from support.servers.token_reviews import token_reviews
+from support.waiting import until
 
 
 def route(adapter=None):

@@ -1,4 +1,4 @@
-"""Start the gate: `python -m agenttype_gate --help`."""
+"""Starts the gate: `python -m agenttype_gate --help`."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ def main() -> None:
     """Serve until a signal ends the process."""
     chosen = options.parse(sys.argv[1:])
     json_log.set_up("gate")
-    os.umask(0o022)  # adapter files are read by the engine, which runs as another user
+    os.umask(0o022)  # the engine, which runs as another user, reads the adapter files
     loop.run(app.run(chosen))
 
 

@@ -1,4 +1,4 @@
-"""The adapter controller: looks, plans, acts, reports; one turn after another until the process ends."""
+"""The adapter controller: observes, plans, acts and reports, one turn after another until the process ends."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from agenttype_api.gate_policy import AdapterReport, AdapterState, WantedAdapter
 from agenttype_runtime.json_log import Log
 
 from agenttype_gate import adapter_shapes, adapter_versions
-from agenttype_gate.adapter_plan import Plan, Seen, plan
+from agenttype_gate.adapter_plan import Observed, Plan, plan
 from agenttype_gate.adapter_store import AdapterStore
 from agenttype_gate.document import DocumentFile, Snapshot
 from agenttype_gate.engine import Engine, Served
@@ -22,14 +22,14 @@ from agenttype_gate.preflight import Limits
 from agenttype_gate.status import Status
 
 _log = Log("adapter_controller")
-#: Between two turns at least. After something was done no longer: only the engine's own list says what came of it.
+#: The shortest pause between two turns, also used after an action: only the engine's own list shows its effect.
 _AGAIN_SECONDS: Final = 0.05
-#: Between two turns while there is something to wait for.
+#: The pause between two turns while there is something to wait for.
 _WAIT_SECONDS: Final = 1.0
-#: So many engines may break off while they load or try one adapter before it is held guilty.
+#: After so many engine failures while loading or probing one adapter, the adapter counts as the cause.
 _STRIKES: Final = 3
-#: So many looks in a row may fail before the engine counts as away, unless nobody listens any more: a busy engine is
-#: slow to list its models, and that is no reason to stop sending it calls.
+#: After so many failed reads in a row the engine counts as away; if its port is closed, at once. A busy engine lists
+#: its models slowly, and that is no reason to send it no calls.
 _MISSES: Final = 3
 
 
@@ -38,9 +38,9 @@ class Fault:
     """Why an adapter is not tried again, until one of these changes.
 
     Attributes:
-        adapter: As it was wanted.
-        max_rank: As it was allowed.
-        evidence: The source's files as they were.
+        adapter: The wanted adapter.
+        max_rank: The allowed rank.
+        evidence: The state of the source's files.
         error: What happened.
     """
 
@@ -56,9 +56,9 @@ class Fault:
 
 
 class AdapterController:
-    """Makes loaded adapters equal to wanted ones, and says how far it is.
+    """Makes loaded adapters equal to wanted ones, and reports the progress.
 
-    `proven` holds what this controller has itself seen answer from the right path since the engine began to serve it.
+    `proven` holds the adapters that this controller has seen answering from the right path since they were loaded.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class AdapterController:
         self._misses = 0
 
     async def run(self, rest_seconds: float, base_config: Path | None) -> None:
-        """Take turns for ever: every second while there is work, every `rest_seconds` at rest, at once when woken."""
+        """Take turns until cancelled: every second while there is work, else every `rest_seconds`; at once if woken."""
         cleaned = False
         while True:
             self._status.wake.clear()
@@ -91,7 +91,7 @@ class AdapterController:
             except OSError as error:
                 _log.error("volume", error=str(error.strerror))
                 seconds = _WAIT_SECONDS
-            await asyncio.sleep(_AGAIN_SECONDS)  # however often it is woken
+            await asyncio.sleep(_AGAIN_SECONDS)  # even if it is woken at once
             try:
                 async with asyncio.timeout(rest_seconds if seconds is None else min(seconds, rest_seconds)):
                     await self._status.wake.wait()
@@ -99,7 +99,7 @@ class AdapterController:
                 pass
 
     async def _turn(self, base_config: Path | None) -> float | None:
-        """Do what can be done now; return the seconds to the next turn, None where nothing is left to do."""
+        """Do what can be done now; return the seconds to the next turn, None if nothing is left to do."""
         snapshot = self._document.current
         if snapshot is None:
             return _WAIT_SECONDS
@@ -119,27 +119,27 @@ class AdapterController:
     async def _act(self, snapshot: Snapshot, served: Served, base_config: Path | None) -> float | None:
         self._status.engine_ready = snapshot.document.base_model in served.base
         await self._review_faults(snapshot)
-        todo = await self._plan(snapshot, served)
-        self._report(snapshot, todo)
+        next_plan = await self._plan(snapshot, served)
+        self._report(snapshot, next_plan)
         try:
-            well = await self._remove(todo)
-            limits = Limits(snapshot.document.max_rank, await _base(base_config) if todo.bring else None)
-            for adapter in todo.bring:
+            well = await self._remove(next_plan)
+            limits = Limits(snapshot.document.max_rank, await _base(base_config) if next_plan.bring else None)
+            for adapter in next_plan.bring:
                 well = await self._bring(snapshot, adapter, served, limits) and well
-                self._report(snapshot, todo)
-        except EngineAway as error:  # whether it is away or only busy, the next look tells
+                self._report(snapshot, next_plan)
+        except EngineAway as error:  # the next turn shows whether it is away or only busy
             _log.warning("engine", error=str(error))
             return _WAIT_SECONDS
-        if todo.at_rest and self._status.engine_ready:
+        if next_plan.at_rest and self._status.engine_ready:
             return None
-        return 0 if todo.acts and well else _WAIT_SECONDS
+        return 0 if next_plan.acts and well else _WAIT_SECONDS
 
     def _engine_away(self, snapshot: Snapshot, error: EngineAway) -> None:
         if self._status.engine_ready:
             _log.warning("engine away", error=str(error))
         self._status.engine_ready = self._status.complete = False
         self._proven = frozenset()
-        # Another engine may judge otherwise, unless it was the adapter that ended this one.
+        # A restarted engine may accept it, unless the adapter was the cause of the failure.
         self._faults = {
             name: fault
             for name, fault in self._faults.items()
@@ -170,7 +170,7 @@ class AdapterController:
         self._proven &= {name for name, path in paths.items() if served.adapters.get(name) == path}
         self._troubles = {name: said for name, said in self._troubles.items() if name in paths}
         self._spoiled &= served.adapters.keys() | folders.keys()
-        seen = Seen(
+        seen = Observed(
             loaded=served.adapters,
             proven=self._proven,
             spoiled=self._spoiled,
@@ -180,15 +180,15 @@ class AdapterController:
         )
         return plan((*document.adapters, *lingering), document.max_adapters, paths, seen)
 
-    async def _remove(self, todo: Plan) -> bool:
+    async def _remove(self, next_plan: Plan) -> bool:
         """Unload and delete; return whether all went well."""
-        for name in todo.unload:
+        for name in next_plan.unload:
             if name in self._status.busy():
-                continue  # a call came while we did something else; it was admitted, so let it finish
+                continue  # a call was admitted in the meantime; let it finish
             _log.info("unload", adapter=name)
             await self._engine.unload(name)
         well = True
-        for name in todo.delete:
+        for name in next_plan.delete:
             _log.info("delete", adapter=name)
             try:
                 await asyncio.to_thread(self._store.delete, name)
@@ -231,7 +231,7 @@ class AdapterController:
 
     async def _prove(self, name: str) -> None:
         if (await self._engine.served()).adapters.get(name) != self._store.path(name):
-            return  # the next turn sees it too, and plans for it
+            return  # the next turn sees this and plans for it
         prompt, completion = await self._engine.probe(name)
         self._metrics.probed(prompt, completion)
         self._proven |= {name}
@@ -239,7 +239,7 @@ class AdapterController:
     def _strike(self, snapshot: Snapshot, adapter: WantedAdapter, evidence: Hashable, error: EngineLost) -> None:
         self._strikes[adapter.served_name] += 1
         if self._strikes[adapter.served_name] >= _STRIKES:
-            guilty = Rejected(f"{_STRIKES} times the engine broke off while loading it; {error}")
+            guilty = Rejected(f"the engine failed {_STRIKES} times while loading it; {error}")
             self._fault(snapshot, adapter, evidence, guilty)
 
     def _fault(self, snapshot: Snapshot, adapter: WantedAdapter, evidence: Hashable, error: AdapterFault) -> None:
@@ -250,9 +250,9 @@ class AdapterController:
         self._faults[adapter.served_name] = fault
         self._begun.pop(adapter.served_name, None)
 
-    def _report(self, snapshot: Snapshot, todo: Plan) -> None:
-        surplus = {adapter.served_name for adapter in todo.surplus}
-        waiting = {adapter.served_name for adapter in todo.waiting}
+    def _report(self, snapshot: Snapshot, next_plan: Plan) -> None:
+        surplus = {adapter.served_name for adapter in next_plan.surplus}
+        waiting = {adapter.served_name for adapter in next_plan.waiting}
         reports = {}
         for name, adapter in snapshot.wanted.items():
             state, message = AdapterState.LOADING, self._troubles.get(name, "")
@@ -265,7 +265,7 @@ class AdapterController:
                 state = AdapterState.CAPACITY_EXCEEDED
                 message = f"the engine holds {snapshot.document.max_adapters}; raise lora.maxAdapters"
             elif name in waiting:
-                message = "waiting until an adapter that is not wanted any more has finished its calls"
+                message = "waiting until an adapter that is no longer wanted has finished its calls"
             reports[name] = AdapterReport(name=adapter.name, served_name=name, state=state, message=message)
         self._status.reports = reports
         self._status.lingering = self._lingering & self._proven
@@ -275,7 +275,7 @@ class AdapterController:
 
 
 async def _base(config: Path | None) -> adapter_shapes.Base | None:
-    """Read the base model's config where it is readable; whether it is can change, for volumes are filled late."""
+    """Read the base model's config if it is readable; that can change, because volumes may be filled late."""
     if config is None:
         return None
     try:

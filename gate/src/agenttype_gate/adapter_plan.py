@@ -1,8 +1,8 @@
-"""What the controller has to do next: loaded adapters compared with wanted ones. Pure.
+"""Decides what the controller does next: compares loaded adapters with wanted ones. Pure.
 
-Every turn plans anew from what is really there, so a controller that was killed at any moment goes on where it stopped.
-The order that this guarantees: a folder is deleted only in a turn that did not find it loaded any more, for an engine
-dies when it reaches for a file that is gone.
+Every turn makes a new plan from the observed state, so a controller that was killed continues where it stopped. This
+also guarantees an order: a folder is deleted only in a turn that found it no longer loaded, because an engine dies when
+it opens a missing file.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,16 +12,16 @@ from agenttype_api.gate_policy import WantedAdapter
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What is there now; every string is a served name, `alias@digest12`, unless it says otherwise.
+class Observed:
+    """The observed state; every string is a served name, `alias@digest12`, unless stated otherwise.
 
     Attributes:
-        loaded: What the engine serves beside its base model, to the path it was loaded from (`root`).
-        proven: Loaded by us from the right path and answering.
-        spoiled: With a folder on the engine's volume that is not what it was.
-        broken: Wanted, but broken by its own fault.
+        loaded: What the engine serves besides its base model, with the path it was loaded from (`root`).
+        proven: Loaded by us from the right path, and answering.
+        spoiled: Its folder on the engine's volume has changed.
+        broken: Wanted, but faulty itself.
         busy: With calls in flight.
-        folders: What has a folder of its own on the engine's volume, to that folder's path.
+        folders: What has a folder on the engine's volume, with that folder's path.
     """
 
     loaded: Mapping[str, str]
@@ -37,11 +37,11 @@ class Plan:
     """What to do, in this order.
 
     Attributes:
-        unload: Loaded, not wanted (or from a wrong path), and nobody uses it.
-        draining: The same, but calls are in flight; it is unloaded once they are done.
-        delete: Folders of what is neither wanted nor loaded nor used.
+        unload: Loaded, not wanted (or from a wrong path), and without calls.
+        draining: The same, but with calls in flight; it is unloaded once they are done.
+        delete: Folders of adapters that are neither wanted nor loaded nor used.
         bring: To be fetched, loaded or proven.
-        waiting: Wanted, and there is room for it as soon as what leaves has left.
+        waiting: Wanted, but there is no room until others are unloaded.
         surplus: More than the engine can hold.
     """
 
@@ -63,23 +63,23 @@ class Plan:
         return not (self.acts or self.draining or self.waiting)
 
 
-def plan(wanted: Sequence[WantedAdapter], capacity: int, path_of: Mapping[str, str], seen: Seen) -> Plan:
-    """Compare.
+def plan(wanted: Sequence[WantedAdapter], capacity: int, path_of: Mapping[str, str], seen: Observed) -> Plan:
+    """Return what to do.
 
     Args:
         wanted: every adapter version that has to be live, in the document's order.
         capacity: how many adapters the engine holds.
         path_of: the path from which each wanted one has to be loaded.
-        seen: what is there.
+        seen: the observed state.
     """
-    right = {name for name, root in seen.loaded.items() if path_of.get(name) == root} - seen.spoiled
+    correct = {name for name, root in seen.loaded.items() if path_of.get(name) == root} - seen.spoiled
     usable = [adapter for adapter in wanted if adapter.served_name not in seen.broken]
-    kept = [adapter for adapter in usable if adapter.served_name in right]
-    fresh = [adapter for adapter in usable if adapter.served_name not in right]
-    fitting, surplus = _split([*kept, *fresh], capacity)
+    kept = [adapter for adapter in usable if adapter.served_name in correct]
+    missing = [adapter for adapter in usable if adapter.served_name not in correct]
+    fitting, surplus = _split([*kept, *missing], capacity)
     chosen = {adapter.served_name for adapter in fitting}
-    leaving = [name for name in seen.loaded if name not in chosen or name not in right]
-    loading = [adapter for adapter in fitting if adapter.served_name not in right]
+    leaving = [name for name in seen.loaded if name not in chosen or name not in correct]
+    loading = [adapter for adapter in fitting if adapter.served_name not in correct]
     room = capacity - len(seen.loaded)
     may_load, waiting = _split([adapter for adapter in loading if adapter.served_name not in seen.loaded], room)
     unproven = [adapter for adapter in kept if adapter.served_name in chosen - seen.proven]

@@ -1,7 +1,7 @@
 """The shapes of a base model's projections, from its config.json. Pure.
 
-An engine serves an adapter of half the width without a word, and what it answers is noise. So shapes are checked
-before the engine sees the files, for the families whose projections are named and built alike.
+An engine serves an adapter of half the width without an error, and its answers are noise. So shapes are checked before
+the engine sees the files, for the families with the same names and forms of projections.
 """
 
 import json
@@ -18,7 +18,7 @@ class Base:
     """What is known of a base model.
 
     Attributes:
-        layers: How many layers it has; None where the config does not say.
+        layers: How many layers it has; None if the config does not say.
         projections: Input and output width by projection, for known families; empty for others.
     """
 
@@ -30,7 +30,7 @@ def read(config: bytes) -> Base:
     """Read a config.json.
 
     Raises:
-        ValueError: It is no JSON object.
+        ValueError: It is not a JSON object.
     """
     found = json.loads(config)
     if not isinstance(found, dict):

@@ -1,8 +1,8 @@
-"""Adapter files: taken from the source volume, checked, and put where the engine reads them.
+"""Copies adapter files from the source volume, checks them, and puts them where the engine reads them.
 
-A folder on the engine's volume is complete and never changes, or it is not there: it is filled under a temporary name
-and renamed, and renamed away before it is deleted. What is checked are the bytes that were copied, so nobody can
-change them in between. All of it blocks; call it in a thread.
+A folder on the engine's volume is always complete and never changes: it is filled under a temporary name and then
+renamed, and renamed again before it is deleted. The copied bytes are checked, so that they cannot change in between.
+All of it blocks; call it in a thread.
 """
 
 import hashlib
@@ -36,17 +36,17 @@ _FOLDER_MODE: Final = 0o755
 
 @dataclass(frozen=True)
 class AdapterStore:
-    """The source volume, the engine's volume, and how many bytes an adapter may have."""
+    """The source volume, the engine's volume, and the largest adapter in bytes."""
 
     source: Path
     target: Path
     max_bytes: int
 
     def path(self, served_name: str) -> str:
-        """Return the folder of a served name on the engine's volume, whether it exists or not.
+        """Return the folder of a served name on the engine's volume, even if it does not exist.
 
         Raises:
-            Rejected: It is not `alias@digest12`, so it has none.
+            Rejected: The name is not `alias@digest12`.
         """
         match = _SERVED.fullmatch(served_name)
         if match is None:
@@ -54,19 +54,19 @@ class AdapterStore:
         return str(self.target / match["alias"] / match["digest"])
 
     def folders(self) -> dict[str, str]:
-        """Return what has a folder on the engine's volume: served name to path."""
+        """Return the folders on the engine's volume: served name to path."""
         aliases = (entry for entry in _entries(self.target) if _ALIAS.fullmatch(entry.name))
         versions = (version for alias in aliases for version in _entries(alias) if _DIGEST.fullmatch(version.name))
         return {f"{version.parent.name}@{version.name}": str(version) for version in versions}
 
     def clean(self) -> None:
-        """Remove what a killed predecessor left half done."""
+        """Remove what a killed process left half done."""
         for entry in _entries(self.target):
             if entry.name.startswith((_INCOMING, _OUTGOING)):
                 shutil.rmtree(entry)
 
     def evidence(self, adapter: WantedAdapter) -> Hashable:
-        """Return what changes when the source's files change, None where they cannot be listed."""
+        """Return a value that changes when the source's files change, None if they cannot be listed."""
         try:
             found = [(name, file.lstat()) for name, file in _files(self._source_of(adapter))]
             return tuple((name, stats.st_size, stats.st_mtime_ns, stats.st_mode, stats.st_ino) for name, stats in found)
@@ -74,26 +74,26 @@ class AdapterStore:
             return None
 
     def fetch(self, adapter: WantedAdapter, limits: Limits, *, loaded: bool) -> None:
-        """Have an adapter's files in its folder on the engine's volume, checked.
+        """Make sure that an adapter's checked files are in its folder on the engine's volume.
 
         Args:
-            adapter: which one.
+            adapter: the adapter.
             limits: what it has to fit.
             loaded: whether the engine serves it from that folder.
 
         Raises:
-            Spoiled: The folder was there before and holds other bytes, or is gone though the engine relies on it.
+            Spoiled: The folder has other content, or is missing although the engine uses it.
             Missing: The source has no such folder.
-            DigestMismatch: The source's files are others.
-            Rejected: They do not fit, or are no ordinary files.
+            DigestMismatch: The source's files have another digest.
+            Rejected: They do not fit, or are not ordinary files.
             VolumeTrouble: The engine's volume is full or cannot be used.
         """
         final = Path(self.path(adapter.served_name))
         if digests.short(adapter.digest) != final.name:
-            raise Rejected(f"{adapter.served_name} does not carry the digest {adapter.digest}")
-        if final.is_dir() or loaded:  # from before a restart of ours
+            raise Rejected(f"the name {adapter.served_name} does not match the digest {adapter.digest}")
+        if final.is_dir() or loaded:  # from before our restart
             if not final.is_dir() or digests.folder_digest(_hashes(final)) != adapter.digest:
-                raise Spoiled(f"the copy of {adapter.served_name} is not what it was")
+                raise Spoiled(f"the copy of {adapter.served_name} on the engine's volume has changed")
             _check(final, limits)
             return
         source = self._source_of(adapter)
@@ -103,7 +103,7 @@ class AdapterStore:
             raise VolumeTrouble(f"it cannot be copied to the engine's volume: {error.strerror}") from error
 
     def delete(self, served_name: str) -> None:
-        """Delete the folder of a served name; call it only once the engine does not serve it any more."""
+        """Delete the folder of a served name; call it only after the engine has stopped serving it."""
         folder = Path(self.path(served_name))
         if folder.is_dir():
             outgoing = Path(tempfile.mkdtemp(prefix=_OUTGOING, dir=self.target))
@@ -172,14 +172,14 @@ def _tensors(file: Path) -> "dict[str, safetensors.Tensor]":
 
 
 def _entries(folder: Path) -> list[Path]:
-    """Return the real folders in a folder, by name."""
+    """Return the real folders in a folder, sorted by name."""
     if not folder.is_dir():
         return []
     return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink())
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Iterate over a folder's files as (relative posix path, path)."""
+    """Yield a folder's files as (relative posix path, path)."""
     count = 0
     for place, folders, files in os.walk(folder, onerror=_raise):
         for name in (*folders, *files):
@@ -187,11 +187,11 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
             mode = path.lstat().st_mode
             relative = path.relative_to(folder).as_posix()
             if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) or "\n" in relative:
-                raise Rejected(f"{relative!r} is no ordinary file; adapters may hold files and folders only")
+                raise Rejected(f"{relative!r} is not an ordinary file; adapters may hold only files and folders")
             if stat.S_ISREG(mode):
                 count += 1
                 if count > _MOST_FILES:
-                    raise Rejected(f"the folder holds more than {_MOST_FILES} files; is it an adapter's?")
+                    raise Rejected(f"the folder has more than {_MOST_FILES} files; check that it is an adapter's")
                 yield relative, path
 
 
@@ -209,7 +209,7 @@ def _hash(file: Path) -> str:
 
 
 def _copied(source: Path, target: Path, limit: int) -> tuple[str, int]:
-    """Copy a file; return the sha256 of what was copied, and its size."""
+    """Copy a file; return the sha256 and the size of the copy."""
     try:
         descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError as error:
@@ -219,7 +219,7 @@ def _copied(source: Path, target: Path, limit: int) -> tuple[str, int]:
         while chunk := opened.read(_CHUNK):
             size += len(chunk)
             if size > limit:
-                raise Rejected("the adapter's folder is larger than an adapter may be; is it an adapter's?")
+                raise Rejected("the folder is larger than --max-adapter allows; check that it is an adapter's")
             digest.update(chunk)
             written.write(chunk)
     target.chmod(_FILE_MODE)

@@ -1,7 +1,7 @@
-"""Which paths there are: everything else is 404, whatever the engine could do with it. Pure.
+"""The allowed paths; every other path gets 404, even if the engine serves it. Pure.
 
-The engine's port also takes adapter loading, profiling and file paths from whoever reaches it; none of that is here.
-Paths are compared byte for byte as they stand in the request line, so no encoding of a path means another one.
+The engine's port also accepts adapter loading, profiling and file paths from any client; none of these are allowed
+here. Paths are compared byte for byte as in the request line, so an encoded path cannot mean another one.
 """
 
 import re
@@ -24,14 +24,14 @@ _CALLS: Final[Mapping[bytes, WireProtocol]] = MappingProxyType({
 })  # fmt: skip
 
 
-#: What is asked about a response that the engine keeps. Its name says nothing of whose it is: nobody can guess one, and
-#: a sidecar asks only for those that it has passed on.
+#: Requests about a response that the engine keeps. The name does not show its owner, but it cannot be guessed, and a
+#: sidecar asks only for responses that it has passed on.
 _STORED: Final = re.compile(rb"/v1/responses/[A-Za-z0-9_-]{1,128}(|/cancel|/input_items)")
 _STORED_METHODS: Final = MappingProxyType({b"": ("GET", "DELETE"), b"/cancel": ("POST",), b"/input_items": ("GET",)})
 
 
 def allowed(method: str, raw_path: bytes) -> bool:
-    """Return whether a request may go on at all: a call is a POST, the list of models a GET."""
+    """Return whether a request may go on: a call is a POST, the list of models a GET."""
     if (method == "POST" and raw_path in _CALLS) or (method == "GET" and raw_path == MODELS):
         return True
     found = _STORED.fullmatch(raw_path)
@@ -44,5 +44,5 @@ def stored(raw_path: bytes) -> bool:
 
 
 def protocol(raw_path: bytes) -> WireProtocol:
-    """Return whose error bodies a caller of this path reads."""
+    """Return the protocol of error bodies for a path."""
     return _CALLS.get(raw_path, WireProtocol.OPENAI)

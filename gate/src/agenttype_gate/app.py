@@ -4,6 +4,8 @@ import asyncio
 import time
 from typing import Final
 
+from agenttype_api import keys
+from agenttype_authn.token_reviews import TokenReviews
 from agenttype_proxy.client import Client, ClientLimits
 from agenttype_proxy.messages import Deadlines
 from agenttype_proxy.server import ServedApp, ServerLimits, serve
@@ -21,7 +23,6 @@ from agenttype_gate.health import HealthPort
 from agenttype_gate.metrics import Metrics
 from agenttype_gate.options import Options
 from agenttype_gate.status import Status
-from agenttype_gate.token_reviews import TokenReviews
 
 #: Callers of all agents together; what exceeds the engine's places waits here, in memory.
 _CONNECTIONS: Final = 4096
@@ -41,7 +42,7 @@ async def run(options: Options) -> None:
     deadlines = Deadlines(connect=2.0, first_byte=options.first_byte_seconds, idle=options.idle_seconds, total=None)
     front_proxy = FrontProxy(
         document,
-        TokenReviews(api_server.review, time.monotonic, metrics),
+        TokenReviews(api_server, keys.TOKEN_AUDIENCE, time.monotonic, on_review=metrics.reviewed),
         status,
         engine,
         Wire(outer, options.engine, deadlines, FairQueue(options.max_concurrent), options.max_body, options.max_held),

@@ -1,4 +1,4 @@
-"""The engine as the controller sees it: what it serves, and the three calls that change or prove it."""
+"""The controller's client for the engine: what it serves, and the three calls that load, unload and probe."""
 
 import contextlib
 from collections.abc import Mapping
@@ -25,12 +25,12 @@ _LONGEST: Final = 300
 
 @dataclass(frozen=True)
 class Served:
-    """What the engine says it serves.
+    """What the engine reports that it serves.
 
     Attributes:
         cards: Every entry of `/v1/models`, by served name.
         base: Names of the base model.
-        adapters: Adapters by served name, to the path each was loaded from.
+        adapters: Adapters by served name, with the path each was loaded from.
     """
 
     cards: Mapping[str, Mapping[str, Any]]
@@ -48,17 +48,17 @@ class Answer:
 
 
 class Engine:
-    """A client with connections of its own, so that agents' calls cannot hold the controller up."""
+    """A client with its own connections, so that agents' calls cannot delay the controller."""
 
     def __init__(self, client: Client, origin: Origin) -> None:
         self._client = client
         self._origin = origin
 
     async def get(self, path: bytes) -> Answer:
-        """Return the answer to a GET, whatever its status.
+        """Return the answer to a GET, with any status.
 
         Raises:
-            EngineAway: There is none.
+            EngineAway: There is no answer.
         """
         return await self._ask(Request(b"GET", self._origin.target(path), [], b""), _QUICK)
 
@@ -66,8 +66,8 @@ class Engine:
         """Return what is served now.
 
         Raises:
-            EngineAway: The engine is not there.
-            EngineLost: It is, and does not say.
+            EngineAway: The engine is not reachable.
+            EngineLost: It is reachable, but gives no list.
         """
         answer = await self.get(b"/v1/models")
         if answer.status != _OK:
@@ -80,11 +80,11 @@ class Engine:
         return Served(cards, frozenset(cards.keys() - adapters.keys()), adapters)
 
     async def load(self, name: str, path: str) -> None:
-        """Load an adapter; its being loaded already is no error, for only `root` tells from where.
+        """Load an adapter; "already loaded" is not an error here, because only `root` tells from which path.
 
         Raises:
-            Rejected: The engine refuses it, for good.
-            EngineAway: The engine does not answer, or says not now.
+            Rejected: The engine refuses it permanently.
+            EngineAway: The engine does not answer, or refuses for now.
         """
         answer = await self._post(b"/v1/load_lora_adapter", {"lora_name": name, "lora_path": path})
         if answer.status == _OK or (answer.status == _BAD_REQUEST and b"already" in answer.body):
@@ -92,7 +92,7 @@ class Engine:
         raise Rejected(f"the engine refuses it: {_message(answer)}")
 
     async def unload(self, name: str) -> None:
-        """Ask the engine to forget an adapter's name; only its list of models tells whether it did.
+        """Ask the engine to unload an adapter; only its list of models shows whether it did.
 
         Raises:
             EngineAway: The engine does not answer.
@@ -103,8 +103,8 @@ class Engine:
         """Make the engine compute one token with an adapter; return prompt and completion tokens.
 
         Raises:
-            Rejected: It cannot.
-            EngineAway: The engine does not answer, or says not now.
+            Rejected: The engine cannot answer with it.
+            EngineAway: The engine does not answer, or refuses for now.
         """
         question = {"model": name, "prompt": "1", "max_tokens": 1, "temperature": 0}
         answer = await self._post(b"/v1/completions", question)
@@ -120,7 +120,7 @@ class Engine:
         request = Request(b"POST", self._origin.target(path), [JSON], orjson.dumps(body))
         answer = await self._ask(request, _SLOW)
         if answer.status in _NOT_NOW:
-            raise EngineAway(f"the engine says not now: {_message(answer)}")
+            raise EngineAway(f"the engine cannot take the call now: {_message(answer)}")
         if answer.status >= _ERRORS and await self._is_dead():
             raise EngineLost(f"the engine died of it: {_message(answer)}")
         return answer
@@ -143,7 +143,7 @@ class Engine:
 
 def _message(answer: Answer) -> str:
     text = answer.body.decode(errors="replace")
-    with contextlib.suppress(ValueError, TypeError, KeyError):  # otherwise it is plain text, as it came
+    with contextlib.suppress(ValueError, TypeError, KeyError):  # otherwise it is plain text
         text = str(orjson.loads(answer.body)["error"]["message"])
     text = " ".join(text.split())
     return f"status {answer.status}: {text if len(text) <= _LONGEST else text[:_LONGEST] + '…'}"

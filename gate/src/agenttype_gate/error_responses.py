@@ -1,4 +1,4 @@
-"""Our own answers, each in the protocol that the caller speaks. Pure."""
+"""Our own error responses, in the caller's protocol. Pure."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ _NO_RETRY: Final = (keys.HEADER_SHOULD_RETRY.encode(), b"false")
 def refusal(error: Refusal, protocol: WireProtocol) -> tuple[int, Headers, bytes]:
     """Return status, headers and body of a refusal.
 
-    What repeating cannot change says `x-should-retry: false`, which the SDKs obey before anything else.
+    A refusal that a retry cannot change says `x-should-retry: false`, which the SDKs obey before anything else.
     """
     headers: Headers = [JSON, (_REASON, error.reason.encode())]
     if error.retry_after is None:

@@ -1,8 +1,8 @@
-"""A fair share of the engine for each agent.
+"""Gives each agent a fair share of the engine.
 
-Up to `slots` calls run at once. While there is room everybody runs; once calls wait, each place that becomes free goes
-to the agent with the fewest calls running. So one agent can have the whole engine while nobody else wants it, and no
-more than its share soon after others do.
+Up to `slots` calls run at once. While there is room, every call runs. Once calls wait, each free place goes to the
+agent with the fewest running calls. So one agent can use the whole engine while no other agent needs it, and soon after
+others do, it has no more than its share.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 
 
 class FairQueue:
-    """Who runs and who waits; one per process and event loop."""
+    """The running and the waiting calls of all agents; one per process and event loop."""
 
     def __init__(self, slots: int) -> None:
         self._free = slots
@@ -20,44 +20,44 @@ class FairQueue:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
     @asynccontextmanager
-    async def slot(self, who: str) -> AsyncIterator[None]:
-        """Hold one place for `who`; waits while there is none."""
-        await self._acquire(who)
+    async def slot(self, agent: str) -> AsyncIterator[None]:
+        """Hold one place for a call of `agent`; wait until there is one."""
+        await self._acquire(agent)
         try:
             yield
         finally:
-            self._release(who)
+            self._release(agent)
 
-    async def _acquire(self, who: str) -> None:
+    async def _acquire(self, agent: str) -> None:
         if self._free:
             self._free -= 1
-            self._running[who] += 1
+            self._running[agent] += 1
             return
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(who, deque()).append(place)
+        self._waiting.setdefault(agent, deque()).append(place)
         try:
             await place
         except asyncio.CancelledError:
-            if place.done() and not place.cancelled():  # granted and cancelled in one breath
-                self._release(who)
+            if place.done() and not place.cancelled():  # granted and cancelled in the same turn of the loop
+                self._release(agent)
             raise
 
-    def _release(self, who: str) -> None:
-        self._running[who] -= 1
-        if not self._running[who]:
-            del self._running[who]
+    def _release(self, agent: str) -> None:
+        self._running[agent] -= 1
+        if not self._running[agent]:
+            del self._running[agent]
         if not self._grant():
             self._free += 1
 
     def _grant(self) -> bool:
         while self._waiting:
-            who = min(self._waiting, key=lambda name: self._running[name])
-            queue = self._waiting.pop(who)
+            agent = min(self._waiting, key=lambda name: self._running[name])
+            queue = self._waiting.pop(agent)
             place = queue.popleft()
             if queue:
-                self._waiting[who] = queue  # behind its equals
+                self._waiting[agent] = queue  # behind agents with as many calls
             if not place.done():
-                self._running[who] += 1
+                self._running[agent] += 1
                 place.set_result(None)
                 return True
         return False

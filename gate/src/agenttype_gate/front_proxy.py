@@ -1,8 +1,8 @@
-"""The data path: who calls, what for, may it, is it there; then bytes.
+"""The data path: identify the caller, check the model, check that it is live, then pass the bytes.
 
-Whoever is refused costs the engine nothing, and the API server at most one review. The engine hears neither the
-caller's token nor any header that could address another caller's request (an engine takes `x-request-id` for the
-request's own name); the body passes byte for byte.
+A refused call costs the engine nothing, and the API server at most one review. The engine gets neither the caller's
+token nor any header that could address another caller's request (an engine uses `x-request-id` as the request's own
+name). The body passes byte for byte.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,9 @@ from typing import Final
 import orjson
 from agenttype_api import keys
 from agenttype_api.gate_policy import Caller
+from agenttype_authn import bearer
+from agenttype_authn import errors as authn_errors
+from agenttype_authn.token_reviews import TokenReviews
 from agenttype_proxy import asgi, headers
 from agenttype_proxy.asgi import Receive, Scope, Send
 from agenttype_proxy.client import Client
@@ -29,7 +32,7 @@ from agenttype_proxy.errors import (
 from agenttype_proxy.messages import Deadlines, Headers, Origin, Request
 from agenttype_proxy.response import Response
 
-from agenttype_gate import adapter_versions, allowed_paths, bearer, error_responses, model_in_body
+from agenttype_gate import adapter_versions, allowed_paths, error_responses, model_in_body
 from agenttype_gate.document import DocumentFile, Snapshot
 from agenttype_gate.engine import Engine
 from agenttype_gate.errors import (
@@ -43,14 +46,15 @@ from agenttype_gate.errors import (
     NoSuchPath,
     NotACaller,
     Refusal,
+    ReviewUnavailable,
+    TokenRefused,
     Warming,
 )
 from agenttype_gate.fair_queue import FairQueue
 from agenttype_gate.metrics import OTHER, Metrics
 from agenttype_gate.status import Status
-from agenttype_gate.token_reviews import TokenReviews
 
-#: What goes on to the engine; everything else stays here.
+#: Header fields that go on to the engine; no others do.
 _PASSED: Final = frozenset({
     b"accept", b"anthropic-beta", b"anthropic-version", b"content-type", b"traceparent", b"tracestate", b"user-agent",
     keys.HEADER_SESSION.encode(),
@@ -66,12 +70,12 @@ class Wire:
     """How the data path reaches the engine.
 
     Attributes:
-        client: With room for as many connections as calls may run.
+        client: Allows as many connections as calls may run.
         origin: Where the engine listens.
-        deadlines: How long its answers may take.
-        queue: Who may run now.
+        deadlines: For its answers.
+        queue: Decides which calls run.
         max_body: The largest request body in bytes.
-        max_held: Bytes of request bodies that may be in memory, all calls together.
+        max_held: The most bytes of request bodies in memory, all calls together.
     """
 
     client: Client
@@ -84,7 +88,7 @@ class Wire:
 
 @dataclass(slots=True)
 class _Call:
-    """One request on its way, and what its metric will say."""
+    """One request, and the labels of its metric."""
 
     scope: Scope
     receive: Receive
@@ -131,28 +135,37 @@ class FrontProxy:
         path = call.scope["raw_path"]
         if not allowed_paths.allowed(call.scope["method"], path):
             raise NoSuchPath("this path is not served; see the AgentType documentation for those that are")
-        account = await self._token_reviews.account(bearer.token(call.scope["headers"]))
+        account = await self._account(call.scope["headers"])
         _, caller = self._caller(account)
         call.agent_type = caller.agent_type
         if path == allowed_paths.MODELS:
             await self._list(call, caller)
             return
         if allowed_paths.stored(path):
-            async with asgi.attended(call.receive), self._wire.queue.slot(call.agent_type):
+            async with asgi.cancel_on_disconnect(call.receive), self._wire.queue.slot(call.agent_type):
                 await self._forward(call, b"")
             return
         raw = await self._body(call)
         with self._holding(len(raw)):
             await self._call(call, account, raw)
 
+    async def _account(self, fields: Headers) -> str:
+        """Return the caller's ServiceAccount, `namespace/name`."""
+        try:
+            return str(await self._token_reviews.service_account(bearer.token(fields)))
+        except authn_errors.Unauthenticated as error:
+            raise TokenRefused(str(error)) from error
+        except authn_errors.ReviewUnavailable as error:
+            raise ReviewUnavailable(str(error)) from error
+
     async def _call(self, call: _Call, account: str, raw: bytes) -> None:
         model = model_in_body.model(raw)
         before = self._check(account, model)
         if model in before.wanted or model in before.replaced or model == before.document.base_model:
-            call.model = model  # a label from the document, never from the wire
-        async with asgi.attended(call.receive), self._wire.queue.slot(call.agent_type):
-            # It may have waited for its place: what held then is asked again, and nothing comes between it and the
-            # counting of the call.
+            call.model = model  # a label from the document, never from the request
+        async with asgi.cancel_on_disconnect(call.receive), self._wire.queue.slot(call.agent_type):
+            # It may have waited for its place, so it is checked again; nothing is awaited between this check and the
+            # count.
             snapshot = self._check(account, model)
             self._status.admit(snapshot, model)
             with self._status.call(model):
@@ -161,7 +174,7 @@ class FrontProxy:
     @contextmanager
     def _holding(self, size: int) -> Iterator[None]:
         if self._held + size > self._wire.max_held:
-            raise Busy("the gate holds as many calls as fit in its memory; come back in a moment")
+            raise Busy("the gate holds as many request bodies as fit in its memory; try again in a moment")
         self._held += size
         try:
             yield
@@ -240,7 +253,7 @@ async def _pass_on(call: _Call, response: Response) -> None:
         async for chunk in response:
             await asgi.write(call.send, chunk)
     except UpstreamError:
-        asgi.abort(call.scope)  # a cut stays a cut: a clean end would pass half an answer off as a whole one
+        asgi.abort(call.scope)  # a cut must stay a cut: a clean end would make half an answer look whole
         return
     await asgi.finish(call.send)
 

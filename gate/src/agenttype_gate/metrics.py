@@ -1,4 +1,4 @@
-"""What Prometheus reads. Labels come from the gate document or from a closed list; anything else is `other`."""
+"""The gate's metrics. Labels come from the gate document or from a closed list; anything else is `other`."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -12,7 +12,7 @@ _LOAD_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 3
 
 
 class Metrics:
-    """One process's metrics, in a registry of their own."""
+    """One process's metrics, in their own registry."""
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
@@ -61,7 +61,7 @@ class Metrics:
         self._reviews.labels(result).inc()
 
     def loaded(self, seconds: float) -> None:
-        """Note how long an adapter took."""
+        """Observe how long an adapter took to load."""
         self._load_seconds.observe(seconds)
 
     def probed(self, prompt: int, completion: int) -> None:

@@ -1,7 +1,7 @@
-"""The one thing that the gate reads of a body: which model it asks for. Pure.
+"""Reads the model that a body asks for, the only member that the gate reads. Pure.
 
-The engine reads the same bytes with the same rules, so the model that was judged is the model that answers. The body
-itself is never rewritten.
+The engine reads the same bytes with the same rules, so the checked model is the model that answers. The body itself is
+never rewritten.
 """
 
 import json
@@ -13,7 +13,7 @@ from agenttype_gate.errors import BadBody
 
 
 class _Ambiguous(dict[str, Any]):
-    """An object that says something twice."""
+    """An object with a duplicate member."""
 
 
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -28,8 +28,8 @@ def model(raw: bytes) -> str:
     """Return the top-level member `model`.
 
     Raises:
-        BadBody: It is not one UTF-8 JSON object, has too many parts or a top-level member twice, or its `model` is no
-            string.
+        BadBody: It is not one UTF-8 JSON object, has too many parts or a duplicate top-level member, or its `model` is
+            not a string.
     """
     if json_guard.has_too_many_parts(raw):
         raise BadBody(f"the body has more than {json_guard.MOST_PARTS} members, elements, objects and arrays")

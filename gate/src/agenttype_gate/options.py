@@ -1,4 +1,4 @@
-"""What can be chosen at start."""
+"""The command-line options of the gate."""
 
 import argparse
 import os
@@ -14,7 +14,7 @@ _ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 @dataclass(frozen=True)
 class Options:
-    """One start's choices; sizes are in bytes."""
+    """The parsed options; durations are in seconds, sizes in bytes."""
 
     policy: Path
     engine: Origin
@@ -55,21 +55,23 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     add("--control-port", type=int, default=keys.PORT_CONTROL)
     add("--api-server", type=_origin, default=_in_cluster(environment), help="where tokens are reviewed")
     add("--api-token", type=Path, default=Path(_ACCOUNT, "token"), help="the gate's own token; re-read, it rotates")
-    add("--api-ca", type=Path, default=Path(_ACCOUNT, "ca.crt"), help="who may vouch for the API server")
+    add("--api-ca", type=Path, default=Path(_ACCOUNT, "ca.crt"), help="the certificate authority of the API server")
     add("--max-concurrent", type=int, default=256, help="calls at the engine at once, shared fairly by the agents")
     add("--max-body", type=int, default=16 * 1024 * 1024, help="largest request body")
     add("--max-held", type=int, default=128 * 1024 * 1024, help="request bodies held in memory, all together")
     add("--max-adapter", type=int, default=8 * 1024**3, help="largest adapter folder")
-    add("--check-seconds", type=float, default=5.0, help="pause between two looks at the engine while all is well")
+    add("--check-seconds", type=float, default=5.0, help="seconds between two checks of the engine while all is well")
     add("--first-byte-seconds", type=float, default=600.0, help="longest wait for the engine's answer to begin")
     add("--idle-seconds", type=float, default=300.0, help="longest silence of the engine within an answer")
     add(
         "--linger-seconds",
         type=float,
         default=90.0,
-        help="how long a replaced version of an adapter is still served",
+        help="seconds that a replaced version of an adapter is still served",
     )
-    add("--lame-duck-seconds", type=float, default=0.0, help="on SIGTERM: unready for so long before the doors close")
+    add(
+        "--lame-duck-seconds", type=float, default=0.0, help="on SIGTERM: seconds of unreadiness before the ports close"
+    )
     add("--drain-seconds", type=float, default=100.0, help="on SIGTERM: longest wait for calls in flight")
     given = vars(parser.parse_args(arguments))
     if given["api_server"] is None:

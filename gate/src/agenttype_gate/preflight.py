@@ -1,7 +1,7 @@
-"""Does an adapter fit this base model and this engine? Pure, without torch, and stricter than the engine.
+"""Checks whether an adapter fits this base model and this engine. Pure, without torch, and stricter than the engine.
 
-The engine refuses a rank that is too high and modules that it does not know; it serves wrong shapes and layers that do
-not exist without a word. What it refuses is refused here too, before it has to read the file.
+The engine refuses a rank that is too high and modules that it does not know, but it serves wrong shapes and layers that
+do not exist without an error. What it refuses is refused here too, before it has to read the file.
 """
 
 import json
@@ -20,8 +20,8 @@ WEIGHTS: Final = "adapter_model.safetensors"
 
 _NAME: Final = re.compile(r"(?P<module>.+)\.lora_(?:embedding_)?(?P<side>[AB])(?:\.weight)?")
 _LAYER: Final = re.compile(r"\.layers\.(\d+)\.")
-#: Members of adapter_config.json that change what the numbers mean in ways the engine cannot compute, with what is
-#: right for each. Absent is right too.
+#: Members of adapter_config.json that change the meaning of the numbers in ways the engine cannot compute, with the
+#: accepted values of each. A missing member is accepted too.
 _PLAIN: Final[tuple[tuple[str, tuple[Any, ...], str], ...]] = (
     ("use_dora", (False, None), "it is a DoRA adapter"),
     ("lora_bias", (False, None), "its LoRA layers have biases"),
@@ -35,19 +35,19 @@ _PLAIN: Final[tuple[tuple[str, tuple[Any, ...], str], ...]] = (
 
 @dataclass(frozen=True)
 class Limits:
-    """What an adapter has to fit: the highest rank, and the base model where its config could be read."""
+    """What an adapter has to fit: the highest rank, and the base model if its config could be read."""
 
     max_rank: int
     base: Base | None = None
 
 
 def check(config: bytes, tensors: Mapping[str, Tensor], limits: Limits) -> None:
-    """Pass, or say what does not fit and what to do.
+    """Return if the adapter fits; otherwise say what does not fit and what to do.
 
     Args:
         config: the bytes of adapter_config.json.
         tensors: the tensors of adapter_model.safetensors.
-        limits: what to fit.
+        limits: what it has to fit.
 
     Raises:
         Rejected: It does not fit.
@@ -99,7 +99,7 @@ def _pairs(tensors: Mapping[str, Tensor]) -> Mapping[str, dict[str, Tensor]]:
         if match is None:
             raise Rejected(f"{WEIGHTS} holds {_shown(name)}, which is neither a lora_A nor a lora_B")
         if not safetensors.is_weight(tensor):
-            raise Rejected(f"{_shown(name)} is no matrix of floating-point numbers")
+            raise Rejected(f"{_shown(name)} is not a matrix of floating-point numbers")
         pairs.setdefault(_shown(match["module"]), {})[match["side"]] = tensor
     if not pairs:
         raise Rejected(f"{WEIGHTS} holds no tensors")

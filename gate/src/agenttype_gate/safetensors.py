@@ -1,6 +1,6 @@
-"""The header of a safetensors file: which tensors it holds, without reading them. Pure.
+"""Reads the header of a safetensors file: which tensors it holds, without reading them. Pure.
 
-The format: eight bytes of length, little-endian; so many bytes of JSON; then the tensors' bytes, back to back.
+The format: eight bytes of length, little-endian; that many bytes of JSON; then the tensors' bytes, back to back.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any, Final
 from agenttype_gate.errors import Rejected
 
 LENGTH_BYTES: Final = 8
-#: Beyond this no header of an adapter is honest: ten thousand tensors take about one megabyte.
+#: The largest accepted header: ten thousand tensors take about one megabyte.
 MAX_HEADER: Final = 16 * 1024 * 1024
 
 _DTYPES: Final = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})
@@ -29,11 +29,11 @@ def header_length(first: bytes, size: int) -> int:
     """Return how many bytes of JSON follow the first eight of a file of `size` bytes.
 
     Raises:
-        Rejected: The file is too short for its header, or the header is absurdly long.
+        Rejected: The file is too short for its header, or the header is too long.
     """
     length = int.from_bytes(first, "little")
     if len(first) < LENGTH_BYTES or length > MAX_HEADER or LENGTH_BYTES + length > size:
-        raise Rejected("adapter_model.safetensors is truncated or no safetensors file; upload it again")
+        raise Rejected("adapter_model.safetensors is truncated or not a safetensors file; upload it again")
     return length
 
 
@@ -45,7 +45,7 @@ def tensors(header: bytes, data_bytes: int) -> Mapping[str, Tensor]:
         data_bytes: how many bytes follow it in the file.
 
     Raises:
-        Rejected: It is no header, or its tensors do not fill the file exactly.
+        Rejected: It is not a valid header, or its tensors do not fill the file exactly.
     """
     try:
         entries = json.loads(header)
@@ -68,7 +68,7 @@ def _tensor(entry: Mapping[str, Any]) -> Tensor:
     dtype, shape = entry["dtype"], entry["shape"]
     begin, end = entry["data_offsets"]
     if not isinstance(dtype, str) or not all(type(number) is int and number >= 0 for number in (*shape, begin, end)):
-        raise TypeError("a tensor is described by other types")
+        raise TypeError("a tensor's dtype, shape or offsets have the wrong type")
     return Tensor(dtype, tuple(shape))
 
 

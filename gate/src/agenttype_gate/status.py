@@ -1,4 +1,4 @@
-"""What the controller and the front proxy tell each other: which adapters are live, and which are being used."""
+"""The state that the controller and the front proxy share: which adapters are live, and which are in use."""
 
 import asyncio
 from collections import Counter
@@ -19,11 +19,11 @@ class Status:
 
     Attributes:
         engine_ready: Whether the engine answers and serves the base model of the document.
-        complete: Whether, since the engine came up, every wanted adapter was live or in trouble at least once.
-        reports: What is known of every wanted adapter, by served name.
+        complete: Whether, since the engine came up, every wanted adapter was live or had failed at least once.
+        reports: The report on every wanted adapter, by served name.
         lingering: Served names that are live although another version has replaced them.
-        wake: Set when the controller should look now: another document, a doubt, a last call done.
-        leaving: Whether the process has been told to end.
+        wake: Set when the controller should take a turn now: a new document, a doubt, a last call done.
+        leaving: Whether the process is ending.
     """
 
     def __init__(self) -> None:
@@ -36,12 +36,12 @@ class Status:
         self._calls: Counter[str] = Counter()
 
     def admit(self, snapshot: Snapshot, model: str) -> None:
-        """Pass where a call for a served name can be sent now.
+        """Return if a call for a served name can be sent now.
 
         Raises:
             NoSuchModel: It is neither the base model nor a wanted adapter.
             Warming: It will be live soon.
-            AdapterUnusable: It will not be by waiting.
+            AdapterUnusable: Waiting will not help.
         """
         known = model == snapshot.document.base_model or model in snapshot.wanted
         if not known and not adapter_versions.is_version_of(model, snapshot.wanted):
@@ -62,7 +62,7 @@ class Status:
 
     @contextmanager
     def call(self, model: str) -> Iterator[None]:
-        """Count a call in flight; enter it in the same breath as `admit`, so that no unloading comes between."""
+        """Count a call in flight; enter it right after `admit`, without awaiting, so that no unload comes between."""
         self._calls[model] += 1
         try:
             yield
@@ -78,5 +78,5 @@ class Status:
         return frozenset(self._calls)
 
     def doubt(self) -> None:
-        """Note that the engine did not answer as it should; the controller looks at once."""
+        """Record that the engine did not answer as it should; the controller then takes a turn at once."""
         self.wake.set()

@@ -6,10 +6,10 @@ One folder per concern, each with its own paragraph. From the top; a folder impo
 |---|---|
 | `app` | puts the parts together and runs them |
 | `ports` | what listens: the agent's port, health, control |
-| `control` | what others may see of a running sidecar |
-| `llm`, `tools` | walk one call to a model, or to a tool server |
-| `admission` | whether a call may go, and what is cut when it may not go on |
-| `backends` | reaching a backend: proof, certificates, retries, breakers |
+| `control` | what others can see of a running sidecar |
+| `llm`, `tools` | take one call to a model, or to a tool server, through its steps |
+| `admission` | whether a call may go, and which running calls are cut |
+| `backends` | reaching a backend: credentials, certificates, retries, breakers |
 | `policy` | the document in use |
 | `budget` | holds and records what calls cost |
 | `telemetry` | counts, and remembers which rules applied |

@@ -1,4 +1,4 @@
-"""`python -m agenttype_sidecar` serves one agent until it is told to end; one JSON line on stdout says its ports."""
+"""`python -m agenttype_sidecar` serves one agent until a signal ends it; one JSON line on stdout has its ports."""
 
 import sys
 

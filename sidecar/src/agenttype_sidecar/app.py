@@ -27,7 +27,7 @@ from agenttype_sidecar.budget.limit_status import LimitStatus
 from agenttype_sidecar.budget.shared_limits import SharedLimits
 from agenttype_sidecar.control.gauges import GaugeCollector
 from agenttype_sidecar.control.lease_metrics import LeaseMetrics
-from agenttype_sidecar.control.observations import Life, Observations, Sources
+from agenttype_sidecar.control.observations import Lifecycle, Observations, Sources
 from agenttype_sidecar.llm.metrics import LlmMetrics
 from agenttype_sidecar.llm.services import Services
 from agenttype_sidecar.llm.stored_responses import StoredResponses
@@ -70,7 +70,7 @@ class Sidecar:
             StartError: See its subclasses.
         """
         self.options = options
-        self.life = Life()
+        self.life = Lifecycle()
         self.metrics = Metrics()
         self.policies = Policies(options.policy, self.metrics)
         self.ledger = Ledger(options.ledger)

@@ -14,8 +14,8 @@ from agenttype_api.policy import Identity, Nats
 from agenttype_api.v1alpha1 import Resource, Window
 from agenttype_sidecar.leases.manager import LeaseManager
 from agenttype_sidecar.leases.nats_store import NatsStore
-from agenttype_sidecar.leases.shares import Account, Take
-from agenttype_sidecar.leases.terms import Outcome, Times, Want
+from agenttype_sidecar.leases.shares import Account, Addition
+from agenttype_sidecar.leases.terms import LeaseResult, Outcome, Times
 
 #: Short enough for tests; the parts stand as in a real one.
 QUICK = Times(lease=1.5, idle=0.3, tick=0.05, ahead=0.5, stock=1.0, fresh=0.05, settle=0.3)
@@ -50,21 +50,21 @@ class Pod(AbstractAsyncContextManager):
     async def spend(self, account: Account, amount: int) -> Outcome:
         return (await self.ask(account, amount)).outcome
 
-    async def ask(self, account: Account, amount: int) -> Want:
+    async def ask(self, account: Account, amount: int) -> LeaseResult:
         """Spend so much if there is room for it or room can be made."""
         while self.leases.room(account) < amount:
-            want = await self.leases.want(account, amount)
-            if want.outcome is not Outcome.GRANTED:
-                return want
+            request = await self.leases.request(account, amount)
+            if request.outcome is not Outcome.GRANTED:
+                return request
         self.book.spent[account.key, account.index] += amount
-        return Want(Outcome.GRANTED)
+        return LeaseResult(Outcome.GRANTED)
 
     async def insist(self, account: Account, amount: int) -> Outcome:
         """Ask for as long as others may give something back."""
         while True:
-            want = await self.ask(account, amount)
-            if want.outcome is not Outcome.EXHAUSTED or want.leased_elsewhere + want.remaining < amount:
-                return want.outcome
+            request = await self.ask(account, amount)
+            if request.outcome is not Outcome.EXHAUSTED or request.leased_elsewhere + request.remaining < amount:
+                return request.outcome
             await asyncio.sleep(0.02)
 
     async def spend_all(self, account: Account, amount: int) -> int:
@@ -80,9 +80,9 @@ class Pod(AbstractAsyncContextManager):
     async def leases_only(self, account: Account, leased: int, drawn: int) -> None:
         """Take a lease, and then fall silent."""
         self.store.open()
-        own = self.leases._desk(account).lease
+        own = self.leases._state(account).lease
         await own.attach("a life")
-        await own.take(Take("a take", leased), drawn, 0)
+        await own.lease_more(Addition("a take", leased), drawn, 0)
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self.leases.run())
@@ -124,12 +124,3 @@ class pods(AbstractAsyncContextManager):  # noqa: N801 — used like a function
 
     async def __aexit__(self, *error: object) -> None:
         await asyncio.gather(*(pod.__aexit__(*error) for pod in self._pods))
-
-
-async def until(condition, within: float = 10) -> None:
-    """Wait until `condition` holds."""
-    end = time.monotonic() + within
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"not true within {within} s")
-        await asyncio.sleep(0.01)

@@ -9,7 +9,6 @@ import hashlib
 import os
 import shutil
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import pytest
 
 from support.made_once import CACHE, made_once
 from support.programs.example_agents import python_of
+from support.waiting import until
 
 FOLDER = Path(__file__).parent / "conformance"
 
@@ -74,11 +74,9 @@ def complaints(url: str, scenario: str, results: Path) -> str:
 
 
 def _await(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        if server.poll() is not None:
-            raise AssertionError(f"the server ended:\n{log.read_text()}")
-        with contextlib.suppress(urllib.error.URLError, ConnectionError), urllib.request.urlopen(url, timeout=5):
-            return
-        time.sleep(0.05)
-    raise AssertionError("the server did not come up")
+    def answers() -> bool:
+        assert server.poll() is None, f"the server ended:\n{log.read_text()}"
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+
+    until(answers, "the server comes up", ignoring=(urllib.error.URLError, ConnectionError))

@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -18,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from support.made_once import CACHE, made_once
 from support.ports import free_port
+from support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 GREEN = EXAMPLES / "agents" / "green"
@@ -86,19 +86,10 @@ def running(folder: Path, log_folder: Path, *, port: int | None = None, **env: s
     with log.open("wb") as out, subprocess.Popen(command, env=clean | env, stdout=out, stderr=out) as process:
         program = Program(process, f"http://127.0.0.1:{port}", log)
         try:
-            eventually(lambda: _is_up(program))
+            until(lambda: _is_up(program))
             yield program
         finally:
             process.kill()
-
-
-def eventually(condition: Callable[[], object], within: float = 30) -> None:
-    """Wait until `condition` holds; fail after `within` seconds."""
-    end = time.monotonic() + within
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"not true within {within} s: {condition}")
-        time.sleep(0.05)
 
 
 def _is_up(program: Program) -> bool:

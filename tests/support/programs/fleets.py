@@ -24,6 +24,7 @@ from agenttype_api.v1alpha1 import Resource, Scope, Window
 from agenttype_sidecar.budget.ledger import Ledger
 
 from support.programs.sidecars import Sidecar, a_policy, sidecar
+from support.waiting import until
 
 #: Between two calls of a caller, in seconds.
 _PAUSE = 0.15
@@ -91,7 +92,7 @@ class Member:
 
     def books(self) -> int:
         """What its ledger says it spent of shared limits, now that the process is dead."""
-        return self._read(lambda ledger: sum(ledger.book.spent_in(key).requests for key, _ in ledger.all_drawn()))
+        return self._read(lambda ledger: sum(ledger.balances.spent_in(key).requests for key, _ in ledger.all_drawn()))
 
     def holder(self) -> str:
         """What its records in the store are called."""
@@ -157,12 +158,9 @@ class fleet(AbstractContextManager):  # noqa: N801 — used like a function
         for thread in self._threads:
             thread.join()
 
-    def answered_more_than(self, calls: int, within: float = 60) -> None:
+    def answered_more_than(self, calls: int) -> None:
         """Wait until so many calls were answered."""
-        end = time.monotonic() + within
-        while self.answered <= calls:
-            assert time.monotonic() < end, f"{self.answered} calls in {within} s"
-            time.sleep(0.02)
+        until(lambda: self.answered > calls, lambda: f"{self.answered} of more than {calls} calls")
 
     def pause(self, member: Member) -> None:
         member.car.process.send_signal(signal.SIGSTOP)

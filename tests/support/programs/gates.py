@@ -17,13 +17,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agenttype_api import digests, gate_policy, policy
+
+from support.waiting import until
 
 IDENTITY = policy.Identity(namespace="default", name="shared", uid="1")
 
@@ -190,17 +191,8 @@ class gate(AbstractContextManager):  # noqa: N801 — used like a function
         self._process.stdout.close()
 
 
-def until(holds: Callable[[], bool], tell: Callable[[], str] = str, seconds: float = 30) -> None:
-    """Wait until something holds; fail with what `tell` says after `seconds`."""
-    due = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > due:
-            raise AssertionError(f"it did not come to hold within {seconds} s: {tell()}")
-        time.sleep(0.03)
-
-
 def _ask(port: int, method: str, path: str, body: bytes | None = None, headers: Any = None) -> Answer:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(method, path, body, headers or {})
         response = connection.getresponse()

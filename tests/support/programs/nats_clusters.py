@@ -7,13 +7,11 @@ async with nats_cluster() as cluster:
     cluster.servers[1].empty()      # its folder is deleted
 """
 
-import asyncio
 import json
 import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -23,9 +21,7 @@ import nats
 
 from support.ports import free_port
 from support.programs.nats_servers import binary, stop
-
-#: Seconds within which three servers on a busy machine have to agree.
-_PATIENCE = 60
+from support.waiting import until_async
 
 
 class Server:
@@ -100,10 +96,14 @@ class Cluster:
         await self._until("INFO", lambda told: "error" not in told)
 
     async def _until(self, question: str, found: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        due = time.monotonic() + _PATIENCE
-        while not found(told := await self._asked(question)):
-            assert time.monotonic() < due, f"{question} says {told}"
-            await asyncio.sleep(0.1)
+        told: dict[str, Any] = {}
+
+        async def says_so() -> bool:
+            nonlocal told
+            told = await self._asked(question)
+            return found(told)
+
+        await until_async(says_so, lambda: f"{question} says {told}")
         return told
 
     async def _asked(self, question: str) -> dict[str, Any]:

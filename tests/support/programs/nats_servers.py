@@ -20,10 +20,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from support.waiting import until
 
 
 def binary() -> str:
@@ -56,7 +57,7 @@ class Nats:
     def url(self) -> str:
         return f"nats://127.0.0.1:{self._port}"
 
-    def start(self, *flags: str, within: float = 15) -> None:
+    def start(self, *flags: str) -> None:
         ports = Path(tempfile.mkdtemp(dir=self._folder))
         log = (self._folder / "nats.log").open("ab")
         with log:
@@ -65,11 +66,13 @@ class Nats:
                  "--ports_file_dir", str(ports), *flags],
                 stderr=log,
             )  # fmt: skip
-        end = time.monotonic() + within
-        while not (found := [text for file in ports.glob("*.ports") if (text := file.read_text())]):
-            if self.process.poll() is not None or time.monotonic() > end:
-                raise AssertionError(f"nats-server did not start:\n{(self._folder / 'nats.log').read_text()}")
-            time.sleep(0.01)
+        process = self.process
+
+        def told() -> list[str]:
+            assert process.poll() is None, f"nats-server ended:\n{(self._folder / 'nats.log').read_text()}"
+            return [text for file in ports.glob("*.ports") if (text := file.read_text())]
+
+        found = until(told, "nats-server tells its ports")
         self._port = urlsplit(json.loads(found[0])["nats"][0]).port
 
     def kill(self) -> None:

@@ -274,15 +274,6 @@ def _status(caller: socket.socket) -> int:
         response.close()
 
 
-def eventually(condition: Callable[[], object], within: float = 15) -> None:
-    """Wait until `condition` holds; fail after `within` seconds."""
-    end = time.monotonic() + within
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"not true within {within} s")
-        time.sleep(0.01)
-
-
 def together(amount: int, work: Callable[[int], Any]) -> list[Any]:
     """Do `amount` pieces of work at once, and return what each returned, in order."""
     with ThreadPoolExecutor(amount) as pool:

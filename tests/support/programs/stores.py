@@ -8,7 +8,6 @@ import subprocess
 import sys
 import sysconfig
 import threading
-import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from support.ports import free_port
+from support.waiting import until
 
 
 @dataclass
@@ -98,11 +98,8 @@ class Store:
             return False
 
     def await_ready(self, *, ready: bool = True) -> None:
-        """Wait until the auth callout is ready, or no longer."""
-        due = time.monotonic() + 30
-        while self.ready() is not ready:
-            assert time.monotonic() < due, self.log.read_text()
-            time.sleep(0.05)
+        """Wait until the doorkeeper is ready, or no longer."""
+        until(lambda: self.ready() is ready, self.log.read_text)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """A store of shared budgets whose every answer a test decides: lost, late, twice, or never.
 
 store = ModelStore()
-run = Run(lease.take(Take("a", 5), to=5, used=0))
+run = Run(lease.take(Addition("a", 5), to=5, used=0))
 run.deliver()     # the store does what was asked; the step goes on to its next request
 run.lose(store)   # no answer; the request may still arrive, with `store.arrive(0)`
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from types import coroutine
 from typing import Any, NamedTuple
 
-from agenttype_sidecar.leases.shares import Conflict, Entry, Look, StoreUnavailable, Sums, Take
+from agenttype_sidecar.leases.shares import AccountChanges, Addition, Conflict, Entry, StoreUnavailable, Sums
 
 
 @coroutine
@@ -67,13 +67,13 @@ class ModelStore:
         with contextlib.suppress(Conflict):
             work()
 
-    async def add(self, _: Any, take: Take) -> int:
+    async def add(self, _: Any, take: Addition) -> int:
         return await _asked(lambda: self._add(take))
 
     async def sums(self, _: Any) -> Sums:
         return await _asked(self._sums)
 
-    async def look(self, _: Any, since: int) -> Look:
+    async def look(self, _: Any, since: int) -> AccountChanges:
         return await _asked(lambda: self._look(since))
 
     async def get(self, _: Any, name: str) -> Entry:
@@ -82,7 +82,7 @@ class ModelStore:
     async def put(self, _: Any, name: str, text: bytes, revision: int, *, fades: bool = False) -> int:  # noqa: ARG002 — no hour passes here
         return await _asked(lambda: self._put(name, text, revision))
 
-    def _add(self, take: Take) -> int:
+    def _add(self, take: Addition) -> int:
         if take.operation not in self.operations:
             self.operations.add(take.operation)
             self.counter += take.amount
@@ -92,10 +92,10 @@ class ModelStore:
         told = self.slow or self
         return Sums(told.counter, told.entries.get("returns", Entry()))
 
-    def _look(self, since: int) -> Look:
+    def _look(self, since: int) -> AccountChanges:
         new = {name: at for name, at in self.entries.items() if at.revision > since}
         records = {name: at for name, at in new.items() if name != "returns"}
-        return Look(self._sums(), records, max([since, *(at.revision for at in new.values())]))
+        return AccountChanges(self._sums(), records, max([since, *(at.revision for at in new.values())]))
 
     def _put(self, name: str, text: bytes, revision: int) -> int:
         if self.entries.get(name, Entry()).revision != revision:

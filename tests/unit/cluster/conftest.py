@@ -1,11 +1,8 @@
-"""The cluster's tool is no distribution: its tests find it by the checkout's root."""
+"""What the tests of the cluster's tool share."""
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from cluster import components, paths
 

@@ -1,7 +1,7 @@
 """What the keeper does next, and that no order of events makes it delete what the engine may still read."""
 
 from agenttype_api.gate_policy import WantedAdapter
-from agenttype_gate.adapter_plan import Plan, Seen, plan
+from agenttype_gate.adapter_plan import Observed, Plan, plan
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +28,7 @@ def seen(live=(), /, **known):
         key: value if isinstance(value, dict) else frozenset(adapter.served_name for adapter in value)
         for key, value in known.items()
     }
-    return Seen(**there | sets | known)
+    return Observed(**there | sets | known)
 
 
 def planned(wanted, now, capacity=4):

@@ -5,8 +5,8 @@ import json
 
 import pytest
 from agenttype_api.policy import WireProtocol
-from agenttype_gate import allowed_paths, bearer, error_responses, model_in_body
-from agenttype_gate.errors import BadBody, NotACaller, Refusal, TokenRefused, Warming
+from agenttype_gate import allowed_paths, error_responses, model_in_body
+from agenttype_gate.errors import BadBody, NotACaller, Refusal, Warming
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,32 +60,6 @@ def test_no_other_path_is_allowed(path):
 def test_what_only_looks_allowed_is_not(path):
     assert not allowed_paths.allowed("POST", path)
     assert not allowed_paths.allowed("GET", path)
-
-
-@pytest.mark.parametrize("value", ["Bearer a.b.c", "bearer a.b.c", "BEARER  a-_.b.c "])
-def test_one_bearer_token_is_taken(value):
-    assert bearer.token([(b"authorization", value.encode())]).endswith(".b.c")
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        [],
-        [b""],
-        [b"Bearer"],
-        [b"Bearer "],
-        [b"Bearer a.b"],
-        [b"Bearer a.b.c.d"],
-        [b"Bearer a.b.c, Bearer d.e.f"],
-        [b"Bearer a.b.c", b"Bearer d.e.f"],
-        [b"Basic a.b.c"],
-        [b"Bearer a.b.\xc3"],
-        [b"Bearer " + b"a" * 9000 + b".b.c"],
-    ],
-)
-def test_anything_else_is_no_token(values):
-    with pytest.raises(TokenRefused):
-        bearer.token([(b"authorization", value) for value in values])
 
 
 def test_the_model_is_read_wherever_it_stands():

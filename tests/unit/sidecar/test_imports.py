@@ -2,7 +2,19 @@ import json
 import subprocess
 import sys
 
-HEAVY = ["aiohttp", "fastapi", "httpx", "kopf", "kubernetes", "requests", "starlette", "torch", "uvicorn", "vllm"]
+HEAVY = [
+    "aiohttp",
+    "fastapi",
+    "httpx",
+    "kopf",
+    "kubernetes",
+    "nats",
+    "requests",
+    "starlette",
+    "torch",
+    "uvicorn",
+    "vllm",
+]
 
 
 def test_a_sidecar_starts_without_what_only_others_need():

@@ -7,8 +7,8 @@ from agenttype_sidecar.leases.terms import Times
 from support import store_eyes
 from support.programs.fleets import a_shared_limit, a_sharing_policy, fleet
 from support.programs.nats_servers import wire
-from support.programs.sidecars import eventually
 from support.programs.simulators import simulator
+from support.waiting import until
 
 CHAT = "/v1/chat/completions"
 
@@ -36,9 +36,9 @@ def test_fifty_pods_spend_one_budget_while_some_are_killed_paused_and_cut_off(vl
             for member in paused:
                 cars.pause(member)
             cable.cut()
-            store_eyes.wait_until_ended(nats.url, limit, {member.holder() for member in gone})
+            store_eyes.until_ended(nats.url, limit, {member.holder() for member in gone})
             returned_after = time.monotonic() - killed_at
-            eventually(lambda: cars.told_to_wait > 0, within=30)
+            until(lambda: cars.told_to_wait > 0, within=30)
             cable.heal()
             for member in paused:
                 cars.resume(member)

@@ -1,20 +1,20 @@
 """Shared limits on three NATS servers that keep everything thrice, whatever becomes of one or two of them."""
 
 import asyncio
-import contextlib
 import dataclasses
 
 import pytest
-from agenttype_api import store_names
 from agenttype_api.v1alpha1 import Window
-from agenttype_sidecar.leases.shares import Returns, StoreUnavailable, Take
+from agenttype_bus import streams
+from agenttype_sidecar.leases.shares import Addition, Returns, StoreUnavailable
 from agenttype_sidecar.leases.terms import Outcome
-from support.builders.lease_pods import a_pod, an_account, pods, until
+from support.builders.lease_pods import a_pod, an_account, pods
 from support.programs.nats_clusters import nats_cluster
+from support.waiting import until_async
 
 GRANTED, EXHAUSTED, UNAVAILABLE = Outcome.GRANTED, Outcome.EXHAUSTED, Outcome.UNAVAILABLE
-COUNTERS = store_names.counter_stream(Window.DAY)
-ENTRIES = store_names.entry_stream(Window.DAY, "team-a")
+COUNTERS = streams.counter_stream(Window.DAY)
+ENTRIES = streams.entry_stream(Window.DAY, "team-a")
 
 pytestmark = [
     pytest.mark.timeout(240),
@@ -59,7 +59,7 @@ class Spenders:
         """Wait until so much more is spent."""
         goal = self.spent + amount
         assert goal < self.account.max
-        await until(lambda: self.spent >= goal, within=60)
+        await until_async(lambda: self.spent >= goal, within=60)
 
     async def finish(self):
         """Wait until all is spent; then the books and the store say the same."""
@@ -109,19 +109,19 @@ async def test_without_two_of_three_what_is_drawn_is_spent_and_then_nothing(clus
     account = an_account(1_000)
     async with a_pod(cluster.url, "one") as pod:
         assert await pod.spend(account, 1) is GRANTED
-        await pod.leases.want(account, 50)
+        await pod.leases.request(account, 50)
         away = cluster.servers[:2]
         for server in away:
             server.kill()
         assert await pod.spend(account, 50) is GRANTED
         assert await pod.spend(account, 900) is UNAVAILABLE
-        await until(lambda: not pod.leases.view(account).reachable)
+        await until_async(lambda: not pod.leases.view(account).reachable)
         # The server that is left answers reads; that must not pass for a store that works.
         await pod.spend(account, 900)
         assert not pod.leases.view(account).reachable
         for server in away:
             server.start()
-        await until(lambda: pod.leases.view(account).reachable, within=30)
+        await until_async(lambda: pod.leases.view(account).reachable, within=30)
         assert await pod.spend_all(account, 1) == 1_000 - 51
 
 
@@ -155,23 +155,15 @@ async def test_no_stream_is_made_with_fewer_copies_because_a_server_is_away(clus
     async with a_pod(cluster.url, "one") as pod:
         assert await pod.spend_all(hourly, 1) == 100
         away.start()
-    await cluster.until_whole(store_names.counter_stream(Window.HOUR), store_names.entry_stream(Window.HOUR, "team-a"))
+    await cluster.until_whole(streams.counter_stream(Window.HOUR), streams.entry_stream(Window.HOUR, "team-a"))
 
 
 async def test_an_addition_whose_answer_was_lost_with_the_leader_counts_once(cluster):
-    account, take = an_account(100), Take("the same", 10)
+    account, take = an_account(100), Addition("the same", 10)
     async with a_pod(cluster.url, "one") as pod:
-        await until(lambda: pod.store.reachable)
+        await until_async(lambda: pod.store.reachable)
         assert await pod.store.add(account, take) == 10
         await cluster.until_whole(COUNTERS)
         (await cluster.leader(COUNTERS)).kill()
-        await until_added(pod.store, account, take)
+        assert await until_async(lambda: pod.store.add(account, take), ignoring=(StoreUnavailable,)) == 10
         assert (await pod.store.sums(account)).counter == 10
-
-
-async def until_added(store, account, take):
-    while True:
-        with contextlib.suppress(StoreUnavailable):
-            assert await store.add(account, take) == 10
-            return
-        await asyncio.sleep(0.05)

@@ -10,9 +10,10 @@ from agenttype_sidecar.llm import usage
 from support import process_watch
 from support.hostile import streams
 from support.hostile.cases import post
-from support.programs.sidecars import a_chat, a_policy, eventually, sidecar
+from support.programs.sidecars import a_chat, a_policy, sidecar
 from support.servers.recording_upstream import chunked, recording
 from support.servers.scripted_upstream import Say
+from support.waiting import until
 
 CALL = post(body=json.dumps(a_chat(stream=True, max_tokens=40)).encode())
 LINGER_NOT = struct.pack("ii", 1, 0)
@@ -44,17 +45,17 @@ def test_a_caller_that_vanishes_at_any_byte_of_a_stream_ends_it_at_once_and_pays
             heard = b""
             while heard.count(b"data: ") < 3 or not heard.endswith(b"\r\n"):
                 heard += caller.recv(65536)
-        eventually(lambda: len(upstream.departures) == 1)
+        until(lambda: len(upstream.departures) == 1)
         delays = []
         for offset in range(1, len(heard)):
             upstream.forget()
             upstream.answers([Say(BEGUN)])
             left = vanish(car, CALL, hear=offset)
-            eventually(lambda: upstream.departures, within=2)
+            until(lambda: upstream.departures, within=2)
             delays.append(upstream.departures[0] - left)
         assert len(delays) > 300
         assert sorted(delays)[len(delays) * 95 // 100] < 0.1
-        eventually(lambda: car.held() == 0)
+        until(lambda: car.held() == 0)
         # What was told, and what an engine may have written before it heard of the end.
         assert car.spent() == len(heard) * (3 + 3 + usage.UNSEEN)
         assert car.total("agenttype_llm_requests_total", 'outcome="caller_gone"') == len(heard)
@@ -65,7 +66,7 @@ def test_a_caller_that_vanishes_at_any_byte_of_its_request_costs_nothing(upstrea
         sockets = process_watch.sockets(car.process.pid)
         for offset in range(len(CALL)):
             vanish(car, CALL[:offset])
-        eventually(lambda: process_watch.sockets(car.process.pid) <= sockets)
+        until(lambda: process_watch.sockets(car.process.pid) <= sockets)
         assert (upstream.arrivals, upstream.noise) == ([], [])
         assert (car.spent(), car.held()) == (0, 0)
         assert car.chat().status == 200

@@ -15,8 +15,8 @@ import pytest
 import yaml
 from agenttype_api import keys
 from support.kinds import a_limit, agent_container, agent_manifest, backend_manifest, pod
-from support.programs.sidecars import eventually
 from support.programs.simulators import simulator
+from support.waiting import until
 
 PROGRAM = str(Path(sys.executable).with_name("agenttype"))
 #: An agent that knows nothing of us: it calls its model so many times and ends with a status of its own.
@@ -107,7 +107,7 @@ def test_what_it_started_ends_with_it_however_early(agent, tmp_path):
     serving = subprocess.Popen(
         [*agent, "--ledger", str(tmp_path / "kept")], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    eventually(lambda: child_of(serving.pid, "agenttype_sidecar"))
+    until(lambda: child_of(serving.pid, "agenttype_sidecar"))
     sidecar = child_of(serving.pid, "agenttype_sidecar")
     serving.terminate()
     serving.communicate(timeout=20)
@@ -140,7 +140,7 @@ time.sleep(60)
         stdin=subprocess.DEVNULL,
         start_new_session=True,  # whoever shares a terminal with us takes a SIGINT for typed
     )
-    eventually((tmp_path / "up").exists)
+    until((tmp_path / "up").exists)
     running.send_signal(number)
     running.communicate(timeout=30)
 
@@ -164,8 +164,8 @@ def test_a_sidecar_that_dies_comes_back_with_its_ledger(agent, tmp_path):
     assert running.stdout.readline() == "200\n"
     before = child_of(running.pid, "agenttype_sidecar")
     os.kill(before, signal.SIGKILL)
-    eventually(lambda: (again := child_of(running.pid, "agenttype_sidecar")) and again != before)
-    eventually(lambda: serves(child_of(running.pid, "agenttype_sidecar")))
+    until(lambda: (again := child_of(running.pid, "agenttype_sidecar")) and again != before)
+    until(lambda: serves(child_of(running.pid, "agenttype_sidecar")))
     (tmp_path / "go").touch()
     told, _ = running.communicate(timeout=60)
 
@@ -231,7 +231,7 @@ def test_a_port_that_is_taken_is_told_with_what_to_change(agent, engine):
 def test_a_ledger_serves_one_run_at_a_time(agent, tmp_path):
     kept = ["--ledger", str(tmp_path / "kept")]
     running = subprocess.Popen([*agent, *kept, "--", "cat"], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
-    eventually((tmp_path / "kept" / "policy.json").exists)
+    until((tmp_path / "kept" / "policy.json").exists)
     policy = (tmp_path / "kept" / "policy.json").read_bytes()
     done = ran([*agent, *kept, "--agent", "green", "--", "true"])
     running.communicate(timeout=30)
@@ -291,7 +291,7 @@ while True: time.sleep(0.01)  # a pause would miss a signal that comes just befo
     if pid == 0:
         os.execvp("sh", ["sh", "-c", f"echo hi | {shlex.join([*agent, '--', sys.executable, '-c', code])}"])
     try:
-        eventually(lambda: (tmp_path / "seen").exists() and (tmp_path / "seen").read_text())
+        until(lambda: (tmp_path / "seen").exists() and (tmp_path / "seen").read_text())
         os.write(terminal, b"\x03")
         drained(terminal)
     finally:

@@ -2,8 +2,9 @@
 
 import pytest
 from support.ports import free_port
-from support.programs.example_agents import GREEN, NORMS, RED, eventually, running
+from support.programs.example_agents import GREEN, NORMS, RED, running
 from support.programs.simulators import simulator
+from support.waiting import until
 
 CHAT = "/v1/chat/completions"
 NORM = "Key logins from the office network are normal; failed passwords are not."
@@ -67,7 +68,7 @@ def test_green_explains_a_log_line_with_the_norm_of_its_program(model, green):
 
 
 def test_red_questions_green_and_has_a_log_line_explained(model, red):
-    eventually(lambda: red.get("/exchange").body)
+    until(lambda: red.get("/exchange").body)
     said = red.get("/exchange").body[0]
     assert (said["probe"], said["norm"], "error" in said) == ("Who reads backups?", NORM, False)
     assert asked(model) == [
@@ -78,7 +79,7 @@ def test_red_questions_green_and_has_a_log_line_explained(model, red):
 
 
 def test_red_makes_one_more_round_when_asked(red):
-    eventually(lambda: red.get("/exchange").body)
+    until(lambda: red.get("/exchange").body)
     answer = red.post("/probe", {"topic": "load balancers"})
     assert (answer.status, answer.body["round"], answer.body["topic"]) == (200, 2, "load balancers")
 
@@ -86,9 +87,9 @@ def test_red_makes_one_more_round_when_asked(red):
 def test_red_waits_for_a_green_that_comes_up_later(tmp_path, env):
     port = free_port()
     with running(RED, tmp_path, GREEN_URL=f"http://127.0.0.1:{port}", TOPICS=TOPIC, **env) as red:
-        eventually(lambda: "green is not up yet" in red.log.read_text())
+        until(lambda: "green is not up yet" in red.log.read_text())
         with running(GREEN, tmp_path, port=port, **env):
-            eventually(lambda: red.get("/exchange").body)
+            until(lambda: red.get("/exchange").body)
             assert red.get("/exchange").body[0]["probe"] == "Who reads backups?"
 
 
@@ -106,7 +107,7 @@ def test_a_spent_quota_costs_green_one_request_and_green_lives_on(model, green, 
 
 
 def test_a_refusal_becomes_part_of_what_red_reports(model, red):
-    eventually(lambda: red.get("/exchange").body)
+    until(lambda: red.get("/exchange").body)
     model.fault(CHAT, **SPENT)
     answer = red.post("/probe", {"topic": "money"})
     assert answer.status == 502

@@ -9,9 +9,10 @@ from contextlib import ExitStack
 
 import pytest
 from support.builders.lora_files import HIDDEN, an_adapter
-from support.programs.gates import a_gate_policy, caller, gate, until, wanted, write_policy
+from support.programs.gates import a_gate_policy, caller, gate, wanted, write_policy
 from support.programs.simulators import simulator
 from support.servers.token_reviews import token_reviews
+from support.waiting import until
 
 CHAT = "/v1/chat/completions"
 LOAD = "/v1/load_lora_adapter"
@@ -168,8 +169,8 @@ BROKEN = {
     "no weights": (lambda source: without(source, "adapter_model.safetensors"), "Rejected", "has no adapter_model"),
     "half the width": (a_half_width, "Rejected", "trained on another model"),
     "leads out": (an_escape, "Rejected", "out of the adapter volume"),
-    "a link inside": (a_link_inside, "Rejected", "no ordinary file"),
-    "a pipe inside": (a_fifo, "Rejected", "no ordinary file"),
+    "a link inside": (a_link_inside, "Rejected", "not an ordinary file"),
+    "a pipe inside": (a_fifo, "Rejected", "not an ordinary file"),
 }
 
 

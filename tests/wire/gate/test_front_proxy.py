@@ -7,9 +7,10 @@ import threading
 
 import pytest
 from support.builders.lora_files import an_adapter
-from support.programs.gates import a_gate_policy, caller, gate, until, wanted, write_policy
+from support.programs.gates import a_gate_policy, caller, gate, wanted, write_policy
 from support.programs.simulators import simulator
 from support.servers.token_reviews import token_reviews
+from support.waiting import until
 
 CHAT = "/v1/chat/completions"
 

@@ -8,8 +8,9 @@ from support.callers.raw_caller import converse
 from support.hostile import streams
 from support.hostile.cases import MARK, post
 from support.hostile.policies import a_full_policy
-from support.programs.sidecars import a_chat, a_limit, a_policy, eventually, sidecar
+from support.programs.sidecars import a_chat, a_limit, a_policy, sidecar
 from support.servers.scripted_upstream import Say
+from support.waiting import until
 
 QUICK = {"first_byte_ms": 600, "idle_ms": 600, "warm_up_ms": 200}
 STREAM = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
@@ -34,7 +35,7 @@ async def ask(car, upstream, case, **body):
     heard = await converse(car.data_port, post(b"connection: close", body=raw), within=DEADLINE)
     assert heard.ended != "open"
     (answer,) = heard.answers
-    eventually(lambda: car.held() == 0)
+    until(lambda: car.held() == 0)
     return answer, car.control("/agenttype/v1/calls").json[-1]
 
 
@@ -95,7 +96,7 @@ def test_bytes_that_nobody_asked_for_reach_nobody(car, upstream, case):
     _, script = case
     upstream.answers(script)
     assert car.chat().status == 200
-    eventually(lambda: script in upstream.played)
+    until(lambda: script in upstream.played)
     for _ in range(3):
         next_call_is_sound(car, upstream)
 
@@ -127,7 +128,7 @@ def test_three_hundred_lies_overflow_no_ledger(upstream, tmp_path):
 
 
 def test_after_all_of_it_nothing_is_left_in_the_process(car):
-    eventually(lambda: process_watch.sockets(car.process.pid) <= 6)
+    until(lambda: process_watch.sockets(car.process.pid) <= 6)
     assert car.control("/agenttype/v1/status").json["runningCalls"] == 0
     assert car.held() == 0
     assert process_watch.resident(car.process.pid) < 160 * 2**20

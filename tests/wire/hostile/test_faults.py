@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support import process_watch
 from support.hostile.cases import post
-from support.programs.sidecars import a_chat, a_limit, a_policy, eventually, sidecar, together
+from support.programs.sidecars import a_chat, a_limit, a_policy, sidecar, together
 from support.programs.simulators import simulator
 from support.servers.recording_upstream import recording
+from support.waiting import until
 
 CHAT = "/v1/chat/completions"
 CALL = post(body=json.dumps(a_chat(stream=True, max_tokens=40)).encode())
@@ -51,7 +52,7 @@ def test_sigterm_lets_fifty_live_streams_end_whole(tmp_path):
         with sidecar(policy=policy, folder=tmp_path) as car:
             body = a_chat(stream=True, max_tokens=40, ignore_eos=True)
             answers = [callers.submit(car.post, CHAT, body) for _ in range(50)]
-            eventually(lambda: vllm.total("vllm:num_requests_running") == 50)
+            until(lambda: vllm.total("vllm:num_requests_running") == 50)
             assert car.end(within=20) == 0
             ends = [answer.result().events[-1] for answer in answers]
         assert ends == ["[DONE]"] * 50
@@ -66,7 +67,7 @@ def test_a_disk_that_fills_during_a_stream_spoils_neither_the_stream_nor_the_boo
         policy = a_policy(vllm.url, 10**9)
         with sidecar(policy=policy, folder=tmp_path) as car:
             answer = callers.submit(car.chat, stream=True, max_tokens=30, ignore_eos=True)
-            eventually(lambda: vllm.total("vllm:num_requests_running") == 1)
+            until(lambda: vllm.total("vllm:num_requests_running") == 1)
             car.fill_disk()
             assert answer.result().events[-1] == "[DONE]"
             assert car.until_refused().json["error"]["code"] == "ledger_unavailable"
@@ -193,7 +194,7 @@ def test_a_flood_of_connections_leaves_health_and_metrics_answering(upstream):
         assert told == [503] * 8
         for connection in flood:
             connection.close()
-        eventually(lambda: process_watch.sockets(car.process.pid) <= sockets)
+        until(lambda: process_watch.sockets(car.process.pid) <= sockets)
         assert car.chat().status == 200
 
 
@@ -213,7 +214,7 @@ def test_a_process_that_has_run_out_of_files_recovers(upstream):
             connection.sendall(CALL[:30])
         for connection in flood:
             connection.close()
-        eventually(lambda: car.process.poll() is None and process_watch.sockets(car.process.pid) < 12)
+        until(lambda: car.process.poll() is None and process_watch.sockets(car.process.pid) < 12)
         assert car.chat().status == 200
         assert car.held() == 0
 
@@ -222,13 +223,13 @@ def test_a_process_that_may_open_few_files_leaves_health_answering_under_a_flood
     with sidecar(policy=a_policy(upstream.url, 10**9), under=("prlimit", "--nofile=64:64")) as car:
         sockets = process_watch.sockets(car.process.pid)
         flood = [socket.create_connection(("127.0.0.1", car.data_port)) for _ in range(100)]
-        eventually(lambda: process_watch.sockets(car.process.pid) >= 30)
+        until(lambda: process_watch.sockets(car.process.pid) >= 30)
         for _ in range(20):
             assert car.health("/healthz").status == 200
             assert car.spent() == 0
         for connection in flood:
             connection.close()
-        eventually(lambda: process_watch.sockets(car.process.pid) <= sockets)
+        until(lambda: process_watch.sockets(car.process.pid) <= sockets)
         assert car.chat().status == 200
 
 
@@ -242,7 +243,7 @@ def test_large_bodies_share_a_room_that_has_an_end_and_each_gets_its_turn(upstre
         with ThreadPoolExecutor(2 * len(callers)) as pool:  # who has sent all says so while others still wait to send
             sending = [pool.submit(caller.sendall, said[:-1]) for caller in callers]
             # However the bodies share the room, the oldest goes on beyond it.
-            eventually(lambda: any(each.done() for each in sending))
+            until(lambda: any(each.done() for each in sending))
             assert car.chat(max_tokens=4).status == 200
             assert process_watch.resident(car.process.pid) - memory < 120 * 2**20
             answers = list(pool.map(last_byte_and_answer, callers, sending))

@@ -8,9 +8,9 @@ from support.callers.raw_caller import converse
 from support.hostile import framing, heads
 from support.hostile.cases import BODY, MARK, request
 from support.programs.gates import a_gate_policy, caller, gate, write_policy
-from support.programs.sidecars import eventually
 from support.servers.recording_upstream import recording
 from support.servers.token_reviews import token_reviews
+from support.waiting import until
 
 #: The gate takes larger bodies; and a token would be put into the hidden request too, and change its length.
 OTHERWISE = {
@@ -87,5 +87,5 @@ async def test_a_body_that_would_fill_the_memory_is_refused_unread(door, engine,
 
 
 def test_after_all_of_it_the_gate_holds_nothing(door):
-    eventually(lambda: process_watch.sockets(door.process.pid) <= 8)
+    until(lambda: process_watch.sockets(door.process.pid) <= 8)
     assert (door.health("/healthz").status, door.health("/readyz").status) == (200, 200)

@@ -12,8 +12,9 @@ from support.callers.mcp_callers import Caller, a_tool, with_tools
 from support.callers.raw_caller import converse
 from support.hostile.cases import MARK, get, request
 from support.hostile.merged import MESSAGES, call
-from support.programs.sidecars import eventually, sidecar
+from support.programs.sidecars import sidecar
 from support.servers.mcp_servers import HANDSHAKE, MODERN, mcp_server, says, text
+from support.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +130,7 @@ def test_of_calls_under_one_id_that_come_at_once_one_is_answered_and_the_others_
         # Nothing is known of the server yet, so all of them wait for its list before they ask it.
         calls = [pool.submit(caller.call, "old_slow", 7) for _ in range(8)]
         assert begun.wait(20)
-        eventually(lambda: sum(each.done() for each in calls) == 7)
+        until(lambda: sum(each.done() for each in calls) == 7)
         go_on.set()
 
         assert sorted(each.result().status for each in calls) == [200] + [400] * 7
@@ -165,7 +166,7 @@ def call_under_way():
         with sidecar(policy=with_tools(a_tool(server.url, "old"))) as car, ThreadPoolExecutor(1) as pool:
             caller = Caller(car)
             waiting = pool.submit(caller.call, "old_lookup", 7)
-            eventually(lambda: server.messages("tools/list"))
+            until(lambda: server.messages("tools/list"))
             yield server, car, caller, waiting
 
 
@@ -175,7 +176,7 @@ def test_sessions_without_end_cost_neither_memory_nor_sessions_of_servers(car, o
     memory = process_watch.resident(car.process.pid)
     for _ in range(300):
         assert Caller(car).call("old_lookup").status == 200
-    eventually(lambda: len(old.sessions) <= 257)
+    until(lambda: len(old.sessions) <= 257)
     assert process_watch.resident(car.process.pid) - memory < 12 * 2**20
     assert caller.call("old_lookup").status == 404
 
@@ -188,4 +189,4 @@ def test_streams_that_are_opened_and_left_leave_nothing(car):
     assert {each.recv(12) for each in callers} == {b"HTTP/1.1 405"}
     for each in callers:
         each.close()
-    eventually(lambda: process_watch.sockets(car.process.pid) <= sockets)
+    until(lambda: process_watch.sockets(car.process.pid) <= sockets)

@@ -12,7 +12,8 @@ from support.callers.raw_caller import converse
 from support.hostile import framing, heads
 from support.hostile.cases import BODY, MARK
 from support.hostile.policies import a_full_policy
-from support.programs.sidecars import eventually, sidecar
+from support.programs.sidecars import sidecar
+from support.waiting import until
 
 CORPUS = [
     *framing.CONFLICTS, *framing.CHUNKS, *framing.LINE_ENDS, *heads.TARGETS, *heads.FORMS, *heads.METHODS, *heads.HOSTS,
@@ -64,7 +65,7 @@ async def test_a_hostile_request_is_refused_or_read_in_one_way(car, upstream, ca
 
 async def test_after_all_of_it_nothing_is_left_in_the_process(car, at_first):
     memory, sockets = at_first
-    eventually(lambda: process_watch.sockets(car.process.pid) <= sockets)
+    until(lambda: process_watch.sockets(car.process.pid) <= sockets)
     assert car.control("/agenttype/v1/status").json["runningCalls"] == 0
     assert process_watch.resident(car.process.pid) - memory < 48 * 2**20
     assert "Traceback" not in car.log

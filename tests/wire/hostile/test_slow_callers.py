@@ -3,7 +3,7 @@
 import pytest
 from support import process_watch
 from support.hostile.slowness import SLOW, STALL
-from support.programs.sidecars import eventually
+from support.waiting import until
 
 #: Seconds that a busy machine may be late.
 SLACK = 5
@@ -30,7 +30,7 @@ def test_no_slow_caller_reached_the_upstream_but_the_one_that_asked(slow_callers
 
 def test_after_all_slow_callers_nothing_is_left(slow_callers):
     car = slow_callers.car
-    eventually(lambda: process_watch.sockets(car.process.pid) <= 6)
+    until(lambda: process_watch.sockets(car.process.pid) <= 6)
     assert car.control("/agenttype/v1/status").json["runningCalls"] == 0
     assert car.held() == 0
     assert "Traceback" not in car.log

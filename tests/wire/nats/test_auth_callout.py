@@ -6,11 +6,11 @@ import urllib.parse
 
 import nats
 import pytest
-from agenttype_api import store_names
 from agenttype_api.policy import Identity, Nats
 from agenttype_api.v1alpha1 import Resource, Window
+from agenttype_bus import streams, subjects
 from agenttype_sidecar.leases.nats_store import NatsStore
-from agenttype_sidecar.leases.shares import Account, Entry, Take
+from agenttype_sidecar.leases.shares import Account, Addition, Entry
 from support.programs import stores
 
 GREEN = "at.bud.day.team-a.agent.green.cost.cost.day.20000"
@@ -45,7 +45,7 @@ async def quiet(_):
 
 
 async def connected(url, token, **options):
-    inbox = store_names.inbox("team-a", "green")
+    inbox = subjects.inbox("team-a", "green")
     return await nats.connect(url, token=token, inbox_prefix=inbox, error_cb=quiet, allow_reconnect=False, **options)
 
 
@@ -79,7 +79,7 @@ async def test_a_sidecar_counts_in_its_agent_s_accounts_and_its_namespace_s_budg
     first, second = await added(green, subject, 5), await added(green, subject, 7)
 
     assert int(second["val"]) - int(first["val"]) == 7
-    stream = store_names.counter_stream(Window.DAY)
+    stream = streams.counter_stream(Window.DAY)
     found = await green.request(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"", timeout=2)
     assert json.loads(found.data)["val"] == second["val"]
 
@@ -87,7 +87,7 @@ async def test_a_sidecar_counts_in_its_agent_s_accounts_and_its_namespace_s_budg
 async def test_a_sidecar_writes_and_reads_entries_of_its_accounts(green):
     subject = "at.lease.day.team-a.budget.team.cost.cost.day.20000.pod-1"
     written = json.loads((await green.request(subject, b"[1]", timeout=2)).data)
-    stream = store_names.entry_stream(Window.DAY, "team-a")
+    stream = streams.entry_stream(Window.DAY, "team-a")
 
     found = await green.request(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"", timeout=2)
 
@@ -102,7 +102,7 @@ async def test_nobody_counts_or_writes_in_the_accounts_of_others(green, subject)
 
 @pytest.mark.parametrize("stream", ["AT_LEASE_DAY_team-b", "AT_LEASE_DAY_team-a-b", "AT_BUDGET_DAY"])
 async def test_nobody_reads_the_entries_of_another_namespace(green, url, stream):
-    other = await nats.connect(url, token="blue", inbox_prefix=store_names.inbox("team-b", "blue"))
+    other = await nats.connect(url, token="blue", inbox_prefix=subjects.inbox("team-b", "blue"))
     written = await other.request("at.lease.day.team-b.budget.team.cost.cost.day.20000.pod-1", b"[1]", timeout=2)
     await other.close()
     assert json.loads(written.data)["stream"] == "AT_LEASE_DAY_team-b"
@@ -132,7 +132,7 @@ async def test_no_one_but_the_auth_callout_makes_changes_or_lists_streams(green,
         await green.request(subject, b"{}", timeout=0.3)
 
 
-@pytest.mark.parametrize("subject", [">", "_INBOX.>", f"{store_names.inbox('team-a', 'red')}.>", "at.bud.>", "$SYS.>"])
+@pytest.mark.parametrize("subject", [">", "_INBOX.>", f"{subjects.inbox('team-a', 'red')}.>", "at.bud.>", "$SYS.>"])
 async def test_nobody_listens_to_others(url, subject):
     heard = asyncio.Queue()
 
@@ -153,16 +153,19 @@ async def test_a_connection_that_nobody_vouches_for_is_refused(url, token):
 
 
 async def test_a_token_for_another_audience_is_refused(url, reviews):
+    reviews.known["for-the-gate"] = "team-a:green"
     reviews.audiences = ["agenttype.dev/gate"]
-    answer = await refusal(url, "green")
+    answer = await refusal(url, "for-the-gate")
     reviews.audiences = ["agenttype.dev/nats"]
 
     assert "Authorization Violation" in answer
     assert "PONG" in await refusal(url, "green")
 
 
-async def test_many_connections_at_once_are_answered(url):
-    clients = await asyncio.gather(*(connected(url, "green", connect_timeout=10) for _ in range(100)))
+async def test_many_connections_at_once_are_answered_after_one_review_of_their_token(url, reviews):
+    reviews.known["many"], asked = "team-a:green", reviews.asked
+    clients = await asyncio.gather(*(connected(url, "many", connect_timeout=10) for _ in range(100)))
+    assert reviews.asked == asked + 1
     totals = await asyncio.gather(
         *(added(client, "at.bud.hour.team-a.agent.green.x.cost.hour.1") for client in clients)
     )
@@ -180,7 +183,7 @@ async def test_the_sidecar_s_own_client_may_all_that_it_does(url, tmp_path):
     async with asyncio.timeout(10):
         while not client.reachable:  # noqa: ASYNC110 — it tells nobody when
             await asyncio.sleep(0.02)
-        first = await client.add(account, Take("one", 30))
+        first = await client.add(account, Addition("one", 30))
         revision = await client.put(account, "pod-1", b"[1]", 0)
         looked, sums = await client.look(account, 0), await client.sums(account)
     await client.close()

@@ -6,8 +6,9 @@ import time
 import pytest
 from agenttype_sidecar.leases.shares import Returns
 from agenttype_sidecar.leases.terms import Outcome
-from support.builders.lease_pods import a_pod, an_account, pods, until
+from support.builders.lease_pods import a_pod, an_account, pods
 from support.programs.nats_servers import wire
+from support.waiting import until_async
 
 GRANTED, EXHAUSTED, UNAVAILABLE = Outcome.GRANTED, Outcome.EXHAUSTED, Outcome.UNAVAILABLE
 
@@ -54,7 +55,7 @@ async def test_answers_that_come_too_late_to_be_heard_spend_nothing(nats):
             cable.delay = 0.0
             await near.spend_all(account, 1)
             await far.spend_all(account, 1)
-            await until(lambda: near.used(account) + far.used(account) == 1_000)
+            await until_async(lambda: near.used(account) + far.used(account) == 1_000)
             assert await out(near, account) == 1_000
 
 
@@ -67,7 +68,7 @@ async def test_a_window_that_ends_while_a_pod_is_cut_off_is_not_carried_over(nat
             assert await far.spend(tomorrow, 1) is UNAVAILABLE
             assert await near.spend_all(tomorrow, 5) == 1_000
             cable.heal()
-            await until(lambda: far.leases.view(tomorrow).reachable)
+            await until_async(lambda: far.leases.view(tomorrow).reachable)
             assert await far.spend_all(tomorrow, 1) == 0
             await near.spend_all(today, 1)
             assert near.used(today) + far.used(today) <= 1_000

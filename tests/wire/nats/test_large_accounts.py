@@ -2,16 +2,17 @@
 
 import asyncio
 
-from agenttype_sidecar.leases.shares import RETURNS, Record, Returns, Take
+from agenttype_sidecar.leases.shares import RETURNS, Addition, Record, Returns
 from agenttype_sidecar.leases.terms import Outcome
-from support.builders.lease_pods import a_pod, an_account, until
+from support.builders.lease_pods import a_pod, an_account
+from support.waiting import until_async
 
 HOLDERS = 3_000
 
 
 async def crowd(store, account):
     """Thousands at rest, each with one unit that it has drawn, and known to have given something back."""
-    await store.add(account, Take("all of them", 2 * HOLDERS))
+    await store.add(account, Addition("all of them", 2 * HOLDERS))
     for first in range(0, HOLDERS, 100):
         records = [
             (f"pod-{name}", Record(f"a-life-of-{name:06}", 1, 1).to_json()) for name in range(first, first + 100)
@@ -46,7 +47,7 @@ async def test_a_silent_holder_is_found_among_thousands_that_rest(nats):
         silent = a_pod(nats.url, "silent")
         await silent.leases_only(account, leased=300, drawn=100)
         assert await pod.spend(account, 200) is Outcome.EXHAUSTED
-        await until(lambda: found_while_asking(pod, account))
+        await until_async(lambda: found_while_asking(pod, account))
         assert await pod.spend(account, 200) is Outcome.GRANTED
         assert await pod.spend(account, 1) is Outcome.EXHAUSTED
         await silent.store.close()

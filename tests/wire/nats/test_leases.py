@@ -1,11 +1,12 @@
 import asyncio
 import time
 
-from agenttype_sidecar.leases.shares import Take
+from agenttype_sidecar.leases.shares import Addition
 from agenttype_sidecar.leases.terms import Outcome
-from support.builders.lease_pods import QUICK, a_pod, an_account, pods, until
+from support.builders.lease_pods import QUICK, a_pod, an_account, pods
 from support.ports import free_port
 from support.programs.nats_servers import wire
+from support.waiting import until_async
 
 GRANTED, EXHAUSTED, UNAVAILABLE = Outcome.GRANTED, Outcome.EXHAUSTED, Outcome.UNAVAILABLE
 
@@ -13,24 +14,24 @@ GRANTED, EXHAUSTED, UNAVAILABLE = Outcome.GRANTED, Outcome.EXHAUSTED, Outcome.UN
 async def left(pod, account):
     """What nobody has leased or spent, as the store says."""
     sums = await pod.store.sums(account)
-    pod.leases._desk(account).lease.saw(sums)
+    pod.leases._state(account).lease.observe(sums)
     view = pod.leases.view(account)
     return view.limit - view.leased
 
 
-async def until_left(pod, account, amount, within=10):
-    end = time.monotonic() + within
-    while (found := await left(pod, account)) != amount:
-        assert time.monotonic() < end, f"{found} left, not {amount}"
-        await asyncio.sleep(0.02)
+async def until_left(pod, account, amount):
+    async def is_left():
+        return await left(pod, account) == amount
+
+    await until_async(is_left, f"{amount} left")
 
 
 async def test_a_pod_spends_what_it_leases_and_not_more(nats):
     account = an_account(100)
     async with a_pod(nats.url, "one") as pod:
         assert await pod.spend(account, 60) is GRANTED
-        want = await pod.ask(account, 41)
-        assert (want.outcome, want.remaining, want.leased_elsewhere) == (EXHAUSTED, 40, 0)
+        request = await pod.ask(account, 41)
+        assert (request.outcome, request.remaining, request.leased_elsewhere) == (EXHAUSTED, 40, 0)
         assert await pod.spend(account, 40) is GRANTED
         assert await pod.spend(account, 1) is EXHAUSTED
 
@@ -99,7 +100,7 @@ async def test_what_a_killed_pod_had_leased_is_back_within_one_lease_time(nats):
         assert await left(other, account) == 700
         began = time.monotonic()
         other.leases.room(account)
-        await until(lambda: other.leases.returned["silent"] == 1)
+        await until_async(lambda: other.leases.returned["silent"] == 1)
         assert time.monotonic() - began <= QUICK.lease
         assert await left(other, account) == 900
 
@@ -122,7 +123,7 @@ async def test_a_pod_whose_record_was_ended_goes_on_with_what_it_had_drawn(nats)
         silent = a_pod(nats.url, "silent")
         await silent.leases_only(account, leased=300, drawn=100)
         other.leases.room(account)
-        await until(lambda: other.leases.returned["silent"] == 1)
+        await until_async(lambda: other.leases.returned["silent"] == 1)
         async with silent:
             assert await silent.spend(account, 100) is GRANTED
             assert await silent.spend(account, 900) is GRANTED
@@ -154,12 +155,12 @@ async def test_a_lowered_limit_grants_nothing_more_and_takes_back_what_is_not_us
     high, low = an_account(1_000), an_account(100)
     async with a_pod(nats.url, "one") as one, a_pod(nats.url, "two") as two:
         assert await one.spend(high, 300) is GRANTED
-        await two.leases.want(high, 200)
+        await two.leases.request(high, 200)
         assert two.leases.room(high) >= 200
-        await until(lambda: one.leases.room(low) == 0)  # what it had drawn ahead goes back first
+        await until_async(lambda: one.leases.room(low) == 0)  # what it had drawn ahead goes back first
         assert await one.spend(low, 1) is EXHAUSTED
         two.leases.room(low)
-        await until(lambda: two.leases.room(low) == 0)
+        await until_async(lambda: two.leases.room(low) == 0)
         await until_left(one, low, -200)
 
 
@@ -181,12 +182,12 @@ async def test_a_store_that_was_never_there_is_unavailable():
 async def test_what_is_drawn_can_be_spent_while_the_store_is_away(nats):
     account = an_account(1_000)
     async with a_pod(nats.url, "one") as pod:
-        await pod.leases.want(account, 50)
+        await pod.leases.request(account, 50)
         nats.kill()
         assert await pod.spend(account, 50) is GRANTED
         assert await pod.spend(account, 500) is UNAVAILABLE
         nats.start()
-        await until(lambda: pod.leases.view(account).reachable)
+        await until_async(lambda: pod.leases.view(account).reachable)
         assert await pod.spend(account, 500) is GRANTED
 
 
@@ -207,7 +208,7 @@ async def test_a_killed_server_loses_nothing_that_it_acknowledged(nats):
     account = an_account(3_000)
     async with pods(nats.url, 5) as many:
         spending = asyncio.gather(*(pod.spend_all(account, 1) for pod in many))
-        await until(lambda: sum(pod.used(account) for pod in many) > 500)
+        await until_async(lambda: sum(pod.used(account) for pod in many) > 500)
         nats.kill()
         nats.start()
         assert sum(await spending) == 3_000
@@ -222,7 +223,7 @@ async def test_a_server_that_is_paused_makes_calls_wait_and_then_go_on(nats):
         assert await pod.spend(account, 500) is UNAVAILABLE
         assert time.monotonic() - began < 4
         nats.resume()
-        await until(lambda: pod.leases.view(account).reachable)
+        await until_async(lambda: pod.leases.view(account).reachable)
         assert await pod.spend(account, 500) is GRANTED
 
 
@@ -237,13 +238,13 @@ async def test_a_cut_between_pod_and_store_never_lets_two_spend_the_same(nats):
             assert await far_asks is UNAVAILABLE
             assert spent == 1_000 - far.book.drawn[account.key, account.index]
             cable.heal()
-            await until(lambda: far.leases.view(account).reachable)
+            await until_async(lambda: far.leases.view(account).reachable)
             assert await far.spend_all(account, 1) == 800 - spent
 
 
 async def test_an_addition_that_is_repeated_counts_once(nats):
     account = an_account(100)
     async with a_pod(nats.url, "one") as pod:
-        assert await pod.store.add(account, Take("the same", 10)) == 10
-        assert await pod.store.add(account, Take("another", 5)) == 15
-        assert await pod.store.add(account, Take("the same", 10)) == 15
+        assert await pod.store.add(account, Addition("the same", 10)) == 10
+        assert await pod.store.add(account, Addition("another", 5)) == 15
+        assert await pod.store.add(account, Addition("the same", 10)) == 15

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from agenttype_sidecar.leases.shares import Returns
 from agenttype_sidecar.leases.terms import Outcome
-from support.builders.lease_pods import a_pod, an_account, pods, until
+from support.builders.lease_pods import a_pod, an_account, pods
+from support.waiting import until_async
 
 GRANTED = Outcome.GRANTED
 
@@ -60,7 +61,7 @@ async def test_what_was_drawn_since_is_not_spent_twice(nats, emptied):
         copy = copied(nats)
         await asyncio.gather(*(spends(pod, account, 100) for pod in many))
         goes_back(nats, None if emptied else copy)
-        await until(lambda: setbacks(many) >= 1)
+        await until_async(lambda: setbacks(many) >= 1)
         assert 600 <= await spent_all(many, account) <= 1_000
         drawn = sum(pod.book.drawn[account.key, account.index] for pod in many)
         assert drawn <= min(1_000, await out(many[0], account))
@@ -74,9 +75,9 @@ async def test_what_pods_that_are_gone_had_spent_stays_counted(nats):
         gone = await a_pod(nats.url, "gone").__aenter__()
         await spends(gone, account, 700)
         await gone.die()
-        await until(lambda: knows(witness, account, 700))
+        await until_async(lambda: knows(witness, account, 700))
         goes_back(nats, copy)
-        await until(lambda: witness.leases.setbacks == 1)
+        await until_async(lambda: witness.leases.setbacks == 1)
         async with a_pod(nats.url, "new") as new:
             assert await spent_all([witness, new], account) <= 300
 
@@ -91,7 +92,7 @@ async def test_a_pod_that_restarts_with_the_store_counts_at_least_its_own(nats):
     goes_back(nats, copy)
     async with a_pod(nats.url, "one", pod.book) as again, a_pod(nats.url, "two") as two:
         again.leases.room(account)
-        await until(lambda: again.leases.setbacks == 1)
+        await until_async(lambda: again.leases.setbacks == 1)
         assert await spent_all([again, two], account) <= 1_000
 
 

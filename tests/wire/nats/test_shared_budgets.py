@@ -4,8 +4,9 @@ import pytest
 from agenttype_api.v1alpha1 import Resource
 from support import store_eyes
 from support.programs.fleets import a_shared_limit, a_sharing_policy, fleet
-from support.programs.sidecars import a_policy, eventually, sidecar
+from support.programs.sidecars import a_policy, sidecar
 from support.programs.simulators import simulator
+from support.waiting import until
 
 CHAT = "/v1/chat/completions"
 
@@ -36,11 +37,11 @@ def test_what_is_leased_and_drawn_is_measured(vllm, nats):
         assert measured['agenttype_budget_drawn{limit="tokens"}'] >= spent
         assert measured['agenttype_budget_leased{limit="tokens"}'] >= measured['agenttype_budget_drawn{limit="tokens"}']
         assert measured["agenttype_nats_reachable"] == 1
-        eventually(lambda: car.metrics()['agenttype_budget_leased{limit="tokens"}'] == spent)
-        eventually(lambda: car.metrics()['agenttype_lease_returned_total{reason="idle"}'] >= 1)
+        until(lambda: car.metrics()['agenttype_budget_leased{limit="tokens"}'] == spent)
+        until(lambda: car.metrics()['agenttype_lease_returned_total{reason="idle"}'] >= 1)
         nats.kill()
-        eventually(lambda: car.metrics()["agenttype_nats_reachable"] == 0)
-        eventually(lambda: car.metrics()['agenttype_budget_nats_errors_total{operation="connect"}'] >= 1)
+        until(lambda: car.metrics()["agenttype_nats_reachable"] == 0)
+        until(lambda: car.metrics()['agenttype_budget_nats_errors_total{operation="connect"}'] >= 1)
 
 
 def test_nothing_is_measured_of_a_store_that_nobody_needs(vllm):

@@ -6,10 +6,11 @@ import json
 import pytest
 from agenttype_api.policy import Identity, Nats
 from agenttype_sidecar.leases.nats_store import NatsStore
-from agenttype_sidecar.leases.shares import Take
+from agenttype_sidecar.leases.shares import Addition
 from support.builders.certificates import Authority
-from support.builders.lease_pods import an_account, until
+from support.builders.lease_pods import an_account
 from support.programs.nats_servers import nats_server
+from support.waiting import until_async
 
 ACCOUNT = an_account(100)
 
@@ -55,8 +56,8 @@ async def connect(token):
 
 async def test_a_store_that_an_authority_of_ours_vouches_for_is_used(nats, authority, connect):
     store = connect(nats.port, authority.certificate.read_text())
-    await until(lambda: store.reachable)
-    assert await store.add(ACCOUNT, Take("one", 7)) == 7
+    await until_async(lambda: store.reachable)
+    assert await store.add(ACCOUNT, Addition("one", 7)) == 7
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ async def test_a_store_that_an_authority_of_ours_vouches_for_is_used(nats, autho
 )
 async def test_a_store_that_nobody_vouches_for_is_not_used(nats, authority, connect, host, is_known):
     store = connect(nats.port, authority.certificate.read_text() if is_known else None, host)
-    await until(lambda: store.failures["connect"] >= 1)
+    await until_async(lambda: store.failures["connect"] >= 1)
     assert not store.reachable
 
 
@@ -80,6 +81,6 @@ async def test_a_server_without_tls_is_told_nothing(connect, authority):
     server = await asyncio.start_server(plain, "127.0.0.1", 0)
     async with server:
         store = connect(server.sockets[0].getsockname()[1], authority.certificate.read_text())
-        await until(lambda: heard and store.failures["connect"] >= 1)
+        await until_async(lambda: heard and store.failures["connect"] >= 1)
         assert set(heard) == {b""}
         assert not store.reachable

@@ -611,7 +611,7 @@ def waiting_for_nothing(events: asyncio.Queue, wait: Callable) -> asgi.ASGIApp:
 
 
 async def attending(receive):
-    async with asgi.attended(receive):
+    async with asgi.cancel_on_disconnect(receive):
         await asyncio.Event().wait()
 
 
@@ -653,8 +653,8 @@ async def test_a_caller_that_leaves_is_noticed_even_behind_pipelined_requests():
 
 async def test_an_attended_block_within_another_ends_without_it():
     async def app(scope, receive, send):
-        async with asgi.attended(receive):
-            async with asgi.attended(receive):
+        async with asgi.cancel_on_disconnect(receive):
+            async with asgi.cancel_on_disconnect(receive):
                 pass
             await asyncio.sleep(0.01)
             await asgi.respond(send, 200, [], b"ok")
@@ -664,7 +664,7 @@ async def test_an_attended_block_within_another_ends_without_it():
 
 async def test_an_attended_block_that_ends_first_is_left_alone():
     async def app(scope, receive, send):
-        async with asgi.attended(receive):
+        async with asgi.cancel_on_disconnect(receive):
             await asyncio.sleep(0)
         await asgi.respond(send, 200, [], b"ok")
 

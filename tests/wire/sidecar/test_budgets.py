@@ -9,8 +9,9 @@ import time
 import pytest
 from agenttype_api import policy as api
 from agenttype_api.v1alpha1 import OnExhausted, Scope
-from support.programs.sidecars import a_backend, a_chat, a_limit, a_policy, a_price, eventually, sidecar, together
+from support.programs.sidecars import a_backend, a_chat, a_limit, a_policy, a_price, sidecar, together
 from support.programs.simulators import simulator
+from support.waiting import until
 
 CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
 #: A dollar and four dollars for a million tokens.
@@ -192,8 +193,8 @@ SPENT = {CHAT: "insufficient_quota", MESSAGES: "billing_error"}
 
 def assert_cut_and_charged(car, vllm, path):
     """The engine was stopped, and what it produced is charged, not what was held."""
-    eventually(lambda: vllm.arrived(path)[-1]["outcome"] == "aborted", within=2)
-    eventually(lambda: car.held() == 0)
+    until(lambda: vllm.arrived(path)[-1]["outcome"] == "aborted", within=2)
+    until(lambda: car.held() == 0)
     assert car.total("agenttype_llm_requests_total", 'outcome="cut"') >= 1
     assert car.total("agenttype_budget_overspend_total") == 0
 
@@ -217,13 +218,13 @@ def test_a_whole_call_that_is_cut_is_answered_with_the_refusal():
         def work(number):
             if number == 0:
                 return car.chat(max_tokens=40)
-            eventually(lambda: len(stuck.arrived(CHAT)) == 2)
+            until(lambda: len(stuck.arrived(CHAT)) == 2)
             car.set_policy(a_policy(stuck.url, 3))
             return None
 
         answer = together(2, work)[0]
         assert (answer.status, answer.json["error"]["code"]) == (402, "insufficient_quota")
-        eventually(lambda: stuck.arrived(CHAT)[-1]["outcome"] == "aborted", within=1)
+        until(lambda: stuck.arrived(CHAT)[-1]["outcome"] == "aborted", within=1)
 
 
 @pytest.mark.parametrize("path", [CHAT, MESSAGES])
@@ -241,7 +242,7 @@ def test_a_run_whose_time_is_over_ends_its_streams_and_refuses_what_comes(slow, 
 def test_the_time_of_a_run_goes_on_after_a_restart(vllm, tmp_path):
     policy = a_policy(vllm.url, limits=(a_limit(3_600_000, "WallClock", "life"),))
     with sidecar(policy=policy, folder=tmp_path) as car:
-        eventually(lambda: car.spent("life") > 300)
+        until(lambda: car.spent("life") > 300)
         car.process.kill()
     with sidecar(policy=policy, folder=tmp_path) as car:
         assert car.spent("life") > 300
@@ -254,7 +255,7 @@ def test_a_cut_stream_stops_the_engine_within_a_tenth_of_a_second(slow):
         car.set_policy(a_policy(slow.url, 3))
         stream.rest()
         ended = time.monotonic()
-        eventually(lambda: slow.arrived(CHAT)[-1]["outcome"] == "aborted", within=1)
+        until(lambda: slow.arrived(CHAT)[-1]["outcome"] == "aborted", within=1)
         assert time.monotonic() - ended < 0.1
 
 
@@ -274,7 +275,7 @@ def test_an_agent_whose_run_is_used_up_is_stopped_until_its_policy_changes(vllm,
     with sidecar(policy=policy, folder=tmp_path) as car:
         assert car.chat(max_tokens=2).json["error"]["code"] == "agent_stopped"
         car.set_policy(stopping(vllm.url, a_limit(50, "Requests", "calls")))
-        eventually(lambda: car.chat(max_tokens=2).status == 200)
+        until(lambda: car.chat(max_tokens=2).status == 200)
         assert car.control("/agenttype/v1/policy").json["stopped"] == ""
 
 
@@ -291,7 +292,7 @@ def test_stopping_an_agent_ends_its_streams(slow):
         stream = Stream(car).read_some()
         policy = stopping(slow.url, a_limit(1, "Requests", "calls"))
         car.set_policy(policy)
-        eventually(lambda: car.control("/agenttype/v1/policy").json["policyHash"] == policy.hash())
+        until(lambda: car.control("/agenttype/v1/policy").json["policyHash"] == policy.hash())
         assert car.chat(max_tokens=5).status == 402
         assert ending_in_openais_words(stream) == "agent_stopped"
         assert_cut_and_charged(car, slow, CHAT)
@@ -299,7 +300,7 @@ def test_stopping_an_agent_ends_its_streams(slow):
 
 def test_a_run_whose_time_is_over_stops_the_agent_where_policy_says_so(slow):
     with sidecar(policy=stopping(slow.url, a_limit(700, "WallClock", "life"))) as car:
-        eventually(lambda: car.control("/agenttype/v1/policy").json["stopped"])
+        until(lambda: car.control("/agenttype/v1/policy").json["stopped"])
         assert car.chat(max_tokens=2).json["error"]["code"] == "agent_stopped"
 
 
@@ -313,7 +314,7 @@ def used(vllm):
 def before_the_first_byte(car, vllm):
     caller = threading.Thread(target=ignored, args=(car.chat,), kwargs={"max_tokens": 8, "ignore_eos": True})
     caller.start()
-    eventually(lambda: vllm.arrived(CHAT))
+    until(lambda: vllm.arrived(CHAT))
     car.process.kill()
     caller.join()
 
@@ -340,7 +341,7 @@ def while_it_waits_for_others(car, vllm):
     callers = [threading.Thread(target=ignored, args=(car.chat,), kwargs={"max_tokens": 1900}) for _ in range(3)]
     for caller in callers:
         caller.start()
-    eventually(lambda: vllm.arrived(CHAT))
+    until(lambda: vllm.arrived(CHAT))
     car.process.kill()
     for caller in callers:
         caller.join()
@@ -364,7 +365,7 @@ def test_a_sidecar_that_is_killed_has_spent_at_least_what_the_engine_made(tmp_pa
         with sidecar(policy=policy, folder=tmp_path) as car:
             killed(car, vllm)
             car.process.wait()
-        eventually(lambda: vllm.total("vllm:num_requests_running") == 0)
+        until(lambda: vllm.total("vllm:num_requests_running") == 0)
         with sidecar(policy=policy, folder=tmp_path) as car:
             assert 0 < used(vllm) <= car.spent() <= 4000
             assert used(vllm) <= car.spent("month") <= 4000
@@ -429,7 +430,7 @@ def test_two_pods_spend_one_limit_and_no_more(vllm, nats, tmp_path):
         statuses = together(8, lambda number: [(one, two)[number % 2].chat(max_tokens=2).status for _ in range(6)])
         found = [status for caller in statuses for status in caller]
         assert set(found) <= {200, 402, 429}
-        eventually(lambda: one.chat(max_tokens=2).status == 402 and two.chat(max_tokens=2).status == 402)
+        until(lambda: one.chat(max_tokens=2).status == 402 and two.chat(max_tokens=2).status == 402)
         assert len(vllm.arrived(CHAT)) == 30
         assert one.spent("calls") + two.spent("calls") == 30
         rows = [car.control("/agenttype/v1/budget").json["limits"][0] for car in (one, two)]
@@ -454,7 +455,7 @@ def test_what_a_pod_spent_of_a_shared_limit_survives_a_kill(vllm, nats, tmp_path
         assert [car.chat(max_tokens=2).status for _ in range(2)] == [200, 200]
         car.process.kill()
     with sidecar(policy=policy, folder=tmp_path) as car:
-        eventually(lambda: car.chat(max_tokens=2).status == 402)
+        until(lambda: car.chat(max_tokens=2).status == 402)
         assert len(vllm.arrived(CHAT)) == 3
 
 
@@ -467,20 +468,20 @@ def test_without_the_store_what_is_drawn_is_spent_and_then_calls_are_told_to_com
         assert (refused.status, refused.json["error"]["code"]) == (503, "nats_unreachable")
         assert refused.headers["retry-after"] == "2"
         assert car.post(MESSAGES, a_chat(max_tokens=2)).json["error"]["type"] == "overloaded_error"
-        eventually(lambda: car.control("/agenttype/v1/policy").json["natsError"])
+        until(lambda: car.control("/agenttype/v1/policy").json["natsError"])
         assert car.total("agenttype_nats_reachable") == 0
         nats.start()
-        eventually(lambda: car.chat(max_tokens=2).status == 200)
-        eventually(lambda: car.control("/agenttype/v1/policy").json["natsError"] == "")
+        until(lambda: car.chat(max_tokens=2).status == 200)
+        until(lambda: car.control("/agenttype/v1/policy").json["natsError"] == "")
 
 
 def test_a_policy_that_begins_to_share_a_limit_needs_no_restart(vllm, nats):
     with sidecar(policy=a_policy(vllm.url)) as car:
         assert car.chat(max_tokens=2).status == 200
         car.set_policy(sharing(vllm.url, nats.url, a_limit(2, "Requests", "calls", "Forever")))
-        eventually(lambda: car.total("agenttype_budget_limit") == 2)
+        until(lambda: car.total("agenttype_budget_limit") == 2)
         assert car.chat(max_tokens=2).status == 200
         assert car.spent("calls") == 1
         car.set_policy(a_policy(vllm.url))
-        eventually(lambda: car.total("agenttype_budget_limit") == 0)
+        until(lambda: car.total("agenttype_budget_limit") == 0)
         assert car.chat(max_tokens=2).status == 200

@@ -4,18 +4,9 @@ import json
 
 import pytest
 from agenttype_api import policy as api
-from support.programs.sidecars import (
-    TOKEN,
-    a_backend,
-    a_chat,
-    a_limit,
-    a_policy,
-    a_route,
-    eventually,
-    sidecar,
-    together,
-)
+from support.programs.sidecars import TOKEN, a_backend, a_chat, a_limit, a_policy, a_route, sidecar, together
 from support.programs.simulators import simulator
+from support.waiting import until
 
 CHAT, TEXT, MESSAGES = "/v1/chat/completions", "/v1/completions", "/v1/messages"
 
@@ -74,7 +65,7 @@ def test_the_agents_own_credentials_stay_and_the_pods_token_goes(shared, vllm):
 def test_a_rotated_token_is_used_within_a_second(vllm):
     with sidecar(policy=a_policy(vllm.url)) as car:
         (car.folder / "token").write_text("rotated")
-        eventually(lambda: car.chat(max_tokens=2) and _token(vllm) == "Bearer rotated", within=1)
+        until(lambda: car.chat(max_tokens=2) and _token(vllm) == "Bearer rotated", within=1)
 
 
 def test_a_query_is_passed_on_and_decides_nothing(shared, vllm):

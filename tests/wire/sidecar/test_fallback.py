@@ -8,9 +8,10 @@ import time
 import pytest
 from agenttype_api import policy as api
 from agenttype_api.v1alpha1 import FallbackReason
-from support.programs.sidecars import a_backend, a_chat, a_limit, a_policy, a_route, eventually, sidecar, together
+from support.programs.sidecars import a_backend, a_chat, a_limit, a_policy, a_route, sidecar, together
 from support.servers.recording_upstream import chunked, recording, whole
 from support.servers.scripted_upstream import Close, Say
+from support.waiting import until
 
 CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
 QUICK = {"first_byte_ms": 500, "idle_ms": 5000, "warm_up_ms": 500, "connect_ms": 500}
@@ -250,7 +251,7 @@ def test_a_backend_that_fails_again_and_again_is_left_alone_and_tried_again_late
         before = len(first.arrivals)
         assert car.chat().headers["x-agenttype-route"] == "second/green"
         assert len(first.arrivals) == before
-        eventually(lambda: circuit(car) == 1)
+        until(lambda: circuit(car) == 1)
         assert car.chat().headers["x-agenttype-route"] == "first"
         assert circuit(car) == 0
 

@@ -7,8 +7,9 @@ import socket
 import struct
 
 import pytest
-from support.programs.sidecars import a_chat, a_policy, eventually, sidecar, together
+from support.programs.sidecars import a_chat, a_policy, sidecar, together
 from support.programs.simulators import simulator
+from support.waiting import until
 
 CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
 QUICK = {"first_byte_ms": 400, "idle_ms": 400, "warm_up_ms": 300}
@@ -113,8 +114,8 @@ def test_a_gate_that_turns_a_call_down_costs_nothing(car, vllm):
 def test_a_caller_that_leaves_a_stream_ends_it_and_pays_for_what_came():
     with simulator(tokens_per_second=100) as slow, sidecar(policy=a_policy(slow.url, 100_000)) as car:
         _leave(car, a_chat(stream=True, max_tokens=1000, ignore_eos=True), events=5)
-        eventually(lambda: slow.arrived(CHAT)[0]["outcome"] == "aborted", within=1)
-        eventually(lambda: car.held() == 0)
+        until(lambda: slow.arrived(CHAT)[0]["outcome"] == "aborted", within=1)
+        until(lambda: car.held() == 0)
         prompt, came = (
             slow.arrived(CHAT)[0]["prompt_tokens"],
             car.total("agenttype_llm_tokens_total", 'direction="output"'),
@@ -127,8 +128,8 @@ def test_a_caller_that_leaves_a_stream_ends_it_and_pays_for_what_came():
 def test_a_caller_that_leaves_before_the_answer_ends_it_and_pays_what_was_held():
     with simulator(first_token_delay_seconds=30) as slow, sidecar(policy=a_policy(slow.url, 100_000)) as car:
         _leave(car, a_chat(max_tokens=40), events=0, after=lambda: slow.arrived(CHAT))
-        eventually(lambda: slow.arrived(CHAT)[0]["outcome"] == "aborted", within=1)
-        eventually(lambda: car.held() == 0)
+        until(lambda: slow.arrived(CHAT)[0]["outcome"] == "aborted", within=1)
+        until(lambda: car.held() == 0)
         assert car.total("agenttype_llm_tokens_total", 'direction="output"', 'usage_source="reserved"') == 40
 
 
@@ -206,7 +207,7 @@ def test_a_sidecar_that_is_killed_twenty_times_never_forgets_nor_overspends(tmp_
             with sidecar(policy=policy, folder=tmp_path) as car:
                 assert _used(vllm) <= car.spent() <= limit
                 _kill_amid_calls(car, vllm, moments.uniform(0, 0.25))
-            eventually(lambda: vllm.total("vllm:num_requests_running") == 0)
+            until(lambda: vllm.total("vllm:num_requests_running") == 0)
         with sidecar(policy=policy, folder=tmp_path) as car:
             assert 0 < _used(vllm) <= car.spent() <= limit
             assert car.held() == 0
@@ -222,7 +223,7 @@ def _kill_amid_calls(car, vllm, seconds):
 
     def work(number):
         if number == 8:
-            eventually(lambda: len(vllm.arrived(CHAT)) > before or car.chat(max_tokens=1).status == 402)
+            until(lambda: len(vllm.arrived(CHAT)) > before or car.chat(max_tokens=1).status == 402)
             car.kill_after(seconds)
             return
         while car.process.poll() is None:
@@ -244,5 +245,5 @@ def _leave(car, body, events, after=None):
         while events and seen.count(b"data: ") < events:
             seen += caller.recv(65536)
         if after:
-            eventually(after)
+            until(after)
         caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

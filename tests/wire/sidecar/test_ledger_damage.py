@@ -34,11 +34,11 @@ def spent(folder):
     ledger = Ledger(folder, at(1))
     try:
         assert ledger.responses.backend("resp_1") in {"shared", None}
-        book = ledger.book
-        counts = [amount for key in sorted(book.counts) for amount in book.spent_in(key)]
+        balances = ledger.balances
+        counts = [amount for key in sorted(balances.counts) for amount in balances.spent_in(key)]
         drawn = [-amount for _, amount in sorted(ledger.all_drawn().items())]
         return [
-            *book.spent,
+            *balances.spent,
             *counts,
             *drawn,
             ledger.tool_calls.of("crm"),

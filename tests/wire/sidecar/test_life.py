@@ -6,8 +6,9 @@ import signal
 import threading
 
 import pytest
-from support.programs.sidecars import a_chat, a_limit, a_policy, a_route, call, eventually, sidecar
+from support.programs.sidecars import a_chat, a_limit, a_policy, a_route, call, sidecar
 from support.programs.simulators import simulator
+from support.waiting import until
 
 CHAT = "/v1/chat/completions"
 
@@ -37,7 +38,7 @@ def test_drain_may_be_asked_again_and_calls_go_on(car):
 def test_a_changed_policy_is_in_use_without_a_restart(car, vllm):
     changed = a_policy(vllm.url, 500, routes=(a_route("only-this"),))
     car.set_policy(changed)
-    eventually(lambda: car.control("/agenttype/v1/policy").json["policyHash"] == changed.hash())
+    until(lambda: car.control("/agenttype/v1/policy").json["policyHash"] == changed.hash())
     assert car.chat(max_tokens=2).status == 404
     assert car.total("agenttype_budget_limit", 'limit="run"') == 500
 
@@ -46,14 +47,14 @@ def test_what_was_spent_counts_against_a_limit_that_came_later(vllm):
     with sidecar(policy=a_policy(vllm.url)) as car:
         tokens = car.chat(max_tokens=5).tokens
         car.set_policy(a_policy(vllm.url, 1000))
-        eventually(lambda: car.total("agenttype_budget_limit") == 1000)
+        until(lambda: car.total("agenttype_budget_limit") == 1000)
         assert car.spent() == tokens
 
 
 def test_a_policy_that_cannot_be_used_keeps_the_old_one_and_is_told(car):
     before = car.control("/agenttype/v1/policy").json["policyHash"]
     car.set_policy('{"version": 9}')
-    eventually(lambda: car.total("agenttype_policy_reload_errors_total") == 1)
+    until(lambda: car.total("agenttype_policy_reload_errors_total") == 1)
     report = car.control("/agenttype/v1/policy").json
     assert (report["policyHash"], bool(report["error"])) == (before, True)
     assert car.total("agenttype_policy_current") == 0
@@ -62,9 +63,9 @@ def test_a_policy_that_cannot_be_used_keeps_the_old_one_and_is_told(car):
 
 def test_sighup_reads_the_policy_again(car):
     car.set_policy("{")
-    eventually(lambda: car.total("agenttype_policy_reload_errors_total") == 1)
+    until(lambda: car.total("agenttype_policy_reload_errors_total") == 1)
     car.process.send_signal(signal.SIGHUP)
-    eventually(lambda: car.total("agenttype_policy_reload_errors_total") == 2)
+    until(lambda: car.total("agenttype_policy_reload_errors_total") == 2)
 
 
 def test_a_call_keeps_the_policy_it_began_with():
@@ -72,9 +73,9 @@ def test_a_call_keeps_the_policy_it_began_with():
         answers = []
         caller = threading.Thread(target=lambda: answers.append(car.chat(max_tokens=12, ignore_eos=True)))
         caller.start()
-        eventually(lambda: slow.arrived(CHAT))
+        until(lambda: slow.arrived(CHAT))
         car.set_policy(a_policy(slow.url, 1, routes=(a_route("other"),)))
-        eventually(lambda: car.total("agenttype_budget_limit") == 1)
+        until(lambda: car.total("agenttype_budget_limit") == 1)
         caller.join()
         assert answers[0].status == 200
         assert car.spent() == answers[0].tokens
@@ -89,7 +90,7 @@ def test_sigterm_lets_a_running_stream_end_and_leaves_the_ledger_complete(tmp_pa
                 target=lambda: answers.append(car.chat(stream=True, max_tokens=12, ignore_eos=True))
             )
             caller.start()
-            eventually(lambda: slow.arrived(CHAT))
+            until(lambda: slow.arrived(CHAT))
             assert car.end() == 0
             caller.join()
             assert answers[0].events[-1] == "[DONE]"
@@ -104,10 +105,10 @@ def test_a_stream_that_outlasts_the_drain_is_cut_and_charged(tmp_path):
         with sidecar(policy=policy, folder=tmp_path, drain_seconds=0.2) as car:
             caller = threading.Thread(target=_ignored, args=(car,))
             caller.start()
-            eventually(lambda: slow.arrived(CHAT))
+            until(lambda: slow.arrived(CHAT))
             assert car.end() == 0
             caller.join()
-        eventually(lambda: slow.total("vllm:num_requests_running") == 0)
+        until(lambda: slow.total("vllm:num_requests_running") == 0)
         with sidecar(policy=policy, folder=tmp_path) as car:
             assert car.spent() > 0
             assert car.held() == 0

@@ -7,9 +7,10 @@ import time
 
 import pytest
 from agenttype_api import policy as api
-from support.programs.sidecars import a_backend, a_chat, a_limit, a_policy, eventually, sidecar, together
+from support.programs.sidecars import a_backend, a_chat, a_limit, a_policy, sidecar, together
 from support.servers.recording_upstream import chunked, recording, whole
 from support.servers.scripted_upstream import Close, Say, Wait
+from support.waiting import until
 
 CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
 DONE = b"data: [DONE]\n\n"
@@ -88,7 +89,7 @@ def test_a_stream_that_goes_beyond_what_is_held_is_cut_and_charged_as_it_says(up
         began = time.monotonic()
         answer = car.post(path, a_call(path))
         assert (answer.status, ENDING[path] in answer.body) == (200, True)
-        eventually(lambda: upstream.departures, within=2)
+        until(lambda: upstream.departures, within=2)
         assert time.monotonic() - began < 5
         assert car.spent() >= 100_000
         assert car.total("agenttype_budget_overspend_total") == 1
@@ -135,7 +136,7 @@ def test_a_cut_stream_is_not_cheaper_for_a_number_that_is_no_total(upstream, pie
         upstream.answers([Say(chunked(*pieces, end=b"")), Wait(0.05), Close()])
         with pytest.raises((http.client.IncompleteRead, ConnectionError)):
             car.post(CHAT, a_call(CHAT, **asked))
-        eventually(lambda: car.held() == 0)
+        until(lambda: car.held() == 0)
         assert car.spent() >= 40 * asked.get("n", 1)
 
 
@@ -149,9 +150,9 @@ def test_a_caller_that_does_not_read_pays_for_what_was_written_meanwhile(upstrea
             caller.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body))
             caller.sendall(body)
             assert caller.recv(1000)
-            eventually(lambda: car.control("/agenttype/v1/status").json["runningCalls"] == 1)
+            until(lambda: car.control("/agenttype/v1/status").json["runningCalls"] == 1)
             time.sleep(0.5)  # so slow a caller is
-        eventually(lambda: car.held() == 0)
+        until(lambda: car.held() == 0)
         assert car.spent() >= 2048
 
 
@@ -161,7 +162,7 @@ def test_a_caller_that_leaves_pays_for_what_an_engine_can_have_written_in_silenc
         upstream.answers([Say(chunked(piece(1), end=b"")), Wait(0.7), Close()])
         with pytest.raises((http.client.IncompleteRead, ConnectionError)):
             car.post(CHAT, a_call(CHAT, max_tokens=1500, **hiding))
-        eventually(lambda: car.held() == 0)
+        until(lambda: car.held() == 0)
         assert 600 < car.spent() <= 1503
 
 
@@ -205,5 +206,5 @@ def test_a_cut_message_whose_text_may_not_be_all_is_charged_what_was_held(upstre
         upstream.answers([Say(chunked(START + TEXT, end=b"")), Wait(0.05), Close()])
         with pytest.raises((http.client.IncompleteRead, ConnectionError)):
             car.post(MESSAGES, a_call(MESSAGES, **hiding))
-        eventually(lambda: car.held() == 0)
+        until(lambda: car.held() == 0)
         assert car.spent() == 3 + 40

@@ -7,9 +7,10 @@ import time
 
 import pytest
 from agenttype_api.policy import RateLimits
-from support.programs.sidecars import a_backend, a_chat, a_policy, eventually, sidecar, together
+from support.programs.sidecars import a_backend, a_chat, a_policy, sidecar, together
 from support.servers.recording_upstream import recording, whole
 from support.servers.scripted_upstream import Say, Wait
+from support.waiting import until
 
 CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
 
@@ -118,7 +119,7 @@ def test_a_caller_that_leaves_the_queue_takes_no_place(upstream):
         assert car.control("/agenttype/v1/status").json["runningCalls"] == 0
         first = threading.Thread(target=car.chat)
         first.start()
-        eventually(lambda: upstream.arrivals)
+        until(lambda: upstream.arrivals)
         _leave_the_queue(car)
         assert car.chat().status == 200
         first.join()
@@ -129,7 +130,7 @@ def _leave_the_queue(car):
     raw = json.dumps(a_chat()).encode()
     with socket.create_connection(("127.0.0.1", car.data_port), timeout=10) as caller:
         caller.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(raw) + raw)
-        eventually(lambda: car.control("/agenttype/v1/status").json["runningCalls"] == 2)
+        until(lambda: car.control("/agenttype/v1/status").json["runningCalls"] == 2)
 
 
 def test_who_waits_too_long_for_a_place_is_told_to_come_back(upstream):
@@ -137,7 +138,7 @@ def test_who_waits_too_long_for_a_place_is_told_to_come_back(upstream):
     with a_car(upstream, max_concurrent=1) as car:
         first = threading.Thread(target=car.chat)
         first.start()
-        eventually(lambda: upstream.arrivals)
+        until(lambda: upstream.arrivals)
         began = time.monotonic()
         refused = car.chat()
         assert (refused.status, refused.json["error"]["type"], refused.headers["retry-after"]) == (429, "requests", "1")
@@ -159,6 +160,6 @@ def test_new_limits_hold_from_the_next_call_on(upstream):
         wider = a_policy(upstream.url, rate_limits=RateLimits(), backends=(a_backend(upstream.url),))
         before = car.control("/agenttype/v1/policy").json["policyHash"]
         car.set_policy(wider)
-        eventually(lambda: car.control("/agenttype/v1/policy").json["policyHash"] != before)
+        until(lambda: car.control("/agenttype/v1/policy").json["policyHash"] != before)
         assert car.chat().status == 200
         assert "x-ratelimit-limit-requests" not in car.chat().headers

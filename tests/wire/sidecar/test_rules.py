@@ -7,9 +7,10 @@ import pytest
 from agenttype_api.policy import Rule
 from agenttype_api.v1alpha1 import RuleAction, RuleTarget
 from agenttype_sidecar.llm.usage import UNSEEN
-from support.programs.sidecars import a_backend, a_chat, a_policy, eventually, sidecar
+from support.programs.sidecars import a_backend, a_chat, a_policy, sidecar
 from support.servers.recording_upstream import chunked, recording, whole
 from support.servers.scripted_upstream import Say
+from support.waiting import until
 
 CHAT, MESSAGES, RESPONSES, COMPLETIONS = "/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/completions"
 A_KEY = "AKIA0123456789ABCDEF"
@@ -200,7 +201,7 @@ def test_the_backend_of_a_stream_that_is_cut_is_left_at_once(upstream):
     upstream.answers([Say(chunked(*chat_chunks(A_KEY), end=b""))])
     with a_car(upstream, a_rule("LLMResponse", matches=KEY)) as car:
         car.chat(stream=True)
-        eventually(lambda: upstream.departures, within=5)
+        until(lambda: upstream.departures, within=5)
 
 
 def test_a_cut_stream_is_charged_for_what_was_produced(upstream):
@@ -256,7 +257,7 @@ def test_a_policy_with_a_pattern_that_cannot_be_read_changes_nothing(upstream):
     good = a_policy(upstream.url, rules=(a_rule(matches=KEY),))
     with sidecar(policy=good) as car:
         car.set_policy(a_policy(upstream.url, rules=(a_rule(name="bad-one", matches="(?=x)"),)))
-        eventually(lambda: "bad-one" in car.control("/agenttype/v1/policy").json["error"])
+        until(lambda: "bad-one" in car.control("/agenttype/v1/policy").json["error"])
         assert car.chat(A_KEY).status == 403
 
 

@@ -4,8 +4,9 @@ import pytest
 from agenttype_api import policy as api
 from support.callers.sdk_matrix import MATRIX, STATUSES
 from support.callers.sdk_programs import driven
-from support.programs.sidecars import a_limit, a_policy, eventually, sidecar
+from support.programs.sidecars import a_limit, a_policy, sidecar
 from support.programs.simulators import simulator
+from support.waiting import until
 
 pytestmark = pytest.mark.timeout(600)  # on a new machine the environments are made first
 
@@ -31,7 +32,7 @@ def that_cuts(url):
 def refused(car, program, policy, call="plain", reason="insufficient_quota"):
     """Have a program call under a policy that refuses it; return how it ended and how many requests it made."""
     car.set_policy(policy)
-    eventually(lambda: car.control("/agenttype/v1/policy").json["policyHash"] == policy.hash())
+    until(lambda: car.control("/agenttype/v1/policy").json["policyHash"] == policy.hash())
     before = car.total("agenttype_refusals_total", f'reason="{reason}"')
     seen = program.ask(call)
     return seen, int(car.total("agenttype_refusals_total", f'reason="{reason}"') - before)

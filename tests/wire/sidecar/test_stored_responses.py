@@ -4,8 +4,9 @@ import json
 import sqlite3
 
 import pytest
-from support.programs.sidecars import a_policy, eventually, sidecar
+from support.programs.sidecars import a_policy, sidecar
 from support.programs.simulators import simulator
+from support.waiting import until
 
 RESPONSES = "/v1/responses"
 BODY = {"model": "m", "input": "hello", "max_output_tokens": 4}
@@ -45,7 +46,7 @@ def test_a_response_that_was_streamed_can_be_built_on_after_a_kill(policy, tmp_p
     with sidecar(policy=policy, folder=tmp_path) as car:
         answer = car.post(RESPONSES, BODY | {"stream": True})
         name = json.loads(answer.events[-1])["response"]["id"]
-        eventually(lambda: is_on_record(car, name))
+        until(lambda: is_on_record(car, name))
         car.process.kill()
         car.process.wait()
     with sidecar(policy=policy, folder=tmp_path) as car:

@@ -6,8 +6,9 @@ import time
 import pytest
 from agenttype_api import policy as api
 from support.builders.certificates import Authority
-from support.programs.sidecars import a_backend, a_chat, a_policy, a_route, eventually, sidecar
+from support.programs.sidecars import a_backend, a_chat, a_policy, a_route, sidecar
 from support.servers.providers import provider
+from support.waiting import until
 
 CHAT = "/v1/chat/completions"
 
@@ -93,9 +94,9 @@ def test_an_authority_that_is_replaced_counts_at_once_and_the_former_no_longer(a
     with provider("OpenAI", authority.server(), "localhost") as outside, agent(outside.url) as car:
         assert car.chat().status == 200
         shutil.copy(another.certificate, agent.folder / "ca.pem")
-        eventually(lambda: car.chat().status == 502)
+        until(lambda: car.chat().status == 502)
         shutil.copy(authority.certificate, agent.folder / "ca.pem")
-        eventually(lambda: car.chat().status == 200)
+        until(lambda: car.chat().status == 200)
 
 
 def test_an_authority_that_cannot_be_read_sends_nothing(authority, agent):

@@ -9,6 +9,7 @@ import time
 import pytest
 from support import evictions
 from support.programs.simulators import simulator
+from support.waiting import until
 
 CHAT = "/v1/chat/completions"
 PAUSE, PATIENCE = 0.01, 10
@@ -27,13 +28,6 @@ def ask(vllm, content: str = "Hello", timeout: float = PATIENCE, **more):
         connection.request("POST", CHAT, json.dumps(body), {"content-type": "application/json"})
         with connection.getresponse() as answer:
             return answer.status, answer.read()
-
-
-def until(condition) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(PAUSE)
 
 
 def test_usage_and_counters_agree(vllm):

@@ -6,9 +6,10 @@ import socket
 
 import pytest
 from agenttype_api import policy as api
-from support.programs.sidecars import a_policy, call, eventually, sidecar
+from support.programs.sidecars import a_policy, call, sidecar
 from support.servers.recording_upstream import recording
 from support.servers.scripted_upstream import Close, Say
+from support.waiting import until
 
 NOBODY = "http://127.0.0.1:9"
 SECRET = "canary-5f1d0c"
@@ -171,9 +172,9 @@ def test_a_replaced_credential_is_used_without_a_restart(car, server):
         car.get("/tools/keyed/v1/a")
         return server.arrivals[-1].all(b"x-api-key")
 
-    eventually(lambda: sent() == [b"the-next"])
+    until(lambda: sent() == [b"the-next"])
     file.write_text(SECRET)
-    eventually(lambda: sent() == [SECRET.encode()])
+    until(lambda: sent() == [SECRET.encode()])
 
 
 def test_the_credential_is_nowhere_that_the_agent_or_a_log_can_see(car, server):
@@ -278,7 +279,7 @@ def test_a_call_that_was_never_sent_does_not_count(server, tmp_path):
     with sidecar(policy=policy(NOBODY), folder=tmp_path) as car:
         missed = car.get("/tools/orders/v1/a").status
         car.set_policy(policy(server.url))
-        eventually(lambda: car.control("/agenttype/v1/policy").json["policyHash"] == policy(server.url).hash())
+        until(lambda: car.control("/agenttype/v1/policy").json["policyHash"] == policy(server.url).hash())
         sent = [car.get("/tools/orders/v1/a").status for _ in range(2)]
 
     assert (missed, sent) == (502, [200, 429])

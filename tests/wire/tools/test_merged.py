@@ -4,8 +4,9 @@ import json
 
 import pytest
 from support.callers.mcp_callers import ACCEPT, NOBODY, Caller, ModernCaller, a_tool, names, with_tools
-from support.programs.sidecars import eventually, sidecar
+from support.programs.sidecars import sidecar
 from support.servers.mcp_servers import HANDSHAKE, MODERN, mcp_server, says, text
+from support.waiting import until
 
 
 def steps(message):
@@ -147,7 +148,7 @@ def test_what_a_server_asks_the_agent_is_refused_to_the_server(caller, old):
     answered = caller.call("old_samples")
 
     assert answered.json["result"]["content"][0]["text"] == "asked"
-    eventually(lambda: [each for each in old.heard if each.message and each.message.get("id") == "s1"])
+    until(lambda: [each for each in old.heard if each.message and each.message.get("id") == "s1"])
     declined = next(each for each in old.heard if each.message and each.message.get("id") == "s1")
     assert declined.message["error"]["code"] == -32601
 
@@ -264,7 +265,7 @@ def test_an_ended_session_is_gone_here_and_at_the_servers(car, old):
 
     assert ended.status == 204
     assert caller.call("old_lookup").status == 404
-    eventually(lambda: theirs not in old.sessions)
+    until(lambda: theirs not in old.sessions)
 
 
 def test_a_server_that_forgot_its_session_is_shaken_hands_with_again(car, old):

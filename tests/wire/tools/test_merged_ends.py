@@ -7,8 +7,9 @@ import pytest
 from agenttype_api import policy as api
 from agenttype_api.v1alpha1 import OnRefusal
 from support.callers.mcp_callers import ACCEPT, META, Caller, ModernCaller, a_tool, names, with_tools
-from support.programs.sidecars import eventually, sidecar
+from support.programs.sidecars import sidecar
 from support.servers.mcp_servers import HANDSHAKE, MODERN, answer, mcp_server, says, text
+from support.waiting import until
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ def test_a_server_that_comes_back_is_listed_again():
             server.paused.clear()
             server.resumed.set()
 
-            eventually(lambda: names(caller.ask("tools/list")) == ["late_lookup"])
+            until(lambda: names(caller.ask("tools/list")) == ["late_lookup"])
 
 
 def test_long_lists_of_servers_are_read_to_their_end():
@@ -127,7 +128,7 @@ def test_a_new_policy_closes_a_tool_without_a_restart(old, tmp_path):
         assert "result" in caller.call("old_lookup").json
 
         car.set_policy(closed)
-        eventually(lambda: car.control("/agenttype/v1/policy").json["policyHash"] == closed.hash())
+        until(lambda: car.control("/agenttype/v1/policy").json["policyHash"] == closed.hash())
 
         assert caller.call("old_lookup").json["error"]["data"]["code"] == "tool_not_allowed"
         assert names(caller.ask("tools/list")) == ["old_steps"]
@@ -153,7 +154,7 @@ def test_a_cancelled_call_ends_and_the_server_is_told():
             car.post("/mcp", cancelled, caller.headers)
 
             assert call.result().json["error"]["data"]["code"] == "cancelled"
-            eventually(lambda: server.messages("notifications/cancelled"))
+            until(lambda: server.messages("notifications/cancelled"))
         sent = server.messages("tools/call")[0].message["id"]
         go_on.set()
 

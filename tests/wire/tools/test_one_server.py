@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from agenttype_api import policy as api
 from support.ports import free_port
-from support.programs.example_agents import GREEN, NORMS, eventually, python_of, running
+from support.programs.example_agents import GREEN, NORMS, python_of, running
 from support.programs.sidecars import a_policy, sidecar
 from support.servers.scripted_upstream import Close, Reset, Say, TakeRequest, scripted
+from support.waiting import until
 
 ACCEPT = {"accept": "application/json, text/event-stream"}
 CLIENT = Path(__file__).parents[2] / "support" / "callers" / "mcp_client.py"
@@ -142,7 +143,7 @@ def test_a_new_policy_closes_a_tool_without_a_restart(norms, tmp_path):
         assert "result" in json.loads(car.post("/mcp/norms", call, ACCEPT).events[-1])
 
         car.set_policy(closed)
-        eventually(lambda: car.control("/agenttype/v1/policy").json["policyHash"] == closed.hash())
+        until(lambda: car.control("/agenttype/v1/policy").json["policyHash"] == closed.hash())
 
         assert car.post("/mcp/norms", call, ACCEPT).json["error"]["data"]["code"] == "tool_not_allowed"
 

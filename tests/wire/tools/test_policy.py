@@ -6,10 +6,11 @@ import json
 import pytest
 from agenttype_api import policy as api
 from agenttype_api.v1alpha1 import RuleAction, RuleTarget
-from support.programs.sidecars import a_limit, a_policy, eventually, sidecar
+from support.programs.sidecars import a_limit, a_policy, sidecar
 from support.servers.mcp_servers import HANDSHAKE, MODERN, mcp_server, says, text
 from support.servers.recording_upstream import recording
 from support.servers.scripted_upstream import Say
+from support.waiting import until
 
 NOBODY = "http://127.0.0.1:9"
 SECRET = "AKIA" + "X" * 16
@@ -221,4 +222,4 @@ def test_a_rule_that_stops_the_agent_ends_every_further_call(kind, server, upstr
 
         assert caller.call("leak") == "policy_violation"
         assert caller.call() == "agent_stopped"
-        eventually(lambda: car.control("/agenttype/v1/policy").json["stopped"])
+        until(lambda: car.control("/agenttype/v1/policy").json["stopped"])

@@ -1,4 +1,4 @@
-"""Small helpers for bare ASGI apps: read a body, answer, stream, notice that the caller has left."""
+"""Small helpers for bare ASGI apps: read a body, answer, stream, detect that the caller has left."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -26,7 +26,7 @@ async def read_body(receive: Receive, *, limit: int, timeout: float) -> bytes:  
         BodyTimeout: It did not arrive in time.
         CallerGone: The caller hung up first.
     """
-    whole = getattr(receive, "whole", None)  # our own server knows without waiting, so needs no timer
+    whole = getattr(receive, "whole", None)  # our own server knows this without waiting, so no timer is needed
     if whole is not None and (here := whole()) is not None:
         _check(limit, len(here))
         return bytes(here)
@@ -62,7 +62,7 @@ async def start(send: Send, status: int, headers: Headers) -> None:
 
 
 async def write(send: Send, chunk: bytes) -> None:
-    """Send body bytes; waits while the caller is slow to read."""
+    """Send body bytes; wait while the caller reads slowly."""
     await send({"type": "http.response.body", "body": chunk, "more_body": True})
 
 
@@ -72,9 +72,9 @@ async def finish(send: Send) -> None:
 
 
 def abort(scope: Scope) -> None:
-    """End the caller's connection so that the caller sees a cut, never a clean end.
+    """End the caller's connection so that the caller sees a cut, not a clean end.
 
-    What was written before still arrives. Does nothing where the response is complete already.
+    What was written before still arrives. Does nothing if the response is already complete.
 
     Raises:
         RuntimeError: The app runs on a server that cannot do this.
@@ -88,8 +88,8 @@ def abort(scope: Scope) -> None:
 def watch_disconnect(receive: Receive) -> "asyncio.Future[None]":
     """Return a future that completes when the caller goes away; call it once the body has been read.
 
-    On our own server it costs a future, elsewhere a task that swallows messages. It says nothing of value any
-    more once the response is finished: cancel it then.
+    On our own server it costs a future, elsewhere a task that consumes messages. It means nothing once the response is
+    finished: cancel it then.
     """
     gone = getattr(receive, "gone", None)
     if gone is not None:
@@ -103,11 +103,11 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-class Attended:
-    """Cancels the block it wraps when the caller goes away, and raises ``CallerGone`` in its place.
+class CancelOnDisconnect:
+    """Cancels the block it wraps when the caller goes away, and raises ``CallerGone`` instead.
 
-    ``async with attended(receive): ...`` is to a departed caller what ``asyncio.timeout`` is to a passed
-    deadline: whatever the block awaits, an upstream above all, is cancelled within one turn of the loop.
+    It works like ``asyncio.timeout``, for a caller that has left instead of a deadline: whatever the block awaits,
+    usually an upstream, is cancelled within one turn of the loop.
     """
 
     __slots__ = ("_before", "_cancelled", "_future", "_over", "_receive", "_task")
@@ -120,7 +120,7 @@ class Attended:
     async def __aenter__(self) -> Self:
         task = asyncio.current_task()
         if task is None:
-            raise RuntimeError("attended() needs a task")
+            raise RuntimeError("cancel_on_disconnect() needs a task")
         self._task = task
         self._before = task.cancelling()
         self._future = watch_disconnect(self._receive)
@@ -138,12 +138,12 @@ class Attended:
             raise CallerGone("the caller hung up") from error
 
     def _cancel(self, gone: "asyncio.Future[None]") -> None:
-        if self._over or gone.cancelled():  # over: the caller left in the very turn in which the block ended
+        if self._over or gone.cancelled():  # over: the caller left in the same turn in which the block ended
             return
         self._cancelled = True
         self._task.cancel()
 
 
-def attended(receive: Receive) -> Attended:
-    """Return the context that ``Attended`` describes."""
-    return Attended(receive)
+def cancel_on_disconnect(receive: Receive) -> CancelOnDisconnect:
+    """Return the context manager that ``CancelOnDisconnect`` describes."""
+    return CancelOnDisconnect(receive)

@@ -19,22 +19,22 @@ _SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 class Client:
     """Sends requests over pooled keep-alive connections, plain or TLS; one per process and event loop.
 
-    A connection is lent again only after the kernel says that its peer neither closed it nor said anything
-    unasked. Where the peer closes in the instant after that look, before a single byte of an answer, a safe
-    method is sent once more on a fresh connection; anything else may have been processed and is not.
+    A connection is reused only if the kernel shows that its peer neither closed it nor sent anything unrequested. If
+    the peer closes right after that check, before the first byte of an answer, a request with a safe method is sent
+    once more on a new connection. Other requests may have been processed and are not repeated.
     """
 
     def __init__(self, limits: ClientLimits | None = None, tls: ssl.SSLContext | None = None) -> None:
-        """Open nothing yet; ``tls`` stands in for the default context, which verifies names and certificates."""
+        """Open nothing yet; ``tls`` replaces the default context, which verifies names and certificates."""
         self._limits = limits or ClientLimits()
         self._tls = tls
         self._pools: dict[Origin, Pool] = {}
         self._closed = False
 
     async def send(self, origin: Origin, request: Request, deadlines: Deadlines) -> Response:
-        """Send ``request`` and return once the response head is there.
+        """Send ``request`` and return once the response head has arrived.
 
-        The target is sent as it is; ``origin.target`` puts a path below the origin's base.
+        The target is sent unchanged; ``origin.target`` puts a path below the origin's base.
 
         Raises:
             UpstreamError: See its subclasses; ``dispatched`` says whether the upstream may have begun to work.
@@ -49,7 +49,7 @@ class Client:
         connection = pool.take()
         if connection is not None:
             response = connection.begin(request.method, message, deadlines.idle, total_due)
-            await response.arrival(deadlines.first_byte)
+            await response.next_arrival(deadlines.first_byte)
             try:
                 return response.begun()
             except UpstreamReset:
@@ -57,7 +57,7 @@ class Client:
                     raise
         connection = await self._connect(pool, origin, deadlines)
         response = connection.begin(request.method, message, deadlines.idle, total_due)
-        await response.arrival(deadlines.first_byte)
+        await response.next_arrival(deadlines.first_byte)
         return response.begun()
 
     async def close(self) -> None:

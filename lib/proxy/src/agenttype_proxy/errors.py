@@ -1,29 +1,29 @@
-# ruff: noqa: N818 — the names say what happened; that they are errors is what the tree is about
-"""What can go wrong on a wire, as decisions.
+# ruff: noqa: N818 — the names say what happened; the tree shows that they are errors
+"""What can go wrong on a connection, as decisions.
 
 ::
 
     ProxyError
     ├── UpstreamError                 .dispatched: may the upstream have begun to work on the call?
-    │   ├── InvalidRequest            no    composed wrongly by us; sending it would break the framing
+    │   ├── InvalidRequest            no    invalid as composed by us; sending it would break the framing
     │   ├── ConnectFailed             no    refused, unresolvable, or its certificate is not trusted
     │   ├── ConnectTimeout            no    no connection (or no free one) in time
     │   ├── FirstByteTimeout          yes   accepted, then silent
     │   ├── IdleTimeout               yes   began to answer, then silent
     │   ├── TotalTimeout              yes   answering still, but the call's time is used up
     │   ├── UpstreamReset             yes   hung up before the answer was whole
-    │   ├── InvalidResponse           yes   answered what is not an HTTP/1.1 response
+    │   ├── InvalidResponse           yes   answered with something that is not an HTTP/1.1 response
     │   └── ResponseTooLarge          yes   answered more than the reader allows
     │       └── EventTooLarge         yes   one server-sent event beyond the reader's limit
     └── CallerError
         ├── BodyTooLarge              more request body than allowed (413)
         ├── BodyTimeout               the request body did not arrive in time (408)
-        └── CallerGone                hung up; nobody is left to answer
+        └── CallerGone                hung up; no answer can be sent
 """
 
 
 class ProxyError(Exception):
-    """The base of everything that a wire can do to a call."""
+    """The base of all errors of a connection."""
 
 
 class UpstreamError(ProxyError):
@@ -49,7 +49,7 @@ class ConnectFailed(UpstreamError):
 
 
 class ConnectTimeout(UpstreamError):
-    """No connection within ``Deadlines.connect``, be it the network or our own limit of connections."""
+    """No connection within ``Deadlines.connect``, because of the network or of our own limit of connections."""
 
     dispatched = False
 
@@ -71,7 +71,7 @@ class UpstreamReset(UpstreamError):
 
 
 class InvalidResponse(UpstreamError):
-    """The bytes that came are no HTTP/1.1 response with one unambiguous framing."""
+    """The received bytes are not an HTTP/1.1 response with unambiguous framing."""
 
 
 class ResponseTooLarge(UpstreamError):

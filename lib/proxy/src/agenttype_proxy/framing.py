@@ -1,4 +1,4 @@
-"""How a request is written and where a response ends: pure, and strict about both."""
+"""Writes a request head, and decides where a response ends. Pure and strict."""
 
 import enum
 import re
@@ -14,7 +14,7 @@ _METHODS_WITH_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
 
 
 class BodyEnd(enum.Enum):
-    """What tells that a response body is over."""
+    """What marks the end of a response body."""
 
     HEAD = "there is no body"
     PARSER = "content-length or the last chunk"
@@ -25,7 +25,7 @@ def request_head(origin: Origin, request: Request) -> bytes:
     """Return the request line and fields, blank line included.
 
     Raises:
-        InvalidRequest: A part would change where the request ends (a line break, a NUL, a blank).
+        InvalidRequest: A part contains a character that would change where the request ends (a line break, NUL, blank).
     """
     if not _METHOD.fullmatch(request.method) or not _TARGET.fullmatch(request.target):
         raise InvalidRequest("the method or the target is not one that a request line can carry")
@@ -44,10 +44,10 @@ def request_head(origin: Origin, request: Request) -> bytes:
 def body_end(method: bytes, status: int, headers: Headers) -> BodyEnd:
     """Return what ends the body of the response ``status`` to ``method``.
 
-    The parser has already refused doubled and malformed lengths, and a length beside an encoding.
+    The parser has already refused duplicate and malformed lengths, and a length together with an encoding.
 
     Raises:
-        InvalidResponse: The body is coded in a way that has no end that we could see.
+        InvalidResponse: The body is coded in a way whose end cannot be detected.
     """
     length = coding = None
     codings = 0

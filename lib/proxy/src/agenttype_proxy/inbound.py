@@ -1,4 +1,4 @@
-"""One caller's connection: its requests in their order, its deadlines, and the ways it ends."""
+"""One caller's connection: its requests in order, its deadlines, and how it ends."""
 
 import asyncio
 import contextlib
@@ -25,20 +25,20 @@ _REFUSALS = {
     431: b"431 Request Header Fields Too Large",
     503: b"503 Service Unavailable\r\nretry-after: 1",
 }
-_PIECE = 1024  # holds few enough heads
+_PIECE = 1024  # small enough to hold only a few heads
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 s: closing sends RST
 
 
 class Inbound(asyncio.Protocol):
     """The protocol of one caller's connection.
 
-    Requests are answered in the order they came. A refusal takes its place in that order too: what was asked
-    properly before it is answered first, and nothing after it is read as a request.
+    Requests are answered in the order they came. A refusal keeps its place in that order too: valid requests before it
+    are answered first, and nothing after it is read as a request.
     """
 
     __slots__ = (
-        "_closing", "_free", "_held", "_listener", "_live", "_loop", "_name", "_out", "_peer", "_queue", "_reader",
-        "_reading", "_receiving", "_refusal", "_transport", "_watchdog", "congested",
+        "_closing", "_current", "_listener", "_loop", "_name", "_out", "_peer", "_queue", "_reader", "_reading",
+        "_receiving", "_refusal", "_transport", "_unread", "_watchdog", "_writable", "congested",
     )  # fmt: skip
 
     _transport: asyncio.Transport
@@ -51,61 +51,61 @@ class Inbound(asyncio.Protocol):
         self._reader: RequestReader | None = RequestReader(self, listener.limits)  # None: nothing more is read
         self._watchdog = Watchdog(loop, self._expired)
         self._queue: deque[tuple[Exchange, Scope]] = deque()
-        self._live: Exchange | None = None  # being answered
+        self._current: Exchange | None = None  # being answered
         self._receiving: Exchange | None = None  # whose body is arriving
-        self._refusal = 0  # the status that ends this connection once its turn has come
-        self._held = b""  # has arrived, and is read once fewer requests wait
+        self._refusal = 0  # the status that ends this connection when its turn comes
+        self._unread = b""  # has arrived, and is read once fewer requests wait
         self._closing = False
         self._reading = True
         self._out: list[bytes] = []
-        self._free: asyncio.Event | None = None
+        self._writable: asyncio.Event | None = None
         self.congested = False
 
-    # What the server does with it.
+    # Called by the server.
 
     def drain(self) -> None:
-        """See ``Member``."""
-        if self._live is None:
+        """See ``ListenerConnection``."""
+        if self._current is None:
             self._close()
         else:
-            self._live.keep_alive = False
+            self._current.keep_alive = False
 
     def kill(self) -> None:
-        """See ``Member``."""
+        """See ``ListenerConnection``."""
         self._abort()
 
     def regulate(self) -> None:
-        """See ``Member``."""
+        """See ``ListenerConnection``."""
         self._regulate()
 
-    # What an exchange asks of it.
+    # Called by an exchange.
 
     def future(self) -> "asyncio.Future[None]":
-        """See ``Line``."""
+        """See ``CallerConnection``."""
         return self._loop.create_future()
 
     def write(self, data: bytes) -> None:
-        """See ``Line``; what is written in one turn of the loop goes out in one system call."""
+        """See ``CallerConnection``; what is written in one turn of the loop goes out in one system call."""
         if not self._out:
             self._loop.call_soon(self._flush)
         self._out.append(data)
 
-    async def relieved(self) -> None:
-        """See ``Line``."""
+    async def writable(self) -> None:
+        """See ``CallerConnection``."""
         while self.congested:
-            if self._free is None:
-                self._free = asyncio.Event()
-            self._free.clear()
-            await self._free.wait()
+            if self._writable is None:
+                self._writable = asyncio.Event()
+            self._writable.clear()
+            await self._writable.wait()
 
-    def taken(self) -> None:
-        """See ``Line``."""
+    def body_taken(self) -> None:
+        """See ``CallerConnection``."""
         self._regulate()
 
     def finished(self, exchange: Exchange) -> None:
-        """See ``Line``."""
-        self._live = None
-        self._flush()  # before the app does what is left to do once it has answered
+        """See ``CallerConnection``."""
+        self._current = None
+        self._flush()  # before the app goes on after its answer
         if not exchange.received:
             self._linger()
         elif not exchange.keep_alive:
@@ -115,9 +115,9 @@ class Inbound(asyncio.Protocol):
             self._read_on()
         elif self._refusal:
             self._answer_refusal()
-        elif self._held:
+        elif self._unread:
             self._read_on()
-            if self._live is None and self._reader is not None:
+            if self._current is None and self._reader is not None:
                 self._watch(self._listener.limits.head_seconds)
         else:
             limits = self._listener.limits
@@ -125,18 +125,18 @@ class Inbound(asyncio.Protocol):
             self._watch(limits.head_seconds if in_head else limits.idle_seconds)
 
     def cut(self, *, at_once: bool) -> None:
-        """See ``Line``."""
-        self._live = None
+        """See ``CallerConnection``."""
+        self._current = None
         if at_once:
             self._abort()
         else:
             self._close()
 
-    # What the loop tells.
+    # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Await a first request, if there is room."""
-        self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's are none by class
+        """Wait for a first request, if there is room."""
+        self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's are not instances of it
         self._peer = _address(transport, "peername")
         self._name = _address(transport, "sockname")
         listener = self._listener
@@ -148,77 +148,77 @@ class Inbound(asyncio.Protocol):
         self._watch(listener.limits.head_seconds)
 
     def data_received(self, data: bytes) -> None:
-        """Read requests; hear a refused caller out without listening."""
+        """Read requests; discard the bytes of a refused caller."""
         if self._reader is not None:
-            self._held += data
+            self._unread += data
             self._read_on()
 
     def eof_received(self) -> None:
-        """Let the transport close: a caller that has closed its half is taken as gone."""
+        """Let the transport close: a caller that has closed its half counts as gone."""
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 — the protocol's signature
         """Tell the running exchange that its caller is gone."""
         self._reader = None
-        self._held = b""
+        self._unread = b""
         self._closing = True
         self._watchdog.stop()
         for exchange, _ in self._queue:  # their apps never run
             self._listener.settled(exchange, gone=True)
         self._queue.clear()
         self.resume_writing()
-        if self._live is not None:
-            self._live.lose()
+        if self._current is not None:
+            self._current.caller_left()
         self._listener.left(self)
 
     def pause_writing(self) -> None:
-        """Hold the app back, for a while."""
+        """Make the app wait, for a limited time."""
         self.congested = True
         self._watch(self._listener.limits.stall_seconds)
 
     def resume_writing(self) -> None:
         """Let the app go on."""
         self.congested = False
-        if self._free is not None:
-            self._free.set()
-        if self._live is not None:
+        if self._writable is not None:
+            self._writable.set()
+        if self._current is not None:
             self._watchdog.watch(inf)
 
-    # What the reader tells.
+    # Called by the reader.
 
     def head_begun(self) -> None:
-        """See ``Sink``."""
-        if self._live is None:
+        """See ``RequestSink``."""
+        if self._current is None:
             self._watch(self._listener.limits.head_seconds)
 
     def head_read(self, head: Head) -> int:
-        """See ``Sink``."""
+        """See ``RequestSink``."""
         if self._refusal:
             return self._refusal
         scope = self._scope(head)
         exchange = self._receiving = Exchange(self, scope, keep_alive=head.keep_alive)
-        if self._live is None:
+        if self._current is None:
             self._start(exchange, scope)
         else:
             self._queue.append((exchange, scope))
         return 0
 
     def body_read(self, data: bytes) -> None:
-        """See ``Sink``."""
+        """See ``RequestSink``."""
         receiving = self._receiving
         if receiving is not None:
             receiving.feed(data)
             if receiving.size > self._listener.limits.buffer_bytes:
-                self._listener.weigh(receiving, receiving.size)
+                self._listener.count_body(receiving, receiving.size)
 
     def request_read(self) -> None:
-        """See ``Sink``."""
+        """See ``RequestSink``."""
         if self._receiving is not None:
             self._receiving.end()
             self._receiving.wake()
             self._listener.settled(self._receiving, gone=False)
             self._receiving = None
 
-    # How a request is answered.
+    # Answering a request.
 
     def _scope(self, head: Head) -> Scope:
         raw_path, _, query = head.target.partition(b"?")
@@ -239,7 +239,7 @@ class Inbound(asyncio.Protocol):
         }
 
     def _start(self, exchange: Exchange, scope: Scope) -> None:
-        self._live = exchange
+        self._current = exchange
         self._watchdog.watch(inf)
         self._listener.started(self._loop.create_task(self._run(exchange, scope)))
 
@@ -249,8 +249,8 @@ class Inbound(asyncio.Protocol):
             if not exchange.complete and not exchange.disconnected:
                 _log.error("app returned without completing its response")
         except CallerGone:
-            pass  # there is nobody to tell
-        except Exception:  # noqa: BLE001 — an app may raise anything; its caller gets an answer, the log the reason
+            pass  # the caller is gone
+        except Exception:  # noqa: BLE001 — an app may raise any exception; the caller gets an answer, the log the reason
             _log.exception("app failed")
         finally:
             exchange.fail()
@@ -262,18 +262,18 @@ class Inbound(asyncio.Protocol):
             self._transport.writelines(out)
 
     def _read_on(self) -> None:
-        # What was asked is answered in its order, so there is no use in reading more requests than soon have their
-        # turn. The parser takes all it is given, so what may hold many heads is given to it in pieces.
+        # Requests are answered in order, so only a few are read ahead. The parser reads all that it is given, so data
+        # that may hold many heads is given to it in pieces.
         most = self._listener.limits.pipelined
-        while self._held and self._reader is not None and len(self._queue) < most:
-            data = self._held
+        while self._unread and self._reader is not None and len(self._queue) < most:
+            data = self._unread
             if len(data) > _PIECE and data.count(b"\r\n\r\n") > most:
                 data = data[:_PIECE]
-            self._held = self._held[len(data) :]
+            self._unread = self._unread[len(data) :]
             try:
                 self._reader.feed(data)
             except Refused as refused:
-                self._held = b""
+                self._unread = b""
                 self._refuse(refused.status)
                 return
         if self._receiving is not None:
@@ -281,11 +281,10 @@ class Inbound(asyncio.Protocol):
         self._regulate()
 
     def _regulate(self) -> None:
-        # Read on while the app keeps up. With nothing to wait for we go on reading too: it is how we learn that
-        # the caller has gone.
+        # Read on while the app keeps up. Without a request we read too, to detect that the caller has gone.
         receiving = self._receiving
         most = self._listener.limits.buffer_bytes
-        behind = bool(self._held) or (
+        behind = bool(self._unread) or (
             receiving is not None
             and (receiving.waiting > most or (receiving.size > most and not self._listener.may_grow(receiving)))
         )
@@ -296,19 +295,19 @@ class Inbound(asyncio.Protocol):
             else:
                 self._transport.resume_reading()
 
-    # How the connection ends.
+    # Ending the connection.
 
     def _refuse(self, status: int) -> None:
         self._reader = None
         self._refusal = status
         broken, self._receiving = self._receiving, None
-        if broken is not None and broken is self._live:
-            self._live = None
-            broken.lose()
+        if broken is not None and broken is self._current:
+            self._current = None
+            broken.caller_left()
             if broken.started:
                 self._linger()
                 return
-        if self._live is not None:  # the refusal's turn comes after what is being answered, and what waits
+        if self._current is not None:  # the refusal comes after the request being answered and those that wait
             self._queue = deque(turn for turn in self._queue if turn[0] is not broken)
             if broken is not None:
                 self._listener.settled(broken, gone=True)
@@ -320,8 +319,8 @@ class Inbound(asyncio.Protocol):
         self._linger()
 
     def _linger(self) -> None:
-        # Closing while the caller still sends makes the kernel answer with a reset, which can overtake our
-        # response on its way. So close our half, and hear the caller out for a moment.
+        # Closing while the caller still sends makes the kernel answer with a reset, which can arrive before our
+        # response. So close our half, and read on for a short time.
         self._reader = None
         self._closing = True
         if self._transport.is_closing():
@@ -338,7 +337,7 @@ class Inbound(asyncio.Protocol):
         self._closing = True
         self._flush()
         self._transport.close()
-        self._watch(self._listener.limits.stall_seconds)  # the transport may wait for a caller that does not read
+        self._watch(self._listener.limits.stall_seconds)  # it may wait for a slow caller
 
     def _abort(self) -> None:
         transport = self._transport
@@ -352,8 +351,8 @@ class Inbound(asyncio.Protocol):
         self._watchdog.watch(self._loop.time() + seconds)
 
     def _expired(self) -> None:
-        if self._closing or self._live is not None:
-            self._abort()  # the caller neither reads nor leaves
+        if self._closing or self._current is not None:
+            self._abort()  # the caller neither reads nor closes
         elif self._reader is not None and self._reader.in_head:
             self._refuse(408)
         else:
@@ -365,4 +364,4 @@ def _address(transport: asyncio.Transport, end: str) -> tuple[str, int]:
         address = transport.get_extra_info(end)
     except OSError:
         address = None
-    return address[:2] if address else ("", 0)  # a caller that left at once has no address any more
+    return address[:2] if address else ("", 0)  # a caller that left at once no longer has an address

@@ -1,4 +1,4 @@
-"""The values that cross this room: where a call goes, what is sent, and how long it may take."""
+"""The values that callers of this room pass in: where a call goes, what is sent, and how long it may take."""
 
 import re
 from dataclasses import dataclass, field
@@ -34,8 +34,8 @@ class Origin:
     _base: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Work out once what every request asks for."""
-        put = object.__setattr__  # as dataclasses fill a frozen one
+        """Compute once what every request needs."""
+        put = object.__setattr__  # the way to set fields of a frozen dataclass
         put(self, "_hash", hash((self.scheme, self.host, self.port)))
         put(self, "_host", self.authority.encode())
         put(self, "_base", self.base.encode())
@@ -105,10 +105,10 @@ class Deadlines:
     """How long a call may take, in seconds.
 
     Attributes:
-        connect: To a usable connection, waiting for a free one included.
-        first_byte: From the request's dispatch to the whole response head.
-        idle: Between two arrivals of response bytes while somebody waits for them.
-        total: From ``send`` to the last byte; None means for ever.
+        connect: Until there is a usable connection, including the wait for a free one.
+        first_byte: From sending the request to the whole response head.
+        idle: Between two arrivals of response bytes while a reader waits for them.
+        total: From ``send`` to the last byte; None means no limit.
     """
 
     connect: float

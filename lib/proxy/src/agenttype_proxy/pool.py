@@ -1,4 +1,4 @@
-"""The connections to one origin: who may have one, and which."""
+"""The pooled connections to one origin."""
 
 import asyncio
 from collections import deque
@@ -9,8 +9,8 @@ from agenttype_proxy.upstream import Connection
 class Pool:
     """Lends at most ``limit`` connections at once; the one used last is lent first.
 
-    Idle ones are only kept where a running exchange was before and are lent before any is opened, so running
-    and idle together never pass the limit either.
+    An idle connection was used before, and is lent before a new one is opened, so running and idle connections together
+    never exceed the limit either.
     """
 
     __slots__ = ("_idle", "_limit", "_live", "_waiting", "connections", "empty")
@@ -25,7 +25,7 @@ class Pool:
         self.empty.set()
 
     def take(self) -> Connection | None:
-        """Borrow an idle connection that its peer has left untouched, if there is one."""
+        """Take an idle connection that its peer has left untouched, if there is one."""
         while self._idle:
             connection = self._idle.pop()
             if connection.usable():
@@ -37,7 +37,7 @@ class Pool:
     async def admit(self) -> Connection | None:
         """Wait for the right to open a connection (None), or for one that another call has finished with.
 
-        Whoever gets the right and fails to open owes ``release``.
+        A caller that gets the right but fails to open a connection must call ``release``.
         """
         if self._live < self._limit:
             self._live += 1
@@ -47,7 +47,7 @@ class Pool:
         try:
             connection = await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():  # granted and cancelled in one breath
+            if waiter.done() and not waiter.cancelled():  # granted and cancelled in the same turn of the loop
                 self._pass_on(waiter.result())
             raise
         if connection is not None and not connection.usable():
@@ -56,20 +56,20 @@ class Pool:
         return connection
 
     def release(self) -> None:
-        """Give a right back unused."""
+        """Give the right to open a connection back."""
         self._pass_on(None)
 
     def opened(self, connection: Connection) -> None:
-        """See ``Owner``."""
+        """See ``ConnectionOwner``."""
         self.connections.add(connection)
         self.empty.clear()
 
     def ended(self, connection: Connection, *, reusable: bool) -> None:
-        """See ``Owner``."""
+        """See ``ConnectionOwner``."""
         self._pass_on(connection if reusable else None)
 
     def lost(self, connection: Connection) -> None:
-        """See ``Owner``."""
+        """See ``ConnectionOwner``."""
         self.connections.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)

@@ -1,7 +1,7 @@
-"""Which request heads are refused before any app sees them.
+"""Decides which request heads are refused before any app sees them.
 
-The parser has already refused malformed lines, folded fields, doubled or malformed lengths and a length beside
-an encoding. What is left is well-formed and still dangerous: two servers in a row could read it differently.
+The parser has already refused malformed lines, folded fields, duplicate or malformed lengths and a length together with
+an encoding. Other heads are well-formed but still dangerous, because two servers in a row could read them differently.
 """
 
 import re
@@ -10,11 +10,11 @@ from agenttype_proxy.messages import Headers
 
 _TARGET = re.compile(rb"/[!-\"$-~]*")  # origin-form: a path and a query in visible ASCII; no '#', no authority
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")  # RFC 3986; no user, no path
-_TUNNELS = (b"CONNECT", b"SOURCE")  # the second speaks ICE
+_TUNNELS = (b"CONNECT", b"SOURCE")  # SOURCE is a method of ICE
 
 
 def acceptable(method: bytes, target: bytes, version: str, headers: Headers) -> bool:
-    """Return whether everybody reads this head the same way.
+    """Return whether all servers read this head the same way.
 
     Refused: CONNECT, absolute-form, authority-form and asterisk-form targets, fragments, versions other than
     1.0 and 1.1, no or several ``Host`` (1.1) or one that names no host, an encoding other than ``chunked``, any

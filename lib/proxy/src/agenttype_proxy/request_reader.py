@@ -1,4 +1,4 @@
-"""Requests, read from bytes that anybody may have sent."""
+"""Reads requests from untrusted bytes."""
 
 import re
 from typing import NamedTuple, NoReturn, Protocol
@@ -22,16 +22,16 @@ class Head(NamedTuple):
     keep_alive: bool
 
 
-class Refused(Exception):  # noqa: N818 — a verdict on the caller's bytes
-    """Nothing after this can be read as a request; ``status`` is what the caller is told."""
+class Refused(Exception):  # noqa: N818 — a decision about the caller's bytes
+    """Nothing after this can be read as a request; ``status`` is sent to the caller."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
         self.status = status
 
 
-class Sink(Protocol):
-    """Whoever takes the requests."""
+class RequestSink(Protocol):
+    """Receives the requests that are read."""
 
     def head_begun(self) -> None:
         """The first byte of a request has arrived."""
@@ -43,70 +43,70 @@ class Sink(Protocol):
         """Body bytes have arrived."""
 
     def request_read(self) -> None:
-        """The request is here to its last byte."""
+        """The request is complete."""
 
 
 class RequestReader:
-    """Tells its sink what the bytes mean, and refuses what is malformed, ambiguous or too large.
+    """Passes requests to its sink, and refuses what is malformed, ambiguous or too large.
 
     Fields with an underscore in their name are dropped.
 
-    The parser takes RTSP for HTTP and does not tell, so the request line itself is looked at.
+    The parser accepts RTSP as HTTP without saying so, so the request line itself is checked.
 
-    An offer to upgrade is read as the ordinary request that it also is.
+    A request that offers an upgrade is read as an ordinary request.
     """
 
     __slots__ = (
         "_count", "_fields", "_head_bytes", "_line", "_most_bytes", "_most_fields", "_parser", "_replaying", "_seen",
-        "_silent", "_sink", "_target", "_upgrade", "_verdict", "in_head",
+        "_sink", "_target", "_unparsed", "_upgrade", "_verdict", "in_head",
     )  # fmt: skip
 
     _target: bytes
     _fields: Headers
 
-    def __init__(self, sink: Sink, limits: ServerLimits) -> None:
+    def __init__(self, sink: RequestSink, limits: ServerLimits) -> None:
         self._sink = sink
         self._most_bytes = limits.head_bytes
         self._most_fields = limits.head_fields
         self._parser = httptools.HttpRequestParser(self)
         self._count = 0  # fields of the head
         self._head_bytes = 0  # of the head or the trailers being read
-        self._silent = 0  # bytes since the parser last had anything to tell
+        self._unparsed = 0  # bytes since the parser's last callback
         self._verdict = 0
-        self._line = b""  # what came before of a head that is not whole yet, its request line at the least
-        self._seen = b""  # where the request line of a head that ends now is to be found
+        self._line = b""  # the part of an incomplete head that has arrived, at least its request line
+        self._seen = b""  # contains the request line of a head that ends now
         self._upgrade = False
         self._replaying = False
         self.in_head = False
 
     def feed(self, data: bytes) -> None:
-        """Read on.
+        """Read more bytes.
 
         Raises:
-            Refused: This connection's bytes are not to be read any further.
+            Refused: This connection must not be read any further.
         """
         self._seen = self._line + data if self._line else data
         lined = self._count > 0
         try:
             while data:
-                self._silent += len(data)
+                self._unparsed += len(data)
                 try:
                     self._parser.feed_data(data)
                     break
                 except httptools.HttpParserUpgrade as upgrade:
-                    self._stay_with_http()
+                    self._ignore_upgrade()
                     data = data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
             raise Refused(self._verdict or 400) from error
-        if self._silent > self._most_bytes:
+        if self._unparsed > self._most_bytes:
             raise Refused(431)
         if not self.in_head:
             self._line = b""
-        elif not (self._line and lined):  # a field tells that the line before it is whole
+        elif not (self._line and lined):  # a field shows that the request line before it is complete
             self._line = self._seen
         self._seen = b""
 
-    # What the parser tells.
+    # Called by the parser.
 
     def on_message_begin(self) -> None:
         """Start a head."""
@@ -122,14 +122,14 @@ class RequestReader:
         """Collect the target."""
         if not self._replaying:
             self._target += part
-            self._weigh(len(part))
+            self._count_bytes(len(part))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Collect a field; count trailers and drop them."""
         if self._replaying:
             return
-        # As `_weigh` has it, written out: once for every field of every request.
-        self._silent = 0
+        # Inlined from `_count_bytes`, because it runs for every field of every request.
+        self._unparsed = 0
         self._head_bytes = size = self._head_bytes + len(name) + len(value) + 4
         if size > self._most_bytes:
             self._stop(431)
@@ -137,11 +137,11 @@ class RequestReader:
             self._count = count = self._count + 1
             if count > self._most_fields:
                 self._stop(431)
-            if b"_" not in name:  # some servers read it as a hyphen: the field would get past whoever looks for that
+            if b"_" not in name:  # some servers read it as a hyphen, so such a field would bypass checks
                 self._fields.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """Judge the head and pass it on."""
+        """Check the head and pass it on."""
         if self._replaying:
             return
         parser = self._parser
@@ -158,12 +158,12 @@ class RequestReader:
 
     def on_body(self, data: bytes) -> None:
         """Pass body bytes on."""
-        self._silent = 0
+        self._unparsed = 0
         self._sink.body_read(data)
 
     def on_message_complete(self) -> None:
-        """End the request, unless the parser has only given up on it for an upgrade that we ignore."""
-        self._silent = 0
+        """End the request, unless the parser only stopped for an upgrade that we ignore."""
+        self._unparsed = 0
         if not self._upgrade:
             self._sink.request_read()
 
@@ -171,24 +171,24 @@ class RequestReader:
         seen = self._seen
         if b" RTSP/" not in seen:
             return False
-        # A body that was read along may speak of RTSP too, but no JSON has a line end in a text.
+        # A body in the same bytes may contain RTSP too, but a JSON string has no line end.
         return re.search(rb"%b +%b +RTSP/[0-9.]+\r\n" % (method, re.escape(self._target)), seen) is not None
 
-    def _weigh(self, size: int) -> None:
-        self._silent = 0
+    def _count_bytes(self, size: int) -> None:
+        self._unparsed = 0
         self._head_bytes += size
         if self._head_bytes > self._most_bytes:
             self._stop(431)
 
     def _stop(self, status: int) -> NoReturn:
-        # The parser turns what a callback raises into an error of its own, so keep the verdict beside it.
+        # The parser turns an exception of a callback into its own error, so keep the status here.
         self._verdict = status
         raise Refused(status)
 
-    def _stay_with_http(self) -> None:
-        # To the parser, whatever follows the head of an upgrade request is another protocol. But some clients
-        # (the JDK's among them) offer h2c on ordinary requests with a body. So let a fresh parser read on, from a
-        # head that says no more than how the body is framed.
+    def _ignore_upgrade(self) -> None:
+        # To the parser, everything after the head of an upgrade request is another protocol. But some clients (among
+        # them the JDK's) offer h2c on ordinary requests with a body. So a new parser reads on, from a head with only
+        # the framing of the body.
         framing = b"".join(b"%b: %b\r\n" % field for field in self._fields if field[0] in _FRAMING)
         self._upgrade = False
         self._parser = httptools.HttpRequestParser(self)

@@ -1,4 +1,4 @@
-"""The reader's end of an exchange with an upstream."""
+"""The reader's side of an exchange with an upstream."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,23 +8,23 @@ from typing import Protocol, Self
 from agenttype_proxy.errors import ResponseTooLarge, UpstreamError, UpstreamReset
 from agenttype_proxy.messages import Headers
 
-_PIECE = 32_768  # given out at once: a hostile upstream can make a long work of every byte
+_PIECE = 32_768  # at most this much is given out at once, because a hostile upstream can make every byte expensive
 
 
-class Wire(Protocol):
+class UpstreamConnection(Protocol):
     """What a response asks of the connection that feeds it."""
 
     def future(self) -> "asyncio.Future[None]":
         """Return a new future of the connection's loop."""
 
     def expect(self, seconds: float) -> None:
-        """Fail the exchange unless bytes arrive within ``seconds``; ``inf`` leaves only the total deadline."""
+        """Fail the exchange unless bytes arrive within ``seconds``; with ``inf`` only the total deadline applies."""
 
     def resume(self) -> None:
-        """Read on, after the reader has taken what was waiting."""
+        """Read on, after the reader has taken the waiting bytes."""
 
     def abandon(self) -> None:
-        """Close the connection at once; nobody reads this exchange any more."""
+        """Close the connection at once; this exchange is no longer read."""
 
 
 class Response:
@@ -35,21 +35,21 @@ class Response:
 
     Attributes:
         status: 200 to 999.
-        headers: In wire order, names in lower case, all of them; ``headers.forwardable`` picks what may go on.
+        headers: All of them, in wire order, names in lower case; ``headers.forwardable`` selects what may go on.
     """
 
-    __slots__ = ("_chunks", "_error", "_idle", "_rests", "_size", "_waiter", "_whole", "_wire", "headers", "status")
+    __slots__ = ("_chunks", "_error", "_has_more", "_idle", "_size", "_waiter", "_whole", "_wire", "headers", "status")
 
     headers: Headers
 
-    def __init__(self, wire: Wire, idle: float) -> None:
+    def __init__(self, wire: UpstreamConnection, idle: float) -> None:
         self.status = 0
         self.headers = []
-        self._wire: Wire | None = wire
+        self._wire: UpstreamConnection | None = wire
         self._idle = idle
         self._chunks: list[bytes] = []
         self._size = 0
-        self._rests = False  # more has arrived than was given out
+        self._has_more = False  # more has arrived than was given out
         self._whole = False
         self._error: UpstreamError | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -71,7 +71,7 @@ class Response:
             ResponseTooLarge: There is more; the connection is closed.
             UpstreamError: The body did not arrive whole.
         """
-        if self._whole and self._size <= limit:  # as with most answers, it came along with the head
+        if self._whole and self._size <= limit:  # the usual case: it arrived together with the head
             return self._take(limit)
         parts, size = [], 0
         while chunk := await self._next(limit + 1):
@@ -83,7 +83,7 @@ class Response:
         return b"".join(parts)
 
     def abort(self) -> None:
-        """Give the exchange up: the connection closes at once, unless the response was whole already."""
+        """Give the exchange up: the connection closes at once, unless the response was already complete."""
         if self._wire is not None:
             self._wire.abandon()
             self.fail(UpstreamReset("the response was given up by its reader"))
@@ -99,17 +99,17 @@ class Response:
         return self
 
     async def __anext__(self) -> bytes:
-        if self._rests:
-            await asyncio.sleep(0)  # others get their turn, whatever the reader does with each piece
+        if self._has_more:
+            await asyncio.sleep(0)  # lets other tasks run between two pieces
         data = await self._next(_PIECE)
         if not data:
             raise StopAsyncIteration
         return data
 
     async def _next(self, most: int) -> bytes:
-        """Return what has arrived, waiting for some; nothing once the body is whole."""
+        """Return what has arrived, or wait for bytes; empty once the body is complete."""
         while not self._chunks and not self._whole and self._error is None:
-            await self.arrival(self._idle)
+            await self.next_arrival(self._idle)
         if self._chunks:
             return self._take(most)
         if self._error is not None:
@@ -117,13 +117,13 @@ class Response:
         return b""
 
     def begun(self) -> Self:
-        """Return the response once its head is there, which is the first thing to arrive; or raise what came of it."""
+        """Return the response once its head has arrived, or raise the error that came first."""
         if not self.status and self._error is not None:
             raise self._error
         return self
 
-    async def arrival(self, within: float) -> None:
-        """Wait until something has changed: a head, bytes, the end or a failure."""
+    async def next_arrival(self, within: float) -> None:
+        """Wait until a head, bytes, the end or a failure arrives."""
         wire = self._wire
         if wire is None:
             return
@@ -142,8 +142,8 @@ class Response:
     def _take(self, most: int) -> bytes:
         chunks = self._chunks
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        self._rests = len(data) > most
-        if self._rests:
+        self._has_more = len(data) > most
+        if self._has_more:
             chunks[:] = [data[most:]]
             self._size -= most
             return data[:most]
@@ -166,12 +166,12 @@ class Response:
         return self._size
 
     def wake(self) -> None:
-        """Let the reader look: called once per arrival, not once per chunk."""
+        """Wake the reader: called once per arrival, not once per chunk."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     def end(self) -> None:
-        """Mark the body as whole; the connection is no longer ours."""
+        """Mark the body as complete; the connection is no longer ours."""
         self._wire = None
         self._whole = True
         self.wake()

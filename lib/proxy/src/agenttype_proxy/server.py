@@ -1,4 +1,4 @@
-"""Several listeners in one process, and how they end."""
+"""Runs several listeners in one process, and drains them at the end."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -32,15 +32,16 @@ async def serve(
 ) -> None:
     """Serve until ``stop`` is set, then drain: no new connection, live responses finish, the rest is cut.
 
-    Speaks HTTP/1.1 to plain ASGI apps; there is no ``lifespan`` and no WebSocket. Limits hold per listener, so
-    that a flood on one leaves the others answering: where the process may open few files, each gets fewer
-    connections. ``on_ready`` gets the ports, in the listeners' order.
+    Speaks HTTP/1.1 to plain ASGI apps; there is no ``lifespan`` and no WebSocket. Limits apply per listener, so that a
+    flood on one does not stop the others; if the process may open only few files, each gets fewer connections.
+    ``on_ready`` gets the ports, in the listeners' order.
 
     Raises:
         OSError: A listener cannot be opened; those opened before are closed again.
     """
     loop = asyncio.get_running_loop()
-    # A caller that is served is another connection upstream, and as many callers again are told that there is no room.
+    # Every served caller needs an upstream connection too, and as many callers again get an answer that there is no
+    # room.
     limits = replace(limits, connections=min(limits.connections, open_files.limit() // 4))
     listeners: list[Listener] = []
     servers: list[asyncio.Server] = []
@@ -48,7 +49,7 @@ async def serve(
         for served in apps:
             listener = Listener(served.app, limits)
             listeners.append(listener)
-            backlog = 2 * limits.connections  # as many as are heard at all
+            backlog = 2 * limits.connections  # as many as get an answer
             factory = _factory(listener, loop)
             servers.append(await loop.create_server(factory, served.host, served.port, backlog=backlog))
         on_ready([server.sockets[0].getsockname()[1] for server in servers])
@@ -78,7 +79,7 @@ async def _drained(listeners: list[Listener], seconds: float) -> None:
             for listener in listeners:
                 await listener.quiet()
     except TimeoutError:
-        pass  # what is left is cut
+        pass  # the rest is cut
 
 
 async def _cut(listeners: list[Listener]) -> None:

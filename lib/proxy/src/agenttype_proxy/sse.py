@@ -1,4 +1,4 @@
-"""Server-sent events, found in a stream without changing a byte of it."""
+"""Finds server-sent events in a stream, without changing a byte of it."""
 
 import re
 from typing import NamedTuple
@@ -10,8 +10,8 @@ from agenttype_proxy.errors import EventTooLarge
 _EMPTY_LINE = re.compile(rb"(?:\r\n?+|\n)(?:\r\n?+|\n)")
 _LINE_END = re.compile(rb"\r\n?+|\n")
 _BOM = b"\xef\xbb\xbf"
-_MOST_LINES = 131_072  # of one event; as a list, the lines take many times the room that their bytes take
-_OVERLAP = 3  # so many bytes before new ones can belong to an empty line that the new ones complete
+_MOST_LINES = 131_072  # of one event; as a list, the lines take many times the memory of their bytes
+_OVERLAP = 3  # the last bytes before new ones may begin an empty line that the new ones complete
 
 
 class Event(NamedTuple):
@@ -29,26 +29,26 @@ class Event(NamedTuple):
 
 
 class EventReader:
-    """Cuts a byte stream into events, wherever the chunks of the stream happen to end.
+    """Splits a byte stream into events, independent of where its chunks end.
 
-    An event is given out with its last byte. The one exception is an event that ends with a bare CR at the end
-    of a chunk: the next byte may be the LF that belongs to it, so it waits for that byte.
+    An event is given out with its last byte. The only exception is an event that ends with a bare CR at the end of a
+    chunk: the next byte may be the LF that belongs to it, so it waits for that byte.
     """
 
     __slots__ = ("_first", "_limit", "_rest", "_seen")
 
     def __init__(self, limit: int = 1_048_576) -> None:
-        """Refuse events of more than ``limit`` bytes, and of more lines than anybody writes."""
+        """Refuse events of more than ``limit`` bytes, and of far too many lines."""
         self._limit = limit
         self._rest = bytearray()
-        self._seen = 0  # so much of the rest is known to hold no complete event
+        self._seen = 0  # this much of the rest is known to hold no complete event
         self._first = True
 
     def feed(self, data: bytes) -> list[Event]:
         """Return the events that ``data`` completes.
 
         Raises:
-            EventTooLarge: An event passes the limit; the stream cannot be read any further.
+            EventTooLarge: An event exceeds the limit; the stream cannot be read any further.
         """
         self._rest += data
         return self._cut(final=False)

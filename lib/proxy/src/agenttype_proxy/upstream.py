@@ -1,4 +1,4 @@
-"""One connection to an upstream: one exchange at a time, and nothing left over between two."""
+"""One connection to an upstream: one exchange at a time, and nothing carried over to the next."""
 
 import asyncio
 import enum
@@ -23,7 +23,7 @@ from agenttype_proxy.messages import Headers
 from agenttype_proxy.response import Response
 from agenttype_proxy.watchdog import Watchdog
 
-_INTERIM_RESPONSES = 16  # 1xx in a row before we stop believing that an answer will follow
+_INTERIM_RESPONSES = 16  # 1xx in a row before the response counts as invalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class ClientLimits:
 
     Attributes:
         connections: At most so many per origin; further calls wait within their connect deadline.
-        idle_seconds: How long an unused connection is kept. Below the 5 s after which uvicorn, and with it vLLM,
-            closes: so we close first, and no request races with their closing.
+        idle_seconds: How long an unused connection is kept. Less than the 5 s after which uvicorn, and so vLLM, closes:
+            we close first, so that no request races with their closing.
         head_bytes: Response head or trailers, in all.
         head_fields: Fields in a response head.
         buffer_bytes: Body bytes that wait for a slow reader before we stop reading.
@@ -46,8 +46,8 @@ class ClientLimits:
     buffer_bytes: int = 65_536
 
 
-class Owner(Protocol):
-    """Whoever lends connections out."""
+class ConnectionOwner(Protocol):
+    """Lends connections out."""
 
     def opened(self, connection: "Connection") -> None:
         """A connection exists."""
@@ -66,20 +66,20 @@ class _Phase(enum.IntEnum):
     DONE = 3
 
 
-# Asked for many times a call, and a class of an enumeration answers slowly.
+# Used many times per call, and looking up a member of an enumeration is slow.
 _IDLE, _HEAD, _BODY, _DONE = _Phase
 
 
 class Connection(asyncio.Protocol):
     """The protocol of one upstream connection.
 
-    Every exchange gets a fresh parser (0.7 us), so nothing of one response can colour the next; bytes beyond a
-    response, or without any request, close the connection before anybody else can be handed them.
+    Every exchange gets a new parser (0.7 us), so nothing of one response can affect the next. Bytes beyond a response,
+    or without a request, close the connection before another exchange could get them.
     """
 
     __slots__ = (
         "_end", "_fields", "_head_bytes", "_interim", "_keep_alive", "_limits", "_loop", "_method", "_owner",
-        "_parser", "_paused", "_phase", "_poll", "_problem", "_response", "_silent", "_total_due", "_transport",
+        "_parser", "_paused", "_phase", "_poll", "_problem", "_response", "_total_due", "_transport", "_unparsed",
         "_watchdog", "heard",
     )  # fmt: skip
 
@@ -88,7 +88,7 @@ class Connection(asyncio.Protocol):
     _fields: Headers
     _poll: select.poll
 
-    def __init__(self, owner: Owner, limits: ClientLimits, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, owner: ConnectionOwner, limits: ClientLimits, loop: asyncio.AbstractEventLoop) -> None:
         self._owner = owner
         self._limits = limits
         self._loop = loop
@@ -98,12 +98,12 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self.heard = False
 
-    # What a client does with it.
+    # Called by the client.
 
     def usable(self) -> bool:
-        """Whether the peer has neither closed nor said anything since the last exchange.
+        """Return whether the peer has neither closed nor sent anything since the last exchange.
 
-        Asks the kernel, because the loop may not yet have told us what has already arrived.
+        Asks the kernel, because the loop may not have delivered yet what has already arrived.
         """
         return self._phase is _IDLE and not self._transport.is_closing() and not self._poll.poll(0)
 
@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
         self._phase = _HEAD
         self._problem: UpstreamError | None = None
         self._fields = []
-        self._head_bytes = self._silent = self._interim = 0
+        self._head_bytes = self._unparsed = self._interim = 0
         self.heard = False
         response = self._response = Response(self, idle)
         head, body = message
@@ -131,46 +131,46 @@ class Connection(asyncio.Protocol):
             self._fail(UpstreamReset("the client was closed"))
         self._transport.abort()
 
-    # What a response asks of it.
+    # Called by a response.
 
     def future(self) -> "asyncio.Future[None]":
-        """See ``Wire``."""
+        """See ``UpstreamConnection``."""
         return self._loop.create_future()
 
     def expect(self, seconds: float) -> None:
-        """See ``Wire``."""
+        """See ``UpstreamConnection``."""
         self._watchdog.watch(min(self._loop.time() + seconds, self._total_due))
 
     def resume(self) -> None:
-        """See ``Wire``."""
+        """See ``UpstreamConnection``."""
         if self._paused:
             self._paused = False
             self._transport.resume_reading()
 
     def abandon(self) -> None:
-        """See ``Wire``."""
+        """See ``UpstreamConnection``."""
         self._release(reusable=False)
 
-    # What the loop tells.
+    # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start idle."""
-        self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's are none by class
+        self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's are not instances of it
         self._poll = select.poll()
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
         self._owner.opened(self)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what belongs to the running exchange; hang up on anything else."""
+        """Parse what belongs to the running exchange; abort the connection on anything else."""
         response = self._response
         if response is None:
             self._transport.abort()
             return
-        if not self.heard and not data.startswith(b"H"):  # the parser would take RTSP and ICE as well
+        if not self.heard and not data.startswith(b"H"):  # the parser would accept RTSP and ICE too
             self._fail(InvalidResponse("the upstream's bytes are no HTTP/1.1 response"))
             return
         self.heard = True
-        self._silent += len(data)
+        self._unparsed += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -179,10 +179,10 @@ class Connection(asyncio.Protocol):
                 problem.__cause__ = error
                 self._fail(problem)
                 return
-            self._keep_alive = False  # whole, but more came than was asked for
+            self._keep_alive = False  # complete, but more bytes arrived than belong to it
         if self._phase is _DONE:
             self._finish()
-        elif self._silent > self._limits.head_bytes:
+        elif self._unparsed > self._limits.head_bytes:
             self._fail(ResponseTooLarge("the response's framing is larger than its limit"))
         else:
             if response.waiting > self._limits.buffer_bytes and not self._paused:
@@ -207,16 +207,16 @@ class Connection(asyncio.Protocol):
         self._watchdog.stop()
         self._owner.lost(self)
 
-    # What the parser tells.
+    # Called by the parser.
 
     def on_message_begin(self) -> None:
         """Refuse a second response."""
         if self._phase is not _HEAD:
-            raise InvalidResponse("a response that nobody asked for")
+            raise InvalidResponse("a response without a request")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Collect the head; count trailers and drop them."""
-        self._silent = 0
+        self._unparsed = 0
         self._head_bytes += len(name) + len(value) + 4
         if self._head_bytes > self._limits.head_bytes or len(self._fields) > self._limits.head_fields:
             self._stop(ResponseTooLarge("the response head is larger than its limit"))
@@ -228,10 +228,10 @@ class Connection(asyncio.Protocol):
         parser = self._parser
         status = parser.get_status_code()
         version = parser.get_http_version()
-        if version not in ("1.1", "1.0") or not 100 <= status <= 599:  # noqa: PLR2004 — all that there are
-            self._stop(InvalidResponse("the response is of another version of HTTP, or of no status that it knows"))
+        if version not in ("1.1", "1.0") or not 100 <= status <= 599:  # noqa: PLR2004 — the valid range
+            self._stop(InvalidResponse("the response has another HTTP version, or an unknown status"))
         if version == "1.0" and any(name == b"transfer-encoding" for name, _ in self._fields):
-            self._stop(InvalidResponse("the response is coded as its version cannot be"))
+            self._stop(InvalidResponse("the response has a transfer encoding, which HTTP/1.0 does not have"))
         if status < 200:  # noqa: PLR2004 — the class of interim responses
             self._skip_interim(status)
             return
@@ -249,13 +249,13 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         """Pass body bytes on."""
-        self._silent = 0
+        self._unparsed = 0
         if self._phase is not _BODY or self._response is None:
-            raise InvalidResponse("body bytes where none belong")
+            raise InvalidResponse("body bytes where there must be none")
         self._response.feed(data)
 
     def on_message_complete(self) -> None:
-        """Be done, unless this was an interim response."""
+        """Finish, unless this was an interim response."""
         if self._phase is _BODY:
             self._phase = _DONE
 
@@ -263,21 +263,21 @@ class Connection(asyncio.Protocol):
         self._interim += 1
         switching = 101
         if status == switching or self._interim > _INTERIM_RESPONSES:
-            self._stop(InvalidResponse("the upstream switches protocols or never comes to an answer"))
+            self._stop(InvalidResponse("the upstream switches protocols, or sends only interim responses"))
         if any(name in (b"content-length", b"transfer-encoding") for name, _ in self._fields):
             self._stop(InvalidResponse("an interim response announces a body"))
         self._fields = []
 
     def _stop(self, problem: UpstreamError) -> NoReturn:
-        # The parser swallows what a callback raises into an error of its own, so keep ours beside it.
+        # The parser turns an exception of a callback into its own error, so keep ours here.
         self._problem = problem
         raise problem
 
-    # How an exchange ends.
+    # Ending an exchange.
 
     def _finish(self) -> None:
         response = self._response
-        # An answer that overtook its request leaves request bytes in the buffer: they belong to nobody now.
+        # An answer that arrived before its request was fully sent leaves request bytes in the buffer.
         sent = self._transport.get_write_buffer_size() == 0
         self._release(reusable=self._keep_alive and sent and not self._transport.is_closing())
         if response is not None:

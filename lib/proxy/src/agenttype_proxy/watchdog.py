@@ -1,4 +1,4 @@
-"""A deadline that is cheap to move."""
+"""A deadline that is cheap to change."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,11 +8,10 @@ _CLOCK_STEP = 0.001  # uvloop's clock counts milliseconds: a timer may fire this
 
 
 class Watchdog:
-    """Calls ``expired`` once its deadline has passed; moving the deadline is an assignment, not a timer.
+    """Calls ``expired`` once its deadline has passed; changing the deadline is an assignment, not a timer.
 
-    A proxied call has several deadlines, and nearly all of them are met. Arming and cancelling a timer for each
-    costs more than the parsing; so the one timer is left to run, and looks when it fires whether the deadline
-    has moved.
+    A proxied call has several deadlines, and nearly all of them are met. Setting and cancelling a timer for each costs
+    more than the parsing. So a single timer keeps running, and checks when it fires whether the deadline has changed.
     """
 
     __slots__ = ("_due", "_expired", "_loop", "_timer")
@@ -24,7 +23,7 @@ class Watchdog:
         self._timer: asyncio.TimerHandle | None = None
 
     def watch(self, due: float) -> None:
-        """Expire at ``due`` on the loop's clock, instead of when it was to expire before; ``inf`` rests."""
+        """Expire at ``due`` on the loop's clock; this replaces the previous deadline, and ``inf`` means none."""
         self._due = due
         if due == inf:
             return

@@ -6,18 +6,26 @@ import contextlib
 import os
 import secrets
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
-import nkeys
 from agenttype_api import keys
+from agenttype_authn.token_reviews import ReviewLimits, TokenReviews
+from agenttype_bus import nkey
+from agenttype_bus.connection import Connection, ConnectionSettings
+from agenttype_bus.nkey import KeyPair
 from agenttype_runtime import json_log, probe_server, process
 
-from agenttype_operator.auth_callout import nats_jwt, server_config
+from agenttype_operator.auth_callout import server_config
 from agenttype_operator.auth_callout.service import AuthCalloutService
 from agenttype_operator.kube import client
-from agenttype_operator.kube.token_reviews import TokenReviews
+from agenttype_operator.kube.token_reviews import TokenReviewClient
 from agenttype_operator.metrics import Metrics
 
+#: After a restart of the server every sidecar comes back within seconds.
+_LIMITS: Final = ReviewLimits(at_once=32)
 _ISSUER, _CALLOUT = "issuer.seed", "auth_callout.seed"
 
 
@@ -43,19 +51,19 @@ def main() -> int:
 
 def _prepare(options: argparse.Namespace) -> None:
     """Make the keys, unless they are there, and write the settings."""
-    issuer = _key(options.keys / _ISSUER, nkeys.PREFIX_BYTE_ACCOUNT)
-    callout = _key(options.keys / _CALLOUT, nkeys.PREFIX_BYTE_USER)
+    issuer = _key(options.keys / _ISSUER, nkey.account_key)
+    callout = _key(options.keys / _CALLOUT, nkey.user_key)
     text = server_config.server_config(
-        nats_jwt.public(issuer), nats_jwt.public(callout), options.data, options.port, options.monitor_port
+        nkey.public(issuer), nkey.public(callout), options.data, options.port, options.monitor_port
     )
     options.config.write_text(text)
 
 
-def _key(path: Path, kind: int) -> nkeys.KeyPair:
+def _key(path: Path, make: Callable[[bytes], KeyPair]) -> KeyPair:
     if not path.exists():
         path.touch(mode=0o600, exist_ok=False)
-        path.write_bytes(nats_jwt.key_pair(kind, secrets.token_bytes(32)).seed)
-    return nkeys.from_seed(bytearray(path.read_bytes()))
+        path.write_bytes(make(secrets.token_bytes(32)).seed)
+    return nkey.from_seed(path.read_bytes())
 
 
 async def _answer(options: argparse.Namespace) -> None:
@@ -63,10 +71,15 @@ async def _answer(options: argparse.Namespace) -> None:
     metrics = Metrics()
     api = client.KubeClient(await client.load_configuration(), "agenttype-auth-callout", lambda: False, metrics)
     service = AuthCalloutService(
-        url=f"nats://127.0.0.1:{options.port}",
-        seed=(options.keys / _CALLOUT).read_text(),
-        issuer=nkeys.from_seed(bytearray((options.keys / _ISSUER).read_bytes())),
-        review=TokenReviews(api, keys.NATS_AUDIENCE).review,
+        Connection(
+            ConnectionSettings(
+                url=f"nats://127.0.0.1:{options.port}",
+                client="auth-callout",
+                nkey_seed=(options.keys / _CALLOUT).read_text(),
+            )
+        ),
+        issuer=nkey.from_seed((options.keys / _ISSUER).read_bytes()),
+        reviews=TokenReviews(TokenReviewClient(api), keys.NATS_AUDIENCE, time.monotonic, _LIMITS),
     )
     server = await probe_server.serve(options.http_port, metrics.text, ready=lambda: service.ready)
     running = asyncio.create_task(service.run())

@@ -1,6 +1,6 @@
 """The NATS server's settings: pure."""
 
-from agenttype_api import store_names
+from agenttype_bus import subjects
 
 
 def server_config(issuer: str, callout: str, data: str, port: int = 4222, monitor: int = 8222) -> str:
@@ -17,7 +17,7 @@ def server_config(issuer: str, callout: str, data: str, port: int = 4222, monito
         port: where clients connect.
         monitor: where the server tells about itself, on loopback only.
     """
-    account = store_names.SERVER_ACCOUNT
+    account = subjects.SERVER_ACCOUNT
     return f"""\
 server_name: nats
 listen: 0.0.0.0:{port}

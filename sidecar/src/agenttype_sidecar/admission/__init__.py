@@ -1,5 +1,5 @@
-"""Whether a call may go: what it can cost at most is held before it is sent, and what may not go on is cut.
+"""Whether a call may go: its highest possible cost is held before it is sent, and calls that must not go on are cut.
 
-A call shows itself as a `Demand`; what the call is about stays in `llm` and `tools`. Not here: what is left of a limit
-and where that is written down (`budget`).
+A call is seen here as a `Demand`; its content stays in `llm` and `tools`. Not here: what is left of a limit and where
+that is recorded (`budget`).
 """

@@ -1,4 +1,4 @@
-"""Stopping an agent for good: nothing is sent any more until its policy changes, whatever restarts in between."""
+"""Stops an agent for good: nothing is sent any more until its policy changes, even after restarts."""
 
 from agenttype_runtime.json_log import Log
 
@@ -11,10 +11,10 @@ _log = Log("agent_stop")
 
 
 class AgentStop:
-    """Whether the agent may go on."""
+    """Whether the agent was stopped."""
 
     def __init__(self, ledger: Ledger, policies: Policies, cancellation: Cancellation) -> None:
-        """Stop what is running, and let `ledger` remember it as long as the policy in use stays."""
+        """Stop running calls with `cancellation`, and record the stop in `ledger` for the policy in use."""
         self._ledger = ledger
         self._policies = policies
         self._cancellation = cancellation
@@ -26,7 +26,7 @@ class AgentStop:
         return stopped.reason if stopped is not None and stopped.policy == self._policies.active.hash else ""
 
     def check(self) -> None:
-        """Refuse what is about to begin.
+        """Refuse a new call if the agent was stopped.
 
         Raises:
             AgentStopped: The agent was stopped.
@@ -35,7 +35,7 @@ class AgentStop:
             raise self._refusal()
 
     def stop(self, reason: str) -> None:
-        """End all calls and refuse all that come; `reason` is for people. A second reason changes nothing."""
+        """End all calls and refuse new ones; `reason` is for people. A second reason changes nothing."""
         if self.reason:
             return
         try:

@@ -1,4 +1,4 @@
-"""What is running for the agent, in one place, so that all of it can be ended at once."""
+"""All running calls of the agent, so that they can be ended at once."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,9 +9,9 @@ from agenttype_sidecar.errors import Refusal
 
 
 class Cancellable:
-    """Ends the block it wraps when somebody cuts it, and raises the reason in its place.
+    """Ends the block it wraps when `cut` is called, and raises the reason instead.
 
-    Whatever the block awaits, an upstream above all, is cancelled within one turn of the loop.
+    Whatever the block awaits, usually an upstream, is cancelled within one turn of the loop.
     """
 
     __slots__ = ("_before", "_cancellation", "_reason", "_task")
@@ -21,7 +21,7 @@ class Cancellable:
         self._reason: Refusal | None = None
 
     def cut(self, reason: Refusal) -> None:
-        """End the block with `reason`; the first reason counts. A block that cuts itself says its own why."""
+        """End the block with `reason`; the first reason counts. A block that calls `cut` itself is not ended by it."""
         if self._reason is None and self._task is not asyncio.current_task():
             self._reason = reason
             self._task.cancel()
@@ -42,26 +42,26 @@ class Cancellable:
 
 
 class Cancellation:
-    """Calls to models and tools that can be cut: each wraps its work in `with cancellation.cancellable():`."""
+    """Calls to models and tools that can be cut; each wraps its work in `with cancellation.cancellable():`."""
 
     def __init__(self) -> None:
-        self._running: set[Cancellable] = set()
+        self._active: set[Cancellable] = set()
 
     def cancellable(self) -> Cancellable:
-        """Return the context that `Cuttable` describes."""
+        """Return the context manager that `Cancellable` describes."""
         return Cancellable(self)
 
     def enter(self, one: Cancellable) -> None:
-        """Count one in."""
-        self._running.add(one)
+        """Add a running call."""
+        self._active.add(one)
 
     def leave(self, one: Cancellable) -> None:
-        """Count one out."""
-        self._running.discard(one)
+        """Remove a call."""
+        self._active.discard(one)
 
     def cut(self, reason: Callable[[], Refusal]) -> int:
-        """End all that is running, each with a reason of its own; return how many there were."""
-        running = list(self._running)
+        """End all running calls, each with its own reason object; return how many there were."""
+        running = list(self._active)
         for one in running:
             one.cut(reason())
         return len(running)

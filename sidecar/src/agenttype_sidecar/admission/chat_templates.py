@@ -1,34 +1,34 @@
-"""What chat templates were seen to add to prompts, beyond what is taken for granted. Pure.
+"""What chat templates were seen to add to prompts, beyond the assumed bound. Pure.
 
-A template may say something of its own in front of every prompt: some models bring instructions of hundreds of tokens.
-How many is known from the first answer or count on, and every later prompt of the model is held with them. Until then
-a call that comes close to a limit is counted by the engine.
+A template may put text of its own before every prompt; some models have instructions of hundreds of tokens. The first
+answer or count shows how many, and later prompts of the model are held with them. Until then, the engine counts any
+call that comes close to a limit.
 """
 
 from typing import Final
 
 from agenttype_sidecar.admission.demand import Demand
 
-#: No template says more than this of its own: a backend that reports more is not believed.
+#: No template adds more than this; a larger reported number is cut to it.
 MOST: Final = 4096
 
 
 class ChatTemplates:
-    """Remembers the longest of each model, with tools and without; as many as the policy names models."""
+    """Remembers the largest addition of each model, with and without tools; bounded by the models of the policy."""
 
     def __init__(self) -> None:
         self._added: dict[tuple[str, str, bool], int] = {}
 
     def knows(self, call: Demand) -> bool:
-        """Return whether a prompt of this kind was seen, or its bound holds whatever a template says."""
+        """Return whether a prompt of this kind was seen, or its bound does not depend on the template."""
         return not call.bounded or _key(call) in self._added
 
     def adds(self, call: Demand) -> int:
-        """Return the tokens to hold for a prompt beside what its bytes bound."""
+        """Return the tokens to hold for a prompt in addition to its bound by bytes."""
         return self._added.get(_key(call), 0) if self._added and call.bounded else 0
 
     def saw(self, call: Demand, prompt: int, held: int) -> None:
-        """Take note that a prompt had so many tokens, of so many that were held for it."""
+        """Record that a prompt had `prompt` tokens where `held` were held for it."""
         key = _key(call)
         if prompt > held and call.bounded:
             claim = call.claim()

@@ -1,4 +1,4 @@
-"""What admission knows of a call to a model: what it may cost, and who would answer it."""
+"""What admission knows of a call to a model: what it may cost, and which backend would answer it."""
 
 from typing import Protocol
 
@@ -7,19 +7,19 @@ from agenttype_sidecar.routing.routes import Target
 
 
 class Demand(Protocol):
-    """A call that wants to go. Calls of every protocol look like this, so admission reads no body."""
+    """A call that asks for admission. Calls of every protocol look like this, so admission reads no body."""
 
     @property
     def target(self) -> Target:
-        """Who would answer it."""
+        """The target that would answer it."""
 
     @property
-    def asked(self) -> str:
+    def requested_model(self) -> str:
         """The model's name as the caller wrote it."""
 
     @property
     def output(self) -> int | None:
-        """Tokens per answer, as the caller bounds them; None where it does not."""
+        """Tokens per answer, as the caller bounds them; None if it does not."""
 
     @property
     def bounded(self) -> bool:
@@ -27,19 +27,19 @@ class Demand(Protocol):
 
     @property
     def has_tools(self) -> bool:
-        """Whether it offers tools, of which a chat template may say more."""
+        """Whether it offers tools, for which a chat template may add text."""
 
     @property
     def is_free(self) -> bool:
-        """Whether it costs nothing, so that nothing is held for it and no limit counts it."""
+        """Whether it costs nothing; then nothing is held for it and no limit counts it."""
 
     @property
     def is_ours(self) -> bool:
-        """Whether an engine behind our gate would answer it, which counts prompts for us."""
+        """Whether an engine behind our gate would answer it; such an engine can count prompts."""
 
     def claim(self, exact: int | None = None) -> Claim | None:
-        """Return what it wants of the budget, None where nothing bounds its prompt.
+        """Return its claim on the budget, None if nothing bounds its prompt.
 
         Args:
-            exact: tokens of the prompt, where they were counted.
+            exact: tokens of the prompt, if they were counted.
         """

@@ -1,4 +1,4 @@
-"""Ends what is running when the run's time is over, or when a new policy allows less than is spent already."""
+"""Ends running calls when the run's time is used up, or when a new policy allows less than is already spent."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from agenttype_api.v1alpha1 import OnExhausted, Resource
 
 from agenttype_sidecar.admission.admission import Admission, AdmissionState
 from agenttype_sidecar.admission.cancellation import Cancellation
-from agenttype_sidecar.budget.reservation import Line
+from agenttype_sidecar.budget.reservation import BudgetLine
 from agenttype_sidecar.policy.policies import Active
 
 
 class OverrunWatch:
-    """Looks, again and again: whoever calls `look` says how soon something is noticed."""
+    """Checks the limits at each call of `look`; the caller's interval decides how soon an overrun is noticed."""
 
     def __init__(self, state: AdmissionState, admission: Admission[Any], cancellation: Cancellation) -> None:
         self._state = state
@@ -21,7 +21,7 @@ class OverrunWatch:
         self._seen: Active = state.policies.active
 
     def look(self) -> None:
-        """Cut what must not go on."""
+        """Cut the calls that must not go on."""
         active = self._state.policies.active
         if active is not self._seen:
             self._seen = active
@@ -31,11 +31,11 @@ class OverrunWatch:
             if line.room <= 0:
                 self._end(active, line)
 
-    def _passed(self, limits: tuple[Limit, ...]) -> Line | None:
-        """Return the first limit that more is spent of than it allows."""
+    def _passed(self, limits: tuple[Limit, ...]) -> BudgetLine | None:
+        """Return the first limit of which more is spent than it allows."""
         return next((line for line in self._state.limit_status.lines(limits) if line.spent > line.limit.max), None)
 
-    def _end(self, active: Active, line: Line | None) -> None:
+    def _end(self, active: Active, line: BudgetLine | None) -> None:
         if line is None:
             return
         limit = line.limit

@@ -1,41 +1,41 @@
-"""One call's dealings with shared limits: it asks for more of them before it takes no for an answer."""
+"""One call's requests for more of the shared limits, made before it is denied."""
 
 import asyncio
 from typing import Final
 
-from agenttype_sidecar.budget.reservation import Amounts, Denial, Grant, Line, Lines
+from agenttype_sidecar.budget.reservation import Amounts, BudgetLine, BudgetLines, Denial, Grant
 from agenttype_sidecar.budget.shared_limits import SharedLimits
 from agenttype_sidecar.errors import NatsUnreachable
-from agenttype_sidecar.leases.terms import Outcome, Want
+from agenttype_sidecar.leases.terms import LeaseResult, Outcome
 
-#: How often a call asks anew because others were faster.
+#: How often a call asks again because others were faster.
 _ATTEMPTS: Final = 3
 
 
 class SharedQuota:
-    """What a call was told about shared limits, by their names."""
+    """The results of a call's requests, by the names of the limits."""
 
     def __init__(self, shared: SharedLimits) -> None:
         self._shared = shared
-        self._told: dict[str, Want | None] = {}
+        self._results: dict[str, LeaseResult | None] = {}
         self._attempts = 0
 
     @property
-    def are_out(self) -> bool:
-        """Whether other pods have leased what they do not use: it may come back."""
-        return any(want is not None and want.leased_elsewhere > 0 for want in self._told.values())
+    def may_return(self) -> bool:
+        """Whether other pods have leased amounts that they do not use, and may give back."""
+        return any(result is not None and result.leased_elsewhere > 0 for result in self._results.values())
 
     def forget(self) -> None:
-        """Ask anew: some time has passed."""
+        """Allow new requests, because some time has passed."""
         self._attempts = 0
 
-    async def more(self, decision: Grant | Denial, lines: Lines, whole: Amounts) -> bool:
-        """Ask for what a call misses; return whether anything was asked, for then all must be decided anew.
+    async def more(self, decision: Grant | Denial, lines: BudgetLines, whole: Amounts) -> bool:
+        """Ask for what a call lacks; return whether anything was requested, so that it must be decided again.
 
         Args:
-            decision: on the call, as things are.
-            lines: as they are.
-            whole: what it takes at most.
+            decision: the present decision on the call.
+            lines: the present lines.
+            whole: the most that the call takes.
         """
         satisfied = not decision.clamped if isinstance(decision, Grant) else decision.never
         if satisfied or self._attempts >= _ATTEMPTS:
@@ -44,42 +44,42 @@ class SharedQuota:
         if not short:
             return False
         self._attempts += 1
-        wants = await asyncio.gather(*(self._want(line, whole.of(line.limit.resource)) for line in short))
-        self._told = {line.limit.name: want for line, want in zip(short, wants, strict=True)}
-        if not any(want is not None and want.outcome is Outcome.GRANTED for want in wants):
+        results = await asyncio.gather(*(self._request(line, whole.of(line.limit.resource)) for line in short))
+        self._results = {line.limit.name: result for line, result in zip(short, results, strict=True)}
+        if not any(result is not None and result.outcome is Outcome.GRANTED for result in results):
             self._attempts = _ATTEMPTS
         return True
 
-    def hoped(self, lines: Lines) -> Lines:
-        """Return the lines as they would be if all that others leased and do not use came back."""
-        if not self.are_out:
+    def optimistic(self, lines: BudgetLines) -> BudgetLines:
+        """Return the lines as they would be if others gave back all that they leased and do not use."""
+        if not self.may_return:
             return lines
-        return tuple(self._hoped(line) for line in lines)
+        return tuple(self._optimistic(line) for line in lines)
 
     def check(self, denial: Denial) -> None:
-        """Let the store's absence be the reason where it is.
+        """Refuse because NATS does not answer, if that is the reason.
 
         Raises:
-            NatsUnreachable: Nobody can say whether the limit has more.
+            NatsUnreachable: It is not known whether the limit has more.
         """
         limit = denial.limit
         if not limit.account or denial.never:
             return
-        want = self._told.get(limit.name)
-        if want is None or want.outcome is Outcome.UNAVAILABLE:
+        result = self._results.get(limit.name)
+        if result is None or result.outcome is Outcome.UNAVAILABLE:
             raise NatsUnreachable(f"the limit {limit.name!r} is shared, and NATS, which counts it, does not answer")
 
-    def _hoped(self, line: Line) -> Line:
-        want = self._told.get(line.limit.name)
-        if line.drawn is None or want is None:
+    def _optimistic(self, line: BudgetLine) -> BudgetLine:
+        result = self._results.get(line.limit.name)
+        if line.drawn is None or result is None:
             return line
-        return line._replace(drawn=line.drawn + max(0, want.remaining - max(0, line.room)) + want.leased_elsewhere)
+        return line._replace(drawn=line.drawn + max(0, result.remaining - max(0, line.room)) + result.leased_elsewhere)
 
-    async def _want(self, line: Line, amount: int) -> Want | None:
-        """Ask for all that is missing, else for what there is."""
-        want = await self._shared.want(line.limit, amount)
-        if want is not None and want.outcome is Outcome.EXHAUSTED and want.remaining > max(0, line.room):
-            part = await self._shared.want(line.limit, want.remaining)
+    async def _request(self, line: BudgetLine, amount: int) -> LeaseResult | None:
+        """Ask for all that is missing, or else for what is left."""
+        result = await self._shared.request(line.limit, amount)
+        if result is not None and result.outcome is Outcome.EXHAUSTED and result.remaining > max(0, line.room):
+            part = await self._shared.request(line.limit, result.remaining)
             if part is not None and part.outcome is Outcome.UNAVAILABLE:
                 return part
-        return want
+        return result

@@ -1,14 +1,14 @@
-"""What tool calls take of the budget: each is held before it goes out, with the time that it may take at most.
+"""What tool calls take of the budget: each is held before it goes out, with the longest time that it may take.
 
-The tools' gateway does this around each call of a tool::
+The tools' gateway does this around each tool call::
 
     hold = await charges.admit(timeout)            # raises a Refusal: nothing may be sent
     try:
-        ... send, and give up after `hold.seconds`  # perhaps less than `timeout`: what ToolTime has left
+        ... send, and give up after `hold.seconds`  # may be less than `timeout`: what ToolTime has left
     finally:
         charges.settle(hold, seconds_it_took)       # or charges.release(hold) where nothing was sent
 
-`settle` and `release` may be called again, in any order: the first one counts.
+`settle` and `release` may be called again, in any order; the first call counts.
 """
 
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ class ToolHold(NamedTuple):
     """A tool call that may go.
 
     Attributes:
-        hold: What is kept aside for it.
+        hold: What is held for it.
         seconds: How long it may take.
     """
 
@@ -37,7 +37,7 @@ class ToolCharges:
         self._admission = admission
 
     async def admit(self, timeout: float) -> ToolHold:  # noqa: ASYNC109 — what is held, not how long we wait
-        """Hold one tool call of at most `timeout` seconds; when this returns, no death of the process forgets it.
+        """Hold one tool call of at most `timeout` seconds; when this returns, the hold survives the process.
 
         Raises:
             BudgetSpent: ToolCalls or ToolTime is used up.
@@ -49,7 +49,7 @@ class ToolCharges:
         return ToolHold(hold, hold.amounts.tool_ms / 1000)
 
     def settle(self, hold: ToolHold, seconds: float) -> None:
-        """Charge one call and the time that it took."""
+        """Charge one call and its time."""
         self._admission.settle_tool(hold.hold, seconds)
 
     def release(self, hold: ToolHold) -> None:

@@ -1,4 +1,4 @@
-"""The way to a backend: our proof for it, who it must be, and patience with one that is away.
+"""The way to a backend: our credential for it, its certificate, and retries while it is unreachable.
 
-Not here: which backend answers for a name (`routing`), and anything that depends on what a call's body says.
+Not here: which backend answers for a name (`routing`), and anything that depends on a call's body.
 """

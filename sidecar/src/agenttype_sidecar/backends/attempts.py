@@ -1,8 +1,8 @@
 """Where a call is sent next when it was not answered: again, elsewhere, or not at all. Pure: the clock is passed in.
 
-A call that has somewhere else to go does not wait. One that has not is sent again where that costs nothing and is worth
-it: a backend that is not there yet is asked until `timeouts.warmUpMs` has passed, one that asks for a short pause gets
-it, at most `retries.MOST` times and within the retry budget. All else fails at once.
+A call that has a fallback does not wait. A call without one is sent again where that costs nothing: to a backend that
+is not up yet, until `timeouts.warmUpMs` has passed; to one that asks for a short pause, at most `retries.MOST` times
+and within the retry budget. In all other cases it fails at once.
 """
 
 from enum import StrEnum
@@ -13,7 +13,7 @@ from agenttype_api.v1alpha1 import FallbackReason
 
 from agenttype_sidecar.backends import retries
 from agenttype_sidecar.backends.retries import RetryBudget
-from agenttype_sidecar.routing.routes import Link, Target
+from agenttype_sidecar.routing.routes import Fallback, Target
 
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 1.0
@@ -21,16 +21,16 @@ _ANY: Final = frozenset({FallbackReason.UNAVAILABLE, FallbackReason.RATE_LIMITED
 
 
 class Failure(StrEnum):
-    """Why an attempt was no answer; always before the first byte of one reached the caller. Labels of metrics."""
+    """Why an attempt failed, before any byte of an answer reached the caller. Labels of metrics."""
 
     CONNECT = "connect"
-    """Nothing was sent: there is no connection."""
+    """Nothing was sent: no connection."""
     CERTIFICATE = "certificate"
-    """Nothing was sent: the server is not who it should be."""
+    """Nothing was sent: the server's certificate is not valid for it."""
     WARMING = "warming"
-    """Its gate says that it is starting."""
+    """Its gate answers that it is starting."""
     CIRCUIT_OPEN = "circuit_open"
-    """Nothing was sent: it failed too often of late."""
+    """Nothing was sent: it failed too often recently."""
     RATE_LIMITED = "rate_limited"
     """429."""
     UNAVAILABLE = "unavailable"
@@ -38,49 +38,49 @@ class Failure(StrEnum):
     SERVER_ERROR = "server_error"
     """Any other 5xx."""
     TIMEOUT = "timeout"
-    """Sent, and silent since."""
+    """Sent, and no answer in time."""
     RESET = "reset"
-    """Sent, and hung up on, or answered with what is no answer."""
+    """Sent, and the connection was closed, or the answer was not valid HTTP."""
 
 
 _AWAY: Final = frozenset({Failure.CONNECT, Failure.WARMING})
 _BUSY: Final = frozenset({Failure.RATE_LIMITED, Failure.UNAVAILABLE})
-#: What says that a backend is broken; all else shows that it works.
+#: The failures that count against a backend; the others show that it works.
 BROKEN: Final = frozenset(Failure) - {Failure.RATE_LIMITED, Failure.CIRCUIT_OPEN}
 
 
-class Step(NamedTuple):
-    """Send the call to `target` after so many seconds."""
+class NextAttempt(NamedTuple):
+    """Send the call to `target` after `pause` seconds."""
 
     target: Target
     pause: float = 0.0
 
 
 class Attempts:
-    """One call's way through its targets.
+    """One call's attempts at its targets.
 
     Attributes:
-        target: Where it is now, or goes first.
-        reason: Why it goes there first, where that is not the route's own backend.
-        deaf: Fallbacks that are left out because they do not speak the caller's protocol.
+        target: The current target.
+        reason: Why the first target is not the route's own backend; None if it is.
+        incompatible: Fallbacks that are left out because they do not speak the caller's protocol.
     """
 
     def __init__(
         self, first: Target, protocol: WireProtocol, budget: RetryBudget, *, until: float, is_low: bool = False
     ) -> None:
-        """Begin.
+        """Choose the first target.
 
         Args:
             first: the route's target.
             protocol: the caller's.
-            budget: what retries may still be made.
-            until: how long a backend that is not there is waited for, on the clock of `after`.
+            budget: the retries that may still be made.
+            until: how long to wait for a backend that is not up, on the clock of `after`.
             is_low: whether a limit of the agent has passed `warnAtPercent`.
         """
-        self.deaf: list[Target] = []
+        self.incompatible: list[Target] = []
         self.reason: FallbackReason | None = None
         self.target = first
-        self._order = [Link(first, _ANY)]
+        self._order = [Fallback(first, _ANY)]
         if first.fallback:
             self._sort(first, protocol, is_low=is_low)
         self._budget = budget
@@ -92,26 +92,28 @@ class Attempts:
         budget.earn()
 
     def _sort(self, first: Target, protocol: WireProtocol, *, is_low: bool) -> None:
-        speaking = [link for link in first.fallback if protocol in link.target.backend.protocols]
-        self.deaf = [link.target for link in first.fallback if protocol not in link.target.backend.protocols]
-        cheap = [link for link in speaking if is_low and FallbackReason.BUDGET_LOW in link.when]
-        others = [link for link in speaking if link not in cheap]
+        compatible = [fallback for fallback in first.fallback if protocol in fallback.target.backend.protocols]
+        self.incompatible = [
+            fallback.target for fallback in first.fallback if protocol not in fallback.target.backend.protocols
+        ]
+        cheap = [fallback for fallback in compatible if is_low and FallbackReason.BUDGET_LOW in fallback.when]
+        others = [fallback for fallback in compatible if fallback not in cheap]
         self._order = [*cheap, *self._order, *others]
         self.reason = FallbackReason.BUDGET_LOW if cheap else None
         self.target = self._order[0].target
 
     @property
     def has_others(self) -> bool:
-        """Whether anything but one backend may answer."""
+        """Whether more than one target may answer."""
         return len(self._order) > 1
 
-    def after(self, failure: Failure, now: float, retry_after: bytes | None = None) -> Step | None:
-        """Return what to do after a failure, None where the call has failed for good.
+    def after(self, failure: Failure, now: float, retry_after: bytes | None = None) -> NextAttempt | None:
+        """Return the next attempt after a failure, None if the call has failed.
 
         Args:
             failure: what happened at `target`.
-            now: seconds of any clock that only goes forward.
-            retry_after: the header of the backend's answer, where there is one.
+            now: monotonic seconds.
+            retry_after: the header of the backend's answer, if it has one.
         """
         self._is_away = self._is_away or failure in _AWAY
         reason = reason_of(failure)
@@ -131,12 +133,12 @@ class Attempts:
             return self._step(0, pause)
         return None
 
-    def _step(self, at: int, pause: float) -> Step:
+    def _step(self, at: int, pause: float) -> NextAttempt:
         self._at = at
         self.target = self._order[at].target
-        return Step(self.target, pause)
+        return NextAttempt(self.target, pause)
 
 
 def reason_of(failure: Failure) -> FallbackReason:
-    """Return which kind of fallback a failure asks for."""
+    """Return the reason that a fallback must name to be used after a failure."""
     return FallbackReason.RATE_LIMITED if failure is Failure.RATE_LIMITED else FallbackReason.UNAVAILABLE

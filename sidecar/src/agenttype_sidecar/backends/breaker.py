@@ -1,4 +1,4 @@
-"""A circuit breaker: a backend that fails again and again is left alone for a while. Pure: the clock is passed in.
+"""A circuit breaker: a backend that keeps failing gets no calls for a while. Pure: the clock is passed in.
 
 It opens after `CONSECUTIVE` failures in a row, or when half of at least `LEAST` calls of the last `WINDOW` seconds
 failed. After a pause one call may try (half-open): its success closes the breaker, its failure doubles the pause.
@@ -14,14 +14,14 @@ WINDOW: Final = 10.0
 #: Seconds for which it stays open at first, and at most.
 FIRST_PAUSE: Final = 5.0
 LONGEST_PAUSE: Final = 30.0
-#: A probe that nobody has reported after so many seconds is taken for lost; another may try.
+#: A probe without a result after this many seconds counts as lost; another call may try.
 PROBE_SECONDS: Final = 60.0
-#: Calls that the window remembers at most.
+#: The most calls that the window remembers.
 _REMEMBERED: Final = 1000
 
 
 class BreakerState(Enum):
-    """What a breaker does; the value is that of the metric."""
+    """The state of a breaker; the value is that of the metric."""
 
     CLOSED = 0
     HALF_OPEN = 1
@@ -29,7 +29,7 @@ class BreakerState(Enum):
 
 
 class Breaker:
-    """The breaker of one backend; times are seconds of a clock that only goes forward."""
+    """The breaker of one backend; times are monotonic seconds."""
 
     def __init__(self) -> None:
         self._failures = 0
@@ -40,13 +40,13 @@ class Breaker:
         self._probe: float | None = None
 
     def state(self, now: float) -> BreakerState:
-        """Return what it does now."""
+        """Return its state now."""
         if self._until is None:
             return BreakerState.CLOSED
         return BreakerState.OPEN if now < self._until else BreakerState.HALF_OPEN
 
     def admits(self, now: float) -> bool:
-        """Return whether a call may go; one that may must be reported, or `forgotten`."""
+        """Return whether a call may go; its result must then be reported with `succeeded`, `failed` or `forgotten`."""
         if self._until is None:
             return True
         if now < self._until or (self._probe is not None and now < self._probe + PROBE_SECONDS):
@@ -59,7 +59,7 @@ class Breaker:
         return 0.0 if self._until is None else max(0.0, self._until - now)
 
     def succeeded(self, now: float) -> None:
-        """Note that the backend answered, be it with a refusal that shows that it works."""
+        """Record that the backend answered; a refusal counts too, because it shows that the backend works."""
         self._failures = 0
         self._probe = None
         if self._until is not None:
@@ -68,18 +68,18 @@ class Breaker:
         self._count(now, failed=False)
 
     def failed(self, now: float) -> None:
-        """Note that the backend broke, or could not be reached."""
+        """Record that the backend failed, or could not be reached."""
         if self._until is not None:
             if self._probe is not None:
                 self._open(now)
-            return  # others that were on their way when it opened tell nothing new
+            return  # calls that were running when it opened add no information
         self._failures += 1
         self._count(now, failed=True)
         if self._failures >= CONSECUTIVE or (len(self._calls) >= LEAST and self._failed * 2 >= len(self._calls)):
             self._open(now)
 
     def forgotten(self) -> None:
-        """Note that an admitted call ended without telling anything of the backend."""
+        """Record that an admitted call ended without saying anything about the backend."""
         self._probe = None
 
     def _open(self, now: float) -> None:

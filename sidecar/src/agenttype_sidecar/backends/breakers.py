@@ -1,4 +1,4 @@
-"""The breakers of all backends and the retries of all calls, with what is counted of them."""
+"""The breakers of all backends and the retries of all calls, with their metrics."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,12 +16,12 @@ from agenttype_sidecar.backends.retries import RetryBudget
 from agenttype_sidecar.policy.policies import Active, Policies
 from agenttype_sidecar.routing.routes import Target
 
-#: Label of a fallback that was left out because it does not speak the caller's protocol.
+#: Label for a fallback that was left out because it does not speak the caller's protocol.
 WRONG_PROTOCOL: Final = "WrongProtocol"
 
 
 class Breakers:
-    """What is known of backends from calls to them, across calls and policies."""
+    """What calls have shown of the backends, kept across calls and policies."""
 
     def __init__(
         self, registry: CollectorRegistry, policies: Policies, clock: Callable[[], float] = time.monotonic
@@ -29,9 +29,9 @@ class Breakers:
         """Begin with all breakers closed.
 
         Args:
-            registry: where things are counted.
-            policies: whose backends have breakers.
-            clock: seconds; only goes forward.
+            registry: where the metrics are registered.
+            policies: the policies whose backends have breakers.
+            clock: monotonic seconds.
         """
         self.clock = clock
         self._policies = policies
@@ -48,36 +48,36 @@ class Breakers:
             ("from", "to", "reason"),
             registry=registry,
         )
-        registry.register(_States(self))
+        registry.register(_BreakerStates(self))
 
-    def attempts(self, first: Target, protocol: WireProtocol, patience: float, *, is_low: bool = False) -> Attempts:
-        """Begin a call's way.
+    def attempts(self, first: Target, protocol: WireProtocol, max_wait: float, *, is_low: bool = False) -> Attempts:
+        """Begin a call's attempts.
 
         Args:
             first: the target of its route.
             protocol: the caller's.
-            patience: seconds that a backend which is not there is waited for.
+            max_wait: seconds to wait for a backend that is not up.
             is_low: whether a limit of the agent has passed `warnAtPercent`.
         """
-        found = Attempts(first, protocol, self._budget, until=self.clock() + patience, is_low=is_low)
-        for target in found.deaf:
+        found = Attempts(first, protocol, self._budget, until=self.clock() + max_wait, is_low=is_low)
+        for target in found.incompatible:
             self._fallbacks.labels(first.backend.name, target.backend.name, WRONG_PROTOCOL).inc()
         if found.reason is not None:
             self.fell_back(first, found.target, found.reason)
         return found
 
     def breaker(self, name: str) -> Breaker:
-        """Return the breaker of a backend of the policy in use; one that has left it is forgotten."""
+        """Return the breaker of a backend of the policy in use; breakers of removed backends are dropped."""
         active = self._policies.active
         if active is not self._active:
             self._active = active
             names = {backend.name for backend in active.policy.backends}
             self._breakers = {each: self._breakers.get(each) or Breaker() for each in sorted(names)}
-        # A call that began under an earlier policy may still name a backend that is gone.
+        # A call that began under an earlier policy may still name a removed backend.
         return self._breakers.get(name) or Breaker()
 
     def states(self) -> dict[str, int]:
-        """Return the state of every backend of the policy in use, as the metric has it."""
+        """Return the breaker state of every backend of the policy in use, as in the metric."""
         now = self.clock()
         names = [backend.name for backend in self._policies.active.policy.backends]
         return {name: self.breaker(name).state(now).value for name in names}
@@ -91,7 +91,7 @@ class Breakers:
         self._fallbacks.labels(former.backend.name, target.backend.name, reason.value).inc()
 
 
-class _States(Collector):
+class _BreakerStates(Collector):
     def __init__(self, breakers: Breakers) -> None:
         self._breakers = breakers
 

@@ -1,4 +1,4 @@
-"""Our proof for a backend, read from files that others rotate."""
+"""Our credentials for backends, read from files that are rotated from outside."""
 
 import time
 from pathlib import Path
@@ -9,26 +9,26 @@ from agenttype_proxy.messages import Headers
 
 from agenttype_sidecar.errors import CredentialUnavailable
 
-#: How long a value is used without a look at its file: nothing to a token that is replaced an hour before its end.
+#: How long a value is used before its file is read again; short for a token that is replaced an hour before it expires.
 LOOK_SECONDS: Final = 0.5
 
 
-class _KeptSecret(NamedTuple):
+class _CachedSecret(NamedTuple):
     until: float
     value: bytes
 
 
 class Credentials:
-    """Reads the token and the keys, again and again: whoever rotates them tells nobody."""
+    """Reads the token and the keys repeatedly, because a rotation is not announced."""
 
     def __init__(self, token: Path, folder: Path) -> None:
         """Take the pod's token from `token` and API keys from files of `folder`."""
         self._token = token
         self._folder = folder
-        self._kept: dict[Path, _KeptSecret] = {}
+        self._cache: dict[Path, _CachedSecret] = {}
 
     def headers(self, backend: Backend, protocol: WireProtocol) -> Headers:
-        """Return the header fields that a backend wants.
+        """Return the header fields that authenticate us to a backend.
 
         Raises:
             CredentialUnavailable: The file is missing or empty.
@@ -45,7 +45,7 @@ class Credentials:
                 return [(b"authorization", b"Bearer " + key)]
 
     def secret(self, file: str) -> bytes:
-        """Return what a file below the credentials folder holds, such as a tool server's token.
+        """Return the content of a file in the credentials folder, such as a tool server's token.
 
         Raises:
             CredentialUnavailable: The file is missing or empty.
@@ -54,14 +54,14 @@ class Credentials:
 
     def _read(self, path: Path) -> bytes:
         now = time.monotonic()
-        kept = self._kept.get(path)
-        if kept is not None and now < kept.until:
-            return kept.value
+        cached = self._cache.get(path)
+        if cached is not None and now < cached.until:
+            return cached.value
         try:
             value = path.read_bytes().strip()
         except OSError as error:
             raise CredentialUnavailable("the credential cannot be read") from error
         if not value:
             raise CredentialUnavailable("the credential is empty")
-        self._kept[path] = _KeptSecret(now + LOOK_SECONDS, value)
+        self._cache[path] = _CachedSecret(now + LOOK_SECONDS, value)
         return value

@@ -1,6 +1,6 @@
-"""The key under which the calls of one run belong together, for routers that look for cached prefixes.
+"""The session key of one run's calls, for routers that route by cached prefixes.
 
-The caller's own counts where it is sane; for all others there is one per run, the same after a restart.
+A caller's own valid key is kept; otherwise there is one key per run, the same after a restart.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ class SessionAffinity:
     """The key of one run."""
 
     def __init__(self, run: str) -> None:
-        """Make the key of a run from a name that is its own; the name itself is nobody else's to know."""
+        """Make the key from the run's unique name; the key is a hash, so that the name is not disclosed."""
         self._own = (_HEADER, hashlib.sha256(f"session {run}".encode()).hexdigest()[:32].encode())
 
     def on(self, headers: Headers) -> Headers:

@@ -1,12 +1,12 @@
-"""What is spent and what is held: the state that the ledger keeps. Pure: the ledger writes, the book only counts.
+"""What is spent and what is held: the state that the ledger keeps. Pure: the ledger writes, this only counts.
 
-A hold goes RESERVED → DISPATCHED → CLOSED. It is closed once, by settling (what the call cost is spent) or by
-releasing (nothing is); whoever comes second changes nothing. A dispatched hold that never reached its backend goes
-back to RESERVED for another attempt.
+A hold goes RESERVED → DISPATCHED → CLOSED. It is closed once, by settling (what the call cost is spent) or by releasing
+(nothing is spent); closing it again changes nothing. A dispatched hold that never reached its backend goes back to
+RESERVED for another attempt.
 
-The book keeps one sum over all calls. A count that began later (a window of the clock, a share of a limit) is that sum
-less what it was when the count began. A hold belongs to the counts that were there when it was reserved: where one has
-begun since, what the hold comes to is taken off it again, so nothing of the past leaks into the present.
+There is one sum over all calls. A count that began later (a window of the clock, a share of a limit) is that sum minus
+its value when the count began. A hold belongs to the counts that existed when it was reserved: for a count that began
+after that, the hold's cost is subtracted again, so an old call never counts in a new window.
 """
 
 from dataclasses import dataclass
@@ -18,35 +18,36 @@ from agenttype_sidecar.budget import reservation, windows
 from agenttype_sidecar.budget.reservation import Amounts
 
 
-class State(Enum):
+class HoldState(Enum):
     """How far a hold is."""
 
     RESERVED = "reserved"
-    """Kept aside; nothing has been sent."""
+    """Held; nothing has been sent."""
     DISPATCHED = "dispatched"
-    """The backend may have begun to work: whatever happens to us, this is spent unless somebody knows better."""
+    """The backend may have begun to work: even if this process dies, the hold is spent, unless the real cost is
+    known."""
     CLOSED = "closed"
 
 
 @dataclass(slots=True, eq=False)
 class Hold:
-    """What one call keeps aside. (`number`, `attempt`) names it for ever; later holds have larger numbers."""
+    """What is held for one call. (`number`, `attempt`) is its permanent name; later holds have larger numbers."""
 
     number: int
     amounts: Amounts
     attempt: int = 1
-    state: State = State.RESERVED
+    state: HoldState = HoldState.RESERVED
 
 
 @dataclass(slots=True)
-class Count:
-    """A count that began later than the book.
+class LaterCount:
+    """A count that began later than the sum over all calls.
 
     Attributes:
-        index: Which stretch of time it counts.
+        index: Which window of time it counts.
         since: Number of its first hold.
-        spent: What of the book's sum is not its own.
-        held: What is held by calls that are not its own.
+        spent: The part of the sum that is not its own.
+        held: What is held for calls that are not its own.
     """
 
     index: int
@@ -56,13 +57,13 @@ class Count:
 
 
 class Balances:
-    """Counts.
+    """What all calls have spent and hold, in all and by window.
 
     Attributes:
-        spent: Of all calls ever.
-        held: Of all calls that are running.
-        minute: The latest minute that was ever seen; a clock that is set back does not take it back.
-        counts: By what they count: a window, or the account of a limit that pods share.
+        spent: By all calls ever.
+        held: For all running calls.
+        minute: The latest minute seen; it never decreases, even if the clock is set back.
+        counts: By window, or by account of a limit that pods share.
     """
 
     def __init__(self, spent: Amounts = reservation.NOTHING, number: int = 0, minute: int = 0) -> None:
@@ -70,23 +71,23 @@ class Balances:
         self.spent = spent
         self.held = reservation.NOTHING
         self.minute = minute
-        self.counts: dict[str, Count] = {}
+        self.counts: dict[str, LaterCount] = {}
         self._number = number
         self._latest = 0
 
     @property
     def used(self) -> Amounts:
-        """What new calls cannot have."""
+        """What new calls cannot use."""
         return self.spent.plus(self.held)
 
-    def turn(self, now: float) -> list[str]:
-        """Note the time in Unix seconds; return the windows that have begun with it."""
+    def advance(self, now: float) -> list[str]:
+        """Record the time in Unix seconds; return the windows that begin with it."""
         minute = windows.minute(now)
         if minute <= self.minute:
             return []
         self.minute = minute
         begun = []
-        for window in windows.TURNING:
+        for window in windows.CLOCK_WINDOWS:
             index = windows.index(window, minute)
             count = self.counts.get(window)
             if count is None or count.index < index:
@@ -95,76 +96,76 @@ class Balances:
         return begun
 
     def begin(self, key: str, index: int) -> None:
-        """Let a count begin now, with nothing spent or held."""
+        """Begin a count now, with nothing spent or held."""
         self._latest = self._number + 1
-        self.counts[key] = Count(index, self._latest, self.spent, self.held)
+        self.counts[key] = LaterCount(index, self._latest, self.spent, self.held)
 
-    def restored(self, key: str, count: Count) -> None:
-        """Take over a count that began in a former life."""
+    def restored(self, key: str, count: LaterCount) -> None:
+        """Take over a count from a former process."""
         self.counts[key] = count
         self._latest = max(self._latest, count.since)
 
     def spent_in(self, window: Window | str) -> Amounts:
-        """Return what is spent of a count; of everything, where it is none that begins anew."""
+        """Return what is spent in a count; the sum over all calls if there is no such count."""
         count = self.counts.get(window)
         return self.spent if count is None else self.spent.minus(count.spent)
 
     def held_in(self, window: Window | str) -> Amounts:
-        """Return what is held of a count."""
+        """Return what is held in a count."""
         count = self.counts.get(window)
         return self.held if count is None else self.held.minus(count.held)
 
-    def standing(self, window: Window | str, resource: Resource) -> tuple[int, int]:
-        """Return what is spent and what is held of one resource of a count."""
+    def spent_and_held(self, window: Window | str, resource: Resource) -> tuple[int, int]:
+        """Return what is spent and what is held of one resource in a count."""
         count = self.counts.get(window)
         if count is None:
             return self.spent.of(resource), self.held.of(resource)
         return self.spent.of(resource) - count.spent.of(resource), self.held.of(resource) - count.held.of(resource)
 
     def reserve(self, amounts: Amounts) -> Hold:
-        """Keep `amounts` aside."""
+        """Hold `amounts`."""
         self._number += 1
         self.held = self.held.plus(amounts)
         return Hold(self._number, amounts)
 
     def dispatched(self, hold: Hold) -> None:
-        """Note that the next byte may reach the backend."""
-        if hold.state is not State.RESERVED:
+        """Record that the next byte may reach the backend."""
+        if hold.state is not HoldState.RESERVED:
             raise ValueError(f"a hold that is {hold.state.value} cannot be dispatched")
-        hold.state = State.DISPATCHED
+        hold.state = HoldState.DISPATCHED
 
     def recalled(self, hold: Hold) -> None:
-        """Note that nothing reached the backend; the hold stays for the next attempt."""
-        if hold.state is not State.DISPATCHED:
+        """Record that nothing reached the backend; the hold stays for the next attempt."""
+        if hold.state is not HoldState.DISPATCHED:
             raise ValueError(f"a hold that is {hold.state.value} cannot be recalled")
-        hold.state = State.RESERVED
+        hold.state = HoldState.RESERVED
         hold.attempt += 1
 
     def close(self, hold: Hold, cost: Amounts) -> list[str] | None:
         """Spend `cost` and give the rest back.
 
         Returns:
-            The counts that the hold does not belong to, for they changed; None where it was closed before.
+            The counts that the hold does not belong to, because they changed; None if it was closed before.
         """
-        if hold.state is State.CLOSED:
+        if hold.state is HoldState.CLOSED:
             return None
-        hold.state = State.CLOSED
+        hold.state = HoldState.CLOSED
         self.held = self.held.minus(hold.amounts)
         self.spent = self.spent.plus(cost)
-        return self._passed_by(hold, cost) if hold.number < self._latest else []
+        return self._exclude(hold, cost) if hold.number < self._latest else []
 
     def orphaned(self, number: int, amounts: Amounts) -> None:
-        """Spend what a call of a former life had dispatched and never settled."""
+        """Spend what a former process had dispatched for a call and never settled."""
         self.spent = self.spent.plus(amounts)
         for count in self.counts.values():
             if count.since > number:
                 count.spent = count.spent.plus(amounts)
 
-    def _passed_by(self, hold: Hold, cost: Amounts) -> list[str]:
-        strangers = []
+    def _exclude(self, hold: Hold, cost: Amounts) -> list[str]:
+        later_counts = []
         for key, count in self.counts.items():
             if count.since > hold.number:
                 count.spent = count.spent.plus(cost)
                 count.held = count.held.minus(hold.amounts)
-                strangers.append(key)
-        return strangers
+                later_counts.append(key)
+        return later_counts

@@ -1,14 +1,14 @@
-"""The ledger: one SQLite file that outlives the process; the only module that writes.
+"""The ledger: one SQLite file that outlives the process; the only module that writes it.
 
-What must survive a kill is on record before it can matter: a hold is written before the first byte of its call goes
-out. Settlements ride along with the next dispatch, or follow within `FLUSH_SECONDS`; one that is lost is charged in
-full at the next start, so the record errs on the side of having spent more, and within the limits. Reservations are
-never written: at a restart they are gone, which is their release. Settled holds leave only their sum, and windows that
-are over leave nothing: the file does not grow with the number of calls or the age of the run.
+What must survive a kill is recorded before it matters: a hold is written before the first byte of its call goes out.
+Settlements are written with the next dispatch, or within `FLUSH_SECONDS`. A lost settlement is charged in full at the
+next start, so the ledger may count too much but never too little, and stays within the limits. Reservations are never
+written: a restart releases them. Settled holds leave only their sum, and past windows leave nothing, so the file does
+not grow with the number of calls or the age of the run.
 
-Almost every dispatch is one statement: it takes over the row of the call that was settled before it, and says there
-what the run has come to. Records are numbered, so at a start the last one is known; and a mark beside the file says how
-many there were, so a file that has lost its end is never taken for a whole one.
+Almost every dispatch is one statement: it reuses the row of the call that was settled before it, and writes the run's
+totals there. Records are numbered, so the last one is known at a start. A watermark file says how many records there
+were, so a ledger that has lost its end is never taken for a complete one.
 """
 
 import contextlib
@@ -22,41 +22,41 @@ from typing import Final, NamedTuple
 from agenttype_runtime.json_log import Log
 
 from agenttype_sidecar.budget import ledger_file, ledger_schema
-from agenttype_sidecar.budget.balances import Balances, Count, Hold, State
+from agenttype_sidecar.budget.balances import Balances, Hold, HoldState, LaterCount
 from agenttype_sidecar.budget.ledger_watermark import Watermark
 from agenttype_sidecar.budget.reservation import NOTHING, Amounts
-from agenttype_sidecar.budget.response_owners import Kept, ResponseOwners
+from agenttype_sidecar.budget.response_owners import ResponseOwner, ResponseOwners
 from agenttype_sidecar.budget.tool_counts import ToolCounts
 from agenttype_sidecar.errors import LedgerCorrupt, LedgerUnavailable, StartError
 
 FLUSH_SECONDS: Final = 0.05
 FILE: Final = ledger_file.FILE
 
-#: How often the run's times are written while nothing else is: what a kill and a clock set back can take at most.
+#: How often the run's times are written while nothing else is: the most that a kill or a clock set back can lose.
 _TIMES_SECONDS: Final = 5.0
-#: Holds of one life of the process; the lives before have smaller numbers.
+#: Bits for the holds of one process; holds of former processes have smaller numbers.
 _LIFE_BITS: Final = 40
-#: Columns of a hold before what it says of the run.
+#: Columns of a hold before those of the run.
 _HELD: Final = 2 + len(Amounts._fields)
 _log = Log("ledger")
 
 
 class Orphans(NamedTuple):
-    """Calls that a former process had sent and never settled; now charged in full."""
+    """Calls that a former process had sent and never settled; they are charged in full."""
 
     calls: int
     amounts: Amounts
 
 
 class Stopped(NamedTuple):
-    """The agent was stopped for good, under the policy of this hash."""
+    """That the agent was stopped for good, under the policy with this hash."""
 
     policy: str
     reason: str
 
 
 class Clock(NamedTuple):
-    """Where the time comes from: Unix seconds, and seconds that never go back."""
+    """The source of time: Unix seconds, and monotonic seconds."""
 
     now: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
@@ -66,20 +66,20 @@ class Ledger:
     """Counts and records; not thread-safe, used from one event loop.
 
     Attributes:
-        book: What is spent and held.
+        balances: What is spent and held.
         orphans: What the start charged.
-        holder: Names this ledger wherever limits are shared; the same for ever.
+        holder: Names this ledger where limits are shared; it never changes.
         stopped: Set once the agent must stop for good.
-        tool_calls: How often limited tool servers were called; what is counted is recorded with the next dispatch.
+        tool_calls: How often limited tool servers were called; recorded with the next dispatch.
         responses: Which backend keeps which response; recorded with the next flush.
-        busy_ms: Milliseconds in which calls were running, as last written; whoever measures them sets it.
+        busy_ms: Milliseconds in which calls were running, as last written; set from outside.
     """
 
     def __init__(self, folder: Path, clock: Clock | None = None) -> None:
         """Open or create the ledger of `folder` and charge what a former process left open.
 
         Raises:
-            LedgerCorrupt: The file is damaged or not ours.
+            LedgerCorrupt: The file is damaged, or is not a ledger.
             StartError: The folder cannot be written, or another process has the ledger.
         """
         self._clock = clock or Clock()
@@ -87,17 +87,17 @@ class Ledger:
         self._changed: set[str] = set()
         self._drawn: dict[str, int] = {}
         self._opened = self._wrote = self._clock.monotonic()
-        self._records = self._noted = self._elapsed = 0
+        self._records = self._watermark_records = self._elapsed = 0
         self.stopped: Stopped | None = None
         self.tool_calls = ToolCounts()
         self.responses = ResponseOwners()
         path = folder / FILE
         try:
-            self._mark = Watermark(folder)
-            self._db = ledger_file.opened(path, self._mark)
+            self._watermark = Watermark(folder)
+            self._db = ledger_file.opened(path, self._watermark)
             try:
                 self._replay(path)
-                self._note()
+                self._write_watermark()
             except BaseException:
                 self._db.close()
                 raise
@@ -110,36 +110,36 @@ class Ledger:
 
     # calls
 
-    def turn(self) -> None:
-        """Let the windows begin that have come since the last look."""
-        if begun := self.book.turn(self._clock.now()):
+    def advance(self) -> None:
+        """Begin the windows that are due since the last call."""
+        if begun := self.balances.advance(self._clock.now()):
             self._changed.update(begun)
 
     def reserve(self, amounts: Amounts) -> Hold:
-        """Keep `amounts` aside for a new call."""
-        return self.book.reserve(amounts)
+        """Hold `amounts` for a new call."""
+        return self.balances.reserve(amounts)
 
     def dispatch(self, hold: Hold) -> None:
-        """Record that the call is about to go out; when this returns, the record survives the death of the process.
+        """Record that the call is about to go out; when this returns, the record survives the process.
 
         Raises:
             LedgerUnavailable: It cannot be recorded; the hold is still reserved.
         """
         self._record(hold)
-        self.book.dispatched(hold)
+        self.balances.dispatched(hold)
 
     def recall(self, hold: Hold) -> None:
-        """Take a dispatch back, because nothing of the call went out; the hold stays reserved."""
+        """Undo a dispatch, because nothing of the call went out; the hold stays reserved."""
         self._closed.append((hold.number, hold.attempt))
-        self.book.recalled(hold)
+        self.balances.recalled(hold)
 
     def settle(self, hold: Hold, cost: Amounts) -> bool:
-        """Spend `cost`, give back the rest; return False where the hold was settled or released before."""
-        was_dispatched = hold.state is State.DISPATCHED
-        strangers = self.book.close(hold, cost)
-        if strangers is None:
+        """Spend `cost`, give back the rest; return False if the hold was settled or released before."""
+        was_dispatched = hold.state is HoldState.DISPATCHED
+        later_counts = self.balances.close(hold, cost)
+        if later_counts is None:
             return False
-        self._changed.update(strangers)
+        self._changed.update(later_counts)
         if was_dispatched:
             self._closed.append((hold.number, hold.attempt))
         return True
@@ -148,16 +148,16 @@ class Ledger:
         """Give all of a hold back."""
         return self.settle(hold, NOTHING)
 
-    # shares of limits that several pods have together
+    # limits that pods share
 
-    def account(self, key: str, index: int) -> Count:
-        """Return the count of a shared limit in the window of this index, which begins when it is first asked for."""
-        count = self.book.counts.get(key)
+    def account(self, key: str, index: int) -> LaterCount:
+        """Return the count of a shared limit in the window of this index; it begins at the first call."""
+        count = self.balances.counts.get(key)
         if count is None or count.index < index:
-            self.book.begin(key, index)
+            self.balances.begin(key, index)
             self._drawn[key] = 0
             self._changed.add(key)
-            count = self.book.counts[key]
+            count = self.balances.counts[key]
         return count
 
     def drawn(self, key: str, index: int) -> int:
@@ -165,13 +165,13 @@ class Ledger:
         return self._drawn.get(key, 0) if self.account(key, index).index == index else 0
 
     def draw(self, key: str, index: int, drawn: int) -> None:
-        """Record what this pod may use of a shared limit; when this returns, no death of the process forgets it.
+        """Record what this pod may use of a shared limit; when this returns, the record survives the process.
 
         Raises:
             LedgerUnavailable: It cannot be recorded; what may be used has not grown.
         """
         if self.account(key, index).index != index:
-            return  # of a window that is over
+            return  # of a past window
         before = self._drawn[key]
         self._drawn[key] = drawn
         self._changed.add(key)
@@ -183,14 +183,14 @@ class Ledger:
 
     def all_drawn(self) -> dict[tuple[str, int], int]:
         """Return what was drawn of all shared limits, by key and index."""
-        counts = self.book.counts
+        counts = self.balances.counts
         return {(key, counts[key].index): drawn for key, drawn in self._drawn.items() if drawn and key in counts}
 
     # the run
 
     @property
     def elapsed_ms(self) -> int:
-        """Milliseconds since the run began, in whichever process; no clock that is set back takes any of it away."""
+        """Milliseconds since the run began, over all its processes; never decreases, even if the clock is set back."""
         return self._elapsed + int((self._clock.monotonic() - self._opened) * 1000)
 
     def now(self) -> float:
@@ -201,7 +201,7 @@ class Ledger:
         """Record that the agent must stop for good.
 
         Raises:
-            LedgerUnavailable: Only this process knows it.
+            LedgerUnavailable: It is not recorded; only this process knows it.
         """
         self.stopped = stopped
         self._record(None)
@@ -214,11 +214,11 @@ class Ledger:
         return bool(self._closed or self._changed or self.tool_calls.changed or self.responses.behind)
 
     def flush(self) -> bool:
-        """Record what waits, and mark how far the record has come; return False where that failed: it still waits."""
+        """Record what waits, and move the watermark; return False if that failed and it still waits."""
         try:
             if self.behind or self._clock.monotonic() - self._wrote > _TIMES_SECONDS:
                 self._record(None)
-            self._note()
+            self._write_watermark()
         except LedgerUnavailable:
             return False
         return True
@@ -227,28 +227,28 @@ class Ledger:
         """Record everything and close the file."""
         with contextlib.suppress(LedgerUnavailable):
             self._record(None)
-            self._note()
+            self._write_watermark()
         self._db.close()
 
-    def _note(self) -> None:
-        """Mark how far the record has come, where it has; whatever was recorded has the run's times."""
-        if self._noted == self._records:
+    def _write_watermark(self) -> None:
+        """Write the watermark, if there are new records; every record includes the run's times."""
+        if self._watermark_records == self._records:
             return
         self._wrote = self._clock.monotonic()
         try:
-            self._mark.reach(self._records)
+            self._watermark.reach(self._records)
         except OSError as error:
             raise _unavailable(error) from error
-        self._noted = self._records
+        self._watermark_records = self._records
 
     def _record(self, hold: Hold | None) -> None:
         try:
             self._write(hold)
-        except (sqlite3.Error, struct.error) as error:  # the latter: a number that no ledger has room for
+        except (sqlite3.Error, struct.error) as error:  # struct.error: a number too large for a column
             raise _unavailable(error) from error
 
     def _write(self, hold: Hold | None) -> None:
-        """Record the waiting settlements and counts, and perhaps a dispatch: all of it or nothing."""
+        """Record the waiting settlements and counts, and a dispatch if there is one: all or nothing."""
         if hold is not None and not self._changed and not self.tool_calls.changed and len(self._closed) <= 1:
             self._write_one(hold)
         else:
@@ -257,12 +257,12 @@ class Ledger:
         self._closed.clear()
 
     def _write_one(self, hold: Hold) -> None:
-        """Record a dispatch, and the one settlement that waits, if any, in a single statement."""
-        row = self._sent(hold)
+        """Record a dispatch, and the one waiting settlement, if any, in a single statement."""
+        row = self._hold_row(hold)
         if not self._closed:
             self._db.execute(ledger_schema.HOLD.put, row)
         elif self._db.execute(ledger_schema.HOLD.change, (*row, *self._closed[0])).rowcount != 1:
-            raise sqlite3.IntegrityError("the record of a call that was under way is gone")
+            raise sqlite3.IntegrityError("the record of a running call is missing")
 
     def _write_all(self, hold: Hold | None) -> None:
         execute = self._db.execute
@@ -272,12 +272,12 @@ class Ledger:
             self._write_counts()
             if hold is None:
                 self._write_responses()
-                execute(ledger_schema.RUN.put, self._run())
+                execute(ledger_schema.RUN.put, self._run_row())
             else:
-                execute(ledger_schema.HOLD.put, self._sent(hold))
+                execute(ledger_schema.HOLD.put, self._hold_row(hold))
             execute("COMMIT")
         except (sqlite3.Error, struct.error):
-            with contextlib.suppress(sqlite3.Error):  # SQLite has rolled back by itself where the disk is full
+            with contextlib.suppress(sqlite3.Error):  # SQLite rolls back by itself if the disk is full
                 execute("ROLLBACK")
             raise
         self._changed.clear()
@@ -285,39 +285,39 @@ class Ledger:
         if hold is None:
             self.responses.recorded()
 
-    def _sent(self, hold: Hold) -> ledger_schema.Row:
-        return ledger_schema.HOLD.sealed((hold.number, hold.attempt, *hold.amounts, *self._then()))
+    def _hold_row(self, hold: Hold) -> ledger_schema.Row:
+        return ledger_schema.HOLD.sealed((hold.number, hold.attempt, *hold.amounts, *self._run_state()))
 
-    def _run(self) -> ledger_schema.Row:
+    def _run_row(self) -> ledger_schema.Row:
         stopped = self.stopped or Stopped("", "")
-        return ledger_schema.RUN.sealed((self.holder, *stopped, self._starts, self._began_ms, *self._then()))
+        return ledger_schema.RUN.sealed((self.holder, *stopped, self._starts, self._began_ms, *self._run_state()))
 
-    def _then(self) -> tuple[int, ...]:
-        """Return what the next record says of the run."""
-        return (self._records + 1, *self.book.spent, self.book.minute, self.elapsed_ms, self.busy_ms)
+    def _run_state(self) -> tuple[int, ...]:
+        """Return the run's columns of the next record."""
+        return (self._records + 1, *self.balances.spent, self.balances.minute, self.elapsed_ms, self.busy_ms)
 
     def _write_counts(self) -> None:
         for key in sorted(self._changed):
-            count = self.book.counts[key]
+            count = self.balances.counts[key]
             row = (key, count.index, count.since, *count.spent, self._drawn.get(key, 0))
             self._db.execute(ledger_schema.COUNT.put, ledger_schema.COUNT.sealed(row))
         for server in sorted(self.tool_calls.changed):
             self._db.execute(ledger_schema.TOOL.put, ledger_schema.TOOL.sealed((server, self.tool_calls.of(server))))
 
     def _write_responses(self) -> None:
-        responses, sheet = self.responses, ledger_schema.RESPONSE
-        self._db.executemany(sheet.drop, [(number,) for number in responses.gone])
-        self._db.executemany(sheet.put, [sheet.sealed(kept) for kept in responses.fresh.values()])
+        responses, table = self.responses, ledger_schema.RESPONSE
+        self._db.executemany(table.drop, [(number,) for number in responses.to_delete])
+        self._db.executemany(table.put, [table.sealed(owner) for owner in responses.unrecorded.values()])
 
     def _replay(self, path: Path) -> None:
-        """Read everything, charge what is open, and note that another life begins."""
+        """Read everything, charge what is open, and record that a new process begins."""
         execute = self._db.execute
         execute("BEGIN IMMEDIATE")
         runs, holds = list(ledger_schema.RUN.rows(self._db)), list(ledger_schema.HOLD.rows(self._db))
         if len(runs) != 1:
             raise LedgerCorrupt(path, "it does not have one run")
         self.holder, policy, reason, starts, began_ms, *then = runs[0]
-        # Before records were numbered, none of these ever shrank: there too, the largest is the last.
+        # Before records were numbered, none of these ever decreased: there too, the largest is the last.
         self._records, *spent, minute, elapsed_ms, self.busy_ms = max([tuple(then), *(row[_HELD:] for row in holds)])
         self._check_end(path)
         now_ms = int(self._clock.now() * 1000)
@@ -325,39 +325,39 @@ class Ledger:
         self._elapsed = max(elapsed_ms, now_ms - self._began_ms)
         if policy:
             self.stopped = Stopped(policy, reason)
-        book = self.book = Balances(Amounts(*spent), self._starts << _LIFE_BITS, minute)
+        balances = self.balances = Balances(Amounts(*spent), self._starts << _LIFE_BITS, minute)
         for key, place, since, *gone, drawn in ledger_schema.COUNT.rows(self._db):
-            book.restored(key, Count(place, since, Amounts(*gone)))
+            balances.restored(key, LaterCount(place, since, Amounts(*gone)))
             self._drawn[key] = drawn
         for server, calls in ledger_schema.TOOL.rows(self._db):
             self.tool_calls.restored(server, calls)
         self._restore_responses()
-        before = book.spent
+        before = balances.spent
         for number, _, *held in (row[:_HELD] for row in holds):
-            book.orphaned(number, Amounts(*held))
-        self.orphans = Orphans(len(holds), book.spent.minus(before))
-        self._changed.update(book.counts)
-        self.turn()
+            balances.orphaned(number, Amounts(*held))
+        self.orphans = Orphans(len(holds), balances.spent.minus(before))
+        self._changed.update(balances.counts)
+        self.advance()
         execute("DELETE FROM hold")
         self._write_counts()
-        execute(ledger_schema.RUN.put, self._run())
+        execute(ledger_schema.RUN.put, self._run_row())
         execute("COMMIT")
         self._records += 1
         self._changed.clear()
 
     def _restore_responses(self) -> None:
-        """Take over which backend keeps what; a damaged row is nobody's response, and no reason to end a run."""
+        """Take over which backend keeps what; a damaged row is dropped, because it is no reason to end a run."""
         rows = list(ledger_schema.RESPONSE.judged(self._db))
-        self.responses.restored(Kept(*row) for row, is_whole in rows if is_whole)
+        self.responses.restored(ResponseOwner(*row) for row, is_whole in rows if is_whole)
         if damaged := [row for row, is_whole in rows if not is_whole]:
             _log.warning("stored responses forgotten", damaged=len(damaged))
             self._db.executemany(ledger_schema.RESPONSE.drop, [(number,) for _, _, number in damaged])
 
     def _check_end(self, path: Path) -> None:
-        """Refuse a file that lacks records which no power cut can have taken."""
-        marked = self._mark.reached
-        missing = 0 if marked is None else marked.records - self._records
-        if missing > 0 and self._mark.is_of_this_boot:
+        """Refuse a file that lacks records that no power cut can have removed."""
+        reached = self._watermark.reached
+        missing = 0 if reached is None else reached.records - self._records
+        if missing > 0 and self._watermark.is_of_this_boot:
             raise LedgerCorrupt(path, f"its last {missing} records are missing")
         if missing > 0:
             _log.warning("ledger lost its end in a power cut", records=missing)

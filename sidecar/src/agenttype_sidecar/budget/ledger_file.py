@@ -1,4 +1,4 @@
-"""The ledger's file: how it is made, checked, and brought up to date; an empty or half file always means damage."""
+"""The ledger's file: how it is made and checked; an empty or half file always means damage."""
 
 import contextlib
 import os
@@ -14,17 +14,15 @@ from agenttype_sidecar.errors import LedgerCorrupt, StartError
 FILE: Final = "ledger.db"
 
 _APPLICATION: Final = 0x41_54_4C_47  # "ATLG": tells our file from any other
-_VERSION: Final = 4
-#: Where former versions counted the calls of tools.
-_TOOL_CALLS: Final = "tool-calls.db"
+_VERSION: Final = 1
 
 
 def opened(path: Path, mark: Watermark) -> sqlite3.Connection:
-    """Return a connection to the ledger, which is made where there is none and brought up to date where it is old.
+    """Return a connection to the ledger, which is made where there is none.
 
     Raises:
         LedgerCorrupt: It is damaged, gone, or not ours.
-        StartError: It was written by a newer sidecar.
+        StartError: It was written by another version of the sidecar.
         sqlite3.Error: It cannot be opened; another process has it.
         OSError: The folder cannot be used.
     """
@@ -36,12 +34,10 @@ def opened(path: Path, mark: Watermark) -> sqlite3.Connection:
     try:
         # Exclusive: a second writer is an error, and SQLite needs no shared memory beside the file.
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        version = _checked(db, path)
+        _check(db, path)
         db.execute("PRAGMA journal_mode = WAL")
         # Survives the death of the process; the last moments before a power cut may be lost.
         db.execute("PRAGMA synchronous = NORMAL")
-        if version < _VERSION:
-            _migrate(db, path.with_name(_TOOL_CALLS), mark)
         _check_whole(db, path, mark)
     except BaseException:
         db.close()
@@ -68,7 +64,7 @@ def _create(path: Path, mark: Watermark) -> None:
         db.execute(f"PRAGMA user_version = {_VERSION}")
         for sheet in ledger_schema.ALL:
             db.execute(sheet.create)
-        db.execute(ledger_schema.RUN.put, ledger_schema.RUN.brought_over({"holder": uuid.uuid4().hex}))
+        db.execute(ledger_schema.RUN.put, ledger_schema.RUN.blank(holder=uuid.uuid4().hex))
     finally:
         db.close()
     _sync(aside)
@@ -87,16 +83,17 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _checked(db: sqlite3.Connection, path: Path) -> int:
-    """Return the version of a file that is sound and ours."""
+def _check(db: sqlite3.Connection, path: Path) -> None:
     if db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
         raise LedgerCorrupt(path, "it is not a ledger of ours")
-    version = int(db.execute("PRAGMA user_version").fetchone()[0])
-    if not 1 <= version <= _VERSION:
-        raise StartError(f"the ledger {path} was written by a newer version of the sidecar")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version != _VERSION:
+        raise StartError(
+            f"the ledger {path} has version {version} and this sidecar reads version {_VERSION} only: "
+            f"run the sidecar that wrote it, or delete {path.parent}, which forgets what was spent"
+        )
     if db.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
         raise LedgerCorrupt(path, "its integrity check failed")
-    return version
 
 
 def _check_whole(db: sqlite3.Connection, path: Path, mark: Watermark) -> None:
@@ -106,41 +103,3 @@ def _check_whole(db: sqlite3.Connection, path: Path, mark: Watermark) -> None:
         raise LedgerCorrupt(path, "its tables are not those that were made")
     if mark.reached is None:
         raise LedgerCorrupt(path, "the mark beside it is missing")
-
-
-def _migrate(db: sqlite3.Connection, tool_calls: Path, mark: Watermark) -> None:
-    """Bring the tables up to date, all at once or not at all: the version is part of the transaction.
-
-    Tables have only gained columns since the first version, which names no holder and numbers no holds; which number
-    they get does not matter, for what they held was open when its process ended.
-    """
-    if mark.reached is None:  # before the version says that there must be one
-        mark.create()
-    db.execute("BEGIN IMMEDIATE")
-    tables = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-    for sheet in ledger_schema.ALL:
-        rows = _rows(db, sheet.name) if sheet.name in tables else []
-        db.execute(f"DROP TABLE IF EXISTS {sheet.name}")
-        db.execute(sheet.create)
-        for place, row in enumerate(rows, start=1):
-            db.execute(sheet.put, sheet.brought_over({"holder": uuid.uuid4().hex, "number": place, **row}))
-    for count in _counted(tool_calls):
-        db.execute(ledger_schema.TOOL.put, ledger_schema.TOOL.sealed(count))
-    db.execute(f"PRAGMA user_version = {_VERSION}")
-    db.execute("COMMIT")
-    tool_calls.unlink(missing_ok=True)
-
-
-def _rows(db: sqlite3.Connection, table: str) -> list[dict[str, str | int]]:
-    """Return the rows of a table by column."""
-    cursor = db.execute(f"SELECT * FROM {table}")  # noqa: S608 — a name of ours
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]
-
-
-def _counted(tool_calls: Path) -> list[tuple[str, int]]:
-    """Return the servers, and how often each was called, from the file that had them."""
-    if not tool_calls.exists():
-        return []
-    with contextlib.closing(sqlite3.connect(tool_calls)) as db:
-        return db.execute("SELECT server, number FROM calls").fetchall()

@@ -51,10 +51,9 @@ class LedgerTable:
         """Return a row as it is written."""
         return (*row, self._seal(row))
 
-    def brought_over(self, old: dict[str, str | int]) -> Row:
-        """Return the sealed row for one of an older version, by column; what that did not have is 0 or empty."""
-        texts = (old.get(name, "") for name in self._texts)
-        return self.sealed((*texts, *(old.get(name, 0) for name in self._numbers)))
+    def blank(self, **texts: str) -> Row:
+        """Return a sealed row with these texts; its others are empty, its numbers 0."""
+        return self.sealed((*(texts.get(name, "") for name in self._texts), *(0 for _ in self._numbers)))
 
     def rows(self, db: sqlite3.Connection) -> Iterator[Row]:
         """Return all rows, without their seals.

@@ -1,11 +1,10 @@
-"""How many records the ledger has, in a small file beside it: a ledger that has fewer has lost some.
+"""How many records the ledger has, in a small file beside it: a ledger with fewer records has lost some.
 
-SQLite reads its log up to the first damage, and drops what comes after in silence, as if it had never been written.
-The mark is what notices. It follows the ledger, never the other way round: a kill between the two leaves the ledger
-ahead, which is nothing lost.
+SQLite reads its log up to the first damage, and silently drops what comes after. The watermark detects that. It is
+written after the ledger: a kill between the two leaves the ledger ahead, and nothing is lost.
 
-What the death of a process leaves is complete. What a power cut leaves may be shorter, by what the machine had not yet
-brought to its disk; so the mark also tells in which life of the machine it was written.
+After the death of a process the ledger is complete. After a power cut it may be shorter, by what the machine had not
+yet written to its disk. So the watermark also names the boot in which it was written.
 """
 
 import contextlib
@@ -24,12 +23,12 @@ _NAME: Final = 36
 _UNKNOWN: Final = "unknown"
 
 
-class Reached(NamedTuple):
+class WatermarkRecord(NamedTuple):
     """How far a ledger had come.
 
     Attributes:
         records: How many records it had.
-        boot: Names the life of the machine; one that does not tell is taken to have but one.
+        boot: Names the machine's boot; if it is not known, all boots count as the same.
     """
 
     records: int
@@ -37,10 +36,10 @@ class Reached(NamedTuple):
 
 
 class Watermark:
-    """The mark in one folder."""
+    """The watermark of the ledger in one folder."""
 
     def __init__(self, folder: Path, boot: Path = BOOT) -> None:
-        """Look at the mark of the ledger in `folder`, and at the file that names the life of the machine.
+        """Read the watermark in `folder`, and the file `boot`, which names the machine's boot.
 
         Raises:
             LedgerCorrupt: It is damaged.
@@ -54,11 +53,11 @@ class Watermark:
 
     @property
     def is_of_this_boot(self) -> bool:
-        """Whether the machine has been up ever since the mark was written."""
+        """Whether the machine has not restarted since the watermark was written."""
         return self.reached is not None and self.reached.boot == self._boot
 
     def create(self) -> None:
-        """Make a mark of no records; when this returns, not even a power cut makes it missing.
+        """Create a watermark of 0 records; when this returns, it survives even a power cut.
 
         Raises:
             OSError: It cannot be written.
@@ -68,34 +67,34 @@ class Watermark:
             os.fsync(file.fileno())
 
     def reach(self, records: int) -> None:
-        """Note how many records the ledger has; when this returns, it survives the death of the process.
+        """Write how many records the ledger has; when this returns, it survives the process.
 
         Raises:
             OSError: It cannot be written.
         """
-        reached = Reached(records, self._boot)
+        reached = WatermarkRecord(records, self._boot)
         handle = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
         try:
-            os.pwrite(handle, _line(reached), 0)  # one write of less than a page: no kill leaves half of it
+            os.pwrite(handle, _line(reached), 0)  # one write of less than a page: a kill cannot leave half of it
         finally:
             os.close(handle)
         self.reached = reached
 
-    def _read(self) -> Reached | None:
+    def _read(self) -> WatermarkRecord | None:
         try:
             line = self._path.read_bytes()
         except FileNotFoundError:
             return None
-        if not line:  # the process was killed between making it and writing it
+        if not line:  # the process was killed between creating and writing it
             return None
-        told = line.decode(errors="replace")
-        records = told[:_DIGITS]
-        reached = Reached(int(records) if records.isdecimal() else 0, told[_DIGITS + 1 :][:_NAME].rstrip())
+        text = line.decode(errors="replace")
+        records = text[:_DIGITS]
+        reached = WatermarkRecord(int(records) if records.isdecimal() else 0, text[_DIGITS + 1 :][:_NAME].rstrip())
         if _line(reached) != line:
             raise LedgerCorrupt(self._path, "it is not as it was written")
         return reached
 
 
-def _line(reached: Reached) -> bytes:
-    told = f"{reached.records:0{_DIGITS}} {reached.boot:{_NAME}}"
-    return f"{told} {zlib.crc32(told.encode()):08x}\n".encode()
+def _line(reached: WatermarkRecord) -> bytes:
+    text = f"{reached.records:0{_DIGITS}} {reached.boot:{_NAME}}"
+    return f"{text} {zlib.crc32(text.encode()):08x}\n".encode()

@@ -1,4 +1,4 @@
-"""What calls cost under one policy."""
+"""The prices of calls under one policy."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ _REMEMBERED: Final = 1024
 
 
 class PriceLookup:
-    """Finds prices, and remembers what it found.
+    """Finds prices, and caches them.
 
     Attributes:
         limits: Whether any limit counts costs.
@@ -26,37 +26,37 @@ class PriceLookup:
         self._found: dict[tuple[str, str, str], Price | None] = {}
         self._rates: dict[tuple[Target, str], Rate] = {}
 
-    def price(self, target: Target, asked: str) -> Price | None:
-        """Return what a target costs for a caller that asked for this name; None: nobody said."""
-        return self._find(target.backend, target.route.model or asked, target.adapter)
+    def price(self, target: Target, requested_model: str) -> Price | None:
+        """Return the price of a target for a caller that requested this model; None if the policy has none."""
+        return self._find(target.backend, target.route.model or requested_model, target.adapter)
 
-    def rate(self, target: Target, asked: str) -> Rate:
-        """Return the most that a call's tokens can cost, whoever answers it: its target, or a fallback.
+    def rate(self, target: Target, requested_model: str) -> Rate:
+        """Return the most that a call's tokens can cost, whether its target or a fallback answers.
 
         Raises:
-            UnpricedModel: Costs are limited, and something that may answer has no price.
+            UnpricedModel: Costs are limited, and the target or a fallback has no price.
         """
-        rate = self._rates.get((target, asked))
+        rate = self._rates.get((target, requested_model))
         if rate is None:
-            rate = self._highest(target, asked)
+            rate = self._highest(target, requested_model)
             if len(self._rates) < _REMEMBERED:
-                self._rates[target, asked] = rate
+                self._rates[target, requested_model] = rate
         return rate
 
-    def _highest(self, target: Target, asked: str) -> Rate:
-        found = [self._required(target.backend, target.route.model or asked, target.adapter)]
+    def _highest(self, target: Target, requested_model: str) -> Rate:
+        found = [self._required(target.backend, target.route.model or requested_model, target.adapter)]
         for step in target.route.fallback:
             backend = self._backends.get(step.backend)
             if backend is not None:
-                found.append(self._required(backend, step.model or asked, step.adapter or ""))
+                found.append(self._required(backend, step.model or requested_model, step.adapter or ""))
         return prices.highest(price for price in found if price is not None)
 
     def _required(self, backend: Backend, model: str, alias: str) -> Price | None:
         price = self._find(backend, model, alias)
         if price is None and self.limits:
             raise UnpricedModel(
-                f"what this agent costs is limited, and the ModelBackend {backend.name!r}, which can answer this call, "
-                "says no price for the model: add one to its spec.prices"
+                f"this agent's costs are limited, and the ModelBackend {backend.name!r}, which can answer this call, "
+                "has no price for the model: add one to its spec.prices"
             )
         return price
 

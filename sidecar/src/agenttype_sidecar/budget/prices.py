@@ -1,7 +1,7 @@
-"""What tokens cost. Pure; nano-dollars, and rates in nano-dollars per million tokens, so nothing is rounded but once.
+"""What tokens cost. Pure; nano-dollars, and rates in nano-dollars per million tokens, so that sums are rounded once.
 
-A call is held at the highest rate that can apply to it, over everything that may answer it and every kind of input; it
-is charged at the rates of what did.
+A call is held at the highest rate that can apply to it, over all backends that may answer it and every kind of input.
+It is charged at the rates of the one that answered.
 """
 
 from collections.abc import Iterable
@@ -25,9 +25,9 @@ class Rate(NamedTuple):
         return ceil(prompt * self.input + output * self.output)
 
     def affords(self, room: int, prompt: int) -> int | None:
-        """Return the output tokens that `room` nano-dollars pay for beside the prompt; None: any number.
+        """Return the output tokens that `room` nano-dollars pay for besides the prompt; None: any number.
 
-        Negative where not even the prompt is paid for.
+        Negative if they do not even pay for the prompt.
         """
         left = room * MILLION - prompt * self.input
         if self.output == 0:
@@ -40,7 +40,7 @@ class Rate(NamedTuple):
 
 
 class Tokens(NamedTuple):
-    """What an answer took: `cached` was read from a cache and `written` to one, both are part of `input`."""
+    """The tokens of a call: `cached` was read from a cache and `written` to one; both are part of `input`."""
 
     input: int
     output: int
@@ -57,7 +57,7 @@ def ceil(millionths: int) -> int:
 
 
 def price_of(backend: Backend, model: str, alias: str) -> Price | None:
-    """Return the first price of a backend whose globs match a served name or an adapter's alias; None: it has none."""
+    """Return a backend's first price whose globs match a served name or an adapter's alias; None if it has none."""
     for price in backend.prices:
         matches = globs.glob(price.models).fullmatch
         if matches(model) or (alias and matches(alias)):
@@ -74,7 +74,7 @@ def highest(prices: Iterable[Price]) -> Rate:
 
 
 def cost(price: Price, tokens: Tokens) -> int:
-    """Return what tokens cost; more cached or written ones than there are in all count as all of them."""
+    """Return what tokens cost; cached and written tokens are bounded by the input tokens."""
     cached = min(tokens.cached, tokens.input)
     written = min(tokens.written, tokens.input - cached)
     plain = tokens.input - cached - written

@@ -1,7 +1,7 @@
-"""Which backend keeps which response of this agent's. Pure: the ledger writes it, with the next flush, this only knows.
+"""Which backend keeps which response of this agent. Pure: the ledger writes it, with the next flush.
 
-It is no money, so no call waits for it: what the last moment before a kill brought is forgotten, and then there is no
-such response, whoever asks for it.
+It is not money, so no call waits for the write: entries of the last moment before a kill are lost, and their responses
+are then unknown to every call.
 """
 
 from collections.abc import Iterable
@@ -11,13 +11,13 @@ from typing import Final, NamedTuple
 MOST: Final = 8192
 
 
-class Kept(NamedTuple):
-    """What is known of a name.
+class ResponseOwner(NamedTuple):
+    """The backend that keeps a response or an item.
 
     Attributes:
-        name: A response's, or an item's of one.
-        backend: Who keeps it.
-        number: Its place among all that were ever kept; the lowest is forgotten first.
+        name: Of the response or item.
+        backend: The backend's name.
+        number: Its place among all that were ever added; the lowest is forgotten first.
     """
 
     name: str
@@ -26,52 +26,52 @@ class Kept(NamedTuple):
 
 
 class ResponseOwners:
-    """The latest names, so many at most.
+    """The owners of the latest responses and items, a bounded number of them.
 
     Attributes:
-        fresh: What is not on record yet, by number.
-        gone: Numbers that are on record still and should not be.
+        unrecorded: What is not recorded yet, by number.
+        to_delete: Numbers that are still recorded and must be deleted.
     """
 
     def __init__(self, most: int = MOST) -> None:
-        """Know nothing yet, and never more than `most` names."""
-        self.fresh: dict[int, Kept] = {}
-        self.gone: set[int] = set()
+        """Begin with none; keep at most `most` names."""
+        self.unrecorded: dict[int, ResponseOwner] = {}
+        self.to_delete: set[int] = set()
         self._most = most
-        self._kept: dict[str, Kept] = {}
+        self._owners: dict[str, ResponseOwner] = {}
         self._number = 0
 
     @property
     def behind(self) -> bool:
         """Whether something waits to be recorded."""
-        return bool(self.fresh or self.gone)
+        return bool(self.unrecorded or self.to_delete)
 
-    def restored(self, kept: Iterable[Kept]) -> None:
-        """Take over what a former process knew."""
-        for each in sorted(kept, key=lambda each: each.number):
-            self._kept[each.name] = each
+    def restored(self, owner: Iterable[ResponseOwner]) -> None:
+        """Take over what a former process had recorded."""
+        for each in sorted(owner, key=lambda each: each.number):
+            self._owners[each.name] = each
             self._number = each.number
 
     def backend(self, name: str) -> str | None:
-        """Return who keeps a response, None where that is nobody or not known any more."""
-        kept = self._kept.get(name)
-        return None if kept is None else kept.backend
+        """Return the backend that keeps a response, None if none does or it is no longer known."""
+        owner = self._owners.get(name)
+        return None if owner is None else owner.backend
 
     def keep(self, name: str, backend: str) -> None:
-        """Note who keeps a response from now on, in place of whoever kept it before."""
+        """Record which backend keeps a response from now on; it replaces an earlier one."""
         self.forget(name)
         self._number += 1
-        self._kept[name] = self.fresh[self._number] = Kept(name, backend, self._number)
-        if len(self._kept) > self._most:
-            self.forget(next(iter(self._kept)))
+        self._owners[name] = self.unrecorded[self._number] = ResponseOwner(name, backend, self._number)
+        if len(self._owners) > self._most:
+            self.forget(next(iter(self._owners)))
 
     def forget(self, name: str) -> None:
-        """Note that a response is kept no longer."""
-        kept = self._kept.pop(name, None)
-        if kept is not None and self.fresh.pop(kept.number, None) is None:
-            self.gone.add(kept.number)
+        """Record that a response is no longer kept."""
+        owner = self._owners.pop(name, None)
+        if owner is not None and self.unrecorded.pop(owner.number, None) is None:
+            self.to_delete.add(owner.number)
 
     def recorded(self) -> None:
-        """Note that all is on record."""
-        self.fresh.clear()
-        self.gone.clear()
+        """Record that all changes are written."""
+        self.unrecorded.clear()
+        self.to_delete.clear()

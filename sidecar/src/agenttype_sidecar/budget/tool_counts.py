@@ -1,14 +1,14 @@
-"""Calls of each tool server in this run, of servers whose calls are limited. Pure: the ledger writes, this only counts.
+"""The calls of this run to each tool server whose calls are limited. Pure: the ledger writes, this only counts.
 
-What is counted is on record before the call goes out, for the dispatch of the call writes it along.
+A call is recorded before it goes out, because its dispatch writes the count too.
 """
 
 
 class ToolCounts:
-    """Counts.
+    """The counts by server.
 
     Attributes:
-        changed: Servers whose count is not on record yet.
+        changed: Servers whose count is not recorded yet.
     """
 
     def __init__(self) -> None:
@@ -16,14 +16,14 @@ class ToolCounts:
         self._calls: dict[str, int] = {}
 
     def restored(self, server: str, calls: int) -> None:
-        """Take over what a former process has counted."""
+        """Take over the count of a former process."""
         self._calls[server] = calls
 
     def of(self, server: str) -> int:
-        """Return how many calls of a server have gone out."""
+        """Return how many calls to a server have gone out."""
         return self._calls.get(server, 0)
 
     def add(self, server: str, calls: int) -> None:
-        """Count calls that are about to be dispatched, or take back those that were never sent."""
+        """Count calls that are about to be dispatched; a negative number takes back calls that were never sent."""
         self._calls[server] = max(0, self.of(server) + calls)
         self.changed.add(server)

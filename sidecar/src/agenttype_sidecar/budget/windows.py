@@ -1,7 +1,7 @@
-"""Which stretch of time a moment belongs to, and when the next one begins. Pure; all of it in UTC.
+"""Which window a time belongs to, and when the next one begins. Pure; all of it in UTC.
 
-A window has an index that grows with time: whoever counts keeps it beside the count, so nothing is ever reset. Moments
-are whole minutes since 1970, the finest window there is.
+A window has an index that grows with time. A count is kept with its index, so nothing is ever reset. Times are whole
+minutes since 1970; a minute is the shortest window.
 """
 
 from datetime import UTC, datetime
@@ -9,8 +9,8 @@ from typing import Final
 
 from agenttype_api.v1alpha1 import Window
 
-#: Windows that start anew by the clock.
-TURNING: Final = (Window.MINUTE, Window.HOUR, Window.DAY, Window.MONTH)
+#: Windows that start again by the clock.
+CLOCK_WINDOWS: Final = (Window.MINUTE, Window.HOUR, Window.DAY, Window.MONTH)
 
 _MINUTES: Final = {Window.MINUTE: 1, Window.HOUR: 60, Window.DAY: 1440}
 _SECONDS: Final = 60
@@ -19,12 +19,12 @@ _MONTHS: Final = 12
 
 
 def minute(at: float) -> int:
-    """Return the minute of a moment in Unix seconds."""
+    """Return the minute of a time in Unix seconds."""
     return int(at // _SECONDS)
 
 
 def index(window: Window, at: int) -> int:
-    """Return a window's index at a minute; 0 for ever where it never starts anew."""
+    """Return a window's index at a minute; always 0 for a window that never starts again."""
     if window in _MINUTES:
         return at // _MINUTES[window]
     if window is not Window.MONTH:
@@ -34,12 +34,12 @@ def index(window: Window, at: int) -> int:
 
 
 def resets_in(window: Window, at: int, now: float) -> float | None:
-    """Return the seconds from `now` until the window of minute `at` is over; None where it never is.
+    """Return the seconds from `now` until the window of minute `at` ends; None if it never does.
 
     Args:
-        window: which.
-        at: the minute whose window is meant.
-        now: Unix seconds; may lie before `at` where the clock was set back.
+        window: the kind of window.
+        at: a minute of the window.
+        now: Unix seconds; may be before `at` if the clock was set back.
     """
     if window in _MINUTES:
         length = _MINUTES[window]

@@ -1,4 +1,4 @@
-"""What the agent, the operator and people may see of a running sidecar. Read-only: nothing here decides anything.
+"""What the agent, the operator and people can see of a running sidecar. Read-only: nothing here decides anything.
 
-Not here: a way to change what the sidecar does; its policy is a file.
+There is no way to change the sidecar here; its policy is a file.
 """

@@ -1,4 +1,4 @@
-"""The control API: what the agent, the operator and people may see of a sidecar. Read-only: numbers, never a lever."""
+"""The control API: what the agent, the operator and people can see of a sidecar. It is read-only."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -10,7 +10,7 @@ from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
-from agenttype_sidecar.budget.limit_status import Row
+from agenttype_sidecar.budget.limit_status import BudgetRow
 from agenttype_sidecar.control.observations import Observations
 from agenttype_sidecar.tools.tool_report import ToolReport
 
@@ -26,12 +26,12 @@ class LimitReport(Document):
     spent: int
     held: int
     drawn: int | None = None
-    """Of a shared limit, what this pod may use of it; spent and held are this pod's too."""
+    """Of a shared limit, what this pod may use; spent and held are this pod's too."""
     remaining: int
     reset_seconds: float | None = None
-    """Until the limit starts anew; null where it never does."""
+    """Until the limit starts again; null where it never does."""
     warning: bool
-    """Whether so much is spent that somebody should know."""
+    """Whether more is spent than `warnAtPercent`."""
 
 
 class BudgetReport(Document):
@@ -79,7 +79,7 @@ class StatusReport(Document):
 
 def app(observations: Observations, tool_reports: Callable[[], list[ToolReport]]) -> FastAPI:
     """Return the control API of a sidecar, with its OpenAPI page at `/docs`."""
-    # A slash too many is not redirected: the redirection would be built from the caller's own Host.
+    # A path with an extra slash is not redirected, because the redirect would use the caller's own Host.
     api = FastAPI(title="AgentType sidecar", version=keys.VERSION, description=__doc__, redirect_slashes=False)
     api.exception_handler(RequestValidationError)(_wrong_query)
     base = keys.CONTROL_API
@@ -121,14 +121,14 @@ def app(observations: Observations, tool_reports: Callable[[], list[ToolReport]]
     async def policy(
         after: int | None = None, wait: Annotated[float, Query(allow_inf_nan=False)] = 0.0
     ) -> PolicyReport:
-        """Which policy is in use, and what has come of it; with `after`, once the report has passed that sequence."""
+        """The policy in use and its effects; with `after`, answered once the report has passed that sequence."""
         if after is None:
             return observations.policy_report()
         return await observations.changed_report(after, wait)
 
     @api.get(f"{base}/violations")
     async def violations() -> tuple[Violation, ...]:
-        """The rules that applied, the last ones, oldest first; never what they found."""
+        """The last rules that applied, oldest first; never the matched text."""
         return observations.violations()
 
     @api.get(f"{base}/tools")
@@ -155,7 +155,7 @@ def app(observations: Observations, tool_reports: Callable[[], list[ToolReport]]
     return api
 
 
-def _limit(row: Row) -> LimitReport:
+def _limit(row: BudgetRow) -> LimitReport:
     line = row.line
     return LimitReport(
         name=line.limit.name,
@@ -173,6 +173,6 @@ def _limit(row: Row) -> LimitReport:
 
 
 async def _wrong_query(_: Request, error: Exception) -> JSONResponse:
-    """Say which parameter is wrong, and nothing of what was sent."""
+    """Name the wrong parameter, but nothing of what was sent."""
     wrong = [fault["loc"][-1] for fault in error.errors()] if isinstance(error, RequestValidationError) else []
     return JSONResponse({"detail": f"not usable: {', '.join(map(str, wrong))}"}, status_code=422)

@@ -1,16 +1,16 @@
-"""What the operator watches: a number that grows with every change, and those who wait for it to grow."""
+"""What the operator watches: a sequence number that grows with every change, and the requests that wait for it."""
 
 import asyncio
 from typing import Final
 
 from agenttype_api.sidecar_report import PolicyReport
 
-#: The longest that anybody waits for a change, in seconds.
+#: The longest wait for a change, in seconds.
 LONGEST_WAIT: Final = 300.0
 
 
 class Changes:
-    """Compares what there is to report with what there was; whoever waits costs nothing until it differs."""
+    """Compares each report with the last one; a waiting request costs nothing until they differ."""
 
     def __init__(self) -> None:
         self._sequence = 0
@@ -19,7 +19,7 @@ class Changes:
         self._waiting: set[asyncio.Future[None]] = set()
 
     def numbered(self, report: PolicyReport) -> PolicyReport:
-        """Return a report with its sequence, which is a new one where anything in it is new."""
+        """Return a report with its sequence; a changed report gets a new one."""
         if report != self._last:
             self._last = report
             self._sequence += 1
@@ -27,7 +27,7 @@ class Changes:
         return report.model_copy(update={"sequence": self._sequence})
 
     async def passed(self, sequence: int, seconds: float) -> None:
-        """Return once the sequence has passed this number, or after the wait; at once when the process ends."""
+        """Return once the sequence has passed this number, or after `seconds`; at once if the process ends."""
         if self._sequence > sequence or self._over:
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -41,7 +41,7 @@ class Changes:
             self._waiting.discard(waiter)
 
     def end(self) -> None:
-        """Let nobody wait any more."""
+        """End all waiting."""
         self._over = True
         self._wake()
 

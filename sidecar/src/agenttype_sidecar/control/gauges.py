@@ -1,4 +1,4 @@
-"""What Prometheus reads of a sidecar's state, at every scrape."""
+"""What Prometheus reads of a sidecar's state at every scrape."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from agenttype_sidecar.budget.limit_status import Row
+from agenttype_sidecar.budget.limit_status import BudgetRow
 
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """What is read when somebody asks."""
+    """The values of one scrape."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[BudgetRow, ...]
     nats_reachable: bool
     policy_hash: str
     policy_current: bool
@@ -24,7 +24,7 @@ class Gauges:
 
 
 class GaugeCollector(Collector):
-    """Reads the gauges when Prometheus asks."""
+    """Reads the gauges at a scrape."""
 
     def __init__(self, read: Callable[[], Gauges]) -> None:
         self._read = read
@@ -45,20 +45,20 @@ class GaugeCollector(Collector):
         yield _gauge("agenttype_policy_current", "1 when the newest policy document is in use.", now.policy_current)
         yield _gauge(
             "agenttype_nats_reachable",
-            "1 when NATS, which counts shared limits, answers, or none is needed.",
+            "1 when NATS, which counts shared limits, answers or is not needed.",
             now.nats_reachable,
         )
-        yield _gauge("agenttype_draining", "1 once the sidecar was told to end.", now.draining)
+        yield _gauge("agenttype_draining", "1 once the sidecar is draining.", now.draining)
         policy = GaugeMetricFamily("agenttype_policy_info", "The policy document in use.", labels=("hash",))
         policy.add_metric((now.policy_hash,), 1)
         yield policy
 
     def describe(self) -> Iterator[Metric]:
-        """Leave the names to `collect`: they are asked for once there is a policy."""
+        """Yield nothing: `collect` names the families once there is a policy."""
         return iter(())
 
 
-def _budget(rows: tuple[Row, ...]) -> Iterator[Metric]:
+def _budget(rows: tuple[BudgetRow, ...]) -> Iterator[Metric]:
     labels = ("limit", "resource", "window", "scope")
     families = (
         GaugeMetricFamily("agenttype_budget_limit", "The limit.", labels=labels),
@@ -69,7 +69,7 @@ def _budget(rows: tuple[Row, ...]) -> Iterator[Metric]:
         GaugeMetricFamily("agenttype_budget_remaining", "Left for new calls.", labels=labels),
     )
     warning = GaugeMetricFamily(
-        "agenttype_budget_warning", "1 where so much is spent that somebody should know.", labels=("limit",)
+        "agenttype_budget_warning", "1 where more is spent than warnAtPercent.", labels=("limit",)
     )
     for line, _, warns in rows:
         limit = line.limit

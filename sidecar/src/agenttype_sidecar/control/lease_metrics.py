@@ -1,19 +1,19 @@
-"""What Prometheus gets about limits that pods share. Labels come from the policy's limits and from lists of ours."""
+"""The metrics of limits that pods share. Labels come from the policy's limits and from lists of ours."""
 
 from collections.abc import Iterator
 
+from agenttype_bus.operations import Operation
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from agenttype_sidecar.budget.shared_limits import SharedLimits
-from agenttype_sidecar.leases.nats_store import OPERATIONS
 from agenttype_sidecar.leases.terms import REASONS
 from agenttype_sidecar.policy.policies import Policies
 
 
 class LeaseMetrics(Collector):
-    """Reads shared limits when somebody asks; nothing is there where none is shared."""
+    """Reads shared limits at a scrape; there are no families if no limit is shared."""
 
     def __init__(self, registry: CollectorRegistry, shared: SharedLimits, policies: Policies) -> None:
         self._shared = shared
@@ -21,13 +21,13 @@ class LeaseMetrics(Collector):
         registry.register(self)
 
     def describe(self) -> Iterator[Metric]:
-        """Leave the names to `collect`, which cannot be asked before there is a policy."""
+        """Yield nothing: `collect` names the families once there is a policy."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
         """Yield all families."""
-        store, leases = self._shared.store, self._shared.leases
-        if store is None or leases is None:
+        nats, leases = self._shared.nats, self._shared.leases
+        if nats is None or leases is None:
             return
         leased = GaugeMetricFamily(
             "agenttype_budget_leased", "What all pods have leased or spent of a shared limit.", labels=("limit",)
@@ -43,8 +43,8 @@ class LeaseMetrics(Collector):
         errors = CounterMetricFamily(
             "agenttype_budget_nats_errors", "Requests to NATS that failed.", labels=("operation",)
         )
-        for operation in OPERATIONS:
-            errors.add_metric((operation,), store.failures[operation])
+        for operation in Operation:
+            errors.add_metric((operation,), nats.failures[operation])
         returned = CounterMetricFamily(
             "agenttype_lease_returned", "Leases of shared limits that went back, by reason.", labels=("reason",)
         )
@@ -52,7 +52,7 @@ class LeaseMetrics(Collector):
             returned.add_metric((reason,), leases.returned[reason])
         setbacks = CounterMetricFamily(
             "agenttype_budget_nats_setbacks",
-            "How often this pod found that NATS knew less than before, and told it.",
+            "How often this pod found NATS restored from older data, and corrected it.",
             value=leases.setbacks,
         )
         yield from (leased, drawn, errors, returned, setbacks)

@@ -1,4 +1,4 @@
-"""What there is to see of a running sidecar, for the control API: typed values, read when asked."""
+"""What the control API can see of a running sidecar: typed values, read at each request."""
 
 import time
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from agenttype_api.sidecar_report import PolicyReport, Violation
 from agenttype_api.v1alpha1 import OnExhausted, OnLimit
 
 from agenttype_sidecar.admission.agent_stop import AgentStop
-from agenttype_sidecar.budget.limit_status import LimitStatus, Row
+from agenttype_sidecar.budget.limit_status import BudgetRow, LimitStatus
 from agenttype_sidecar.control.changes import Changes
 from agenttype_sidecar.control.gauges import Gauges
 from agenttype_sidecar.policy.policies import Policies
@@ -20,11 +20,11 @@ from agenttype_sidecar.telemetry.violations import Violations
 
 @dataclass(frozen=True, slots=True)
 class BudgetTable:
-    """The limits with what is spent, held and left of each."""
+    """All limits, with what is spent, held and left of each."""
 
     on_limit: OnLimit
     on_exhausted: OnExhausted
-    rows: tuple[Row, ...]
+    rows: tuple[BudgetRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Status:
         identity: Whose sidecar it is.
         policy: Which policy is in use.
         ready: Whether it takes calls.
-        draining: Whether it was told to end.
+        draining: Whether it is ending.
         running: Calls that are running now.
         wall_seconds: Since its start.
         busy_seconds: Of these, with at least one call running.
@@ -55,15 +55,15 @@ class Status:
 
 
 @dataclass(slots=True)
-class Life:
-    """How far the process is; `app` and the health port set it."""
+class Lifecycle:
+    """How far the process is; set by `app` and the health port."""
 
     ready: bool = False
     draining: bool = False
 
 
 class Sources(NamedTuple):
-    """What is observed."""
+    """The parts that are observed."""
 
     policies: Policies
     limit_status: LimitStatus
@@ -71,14 +71,14 @@ class Sources(NamedTuple):
     violations: Violations
     calls: CallLog
     activity: Activity
-    life: Life
+    life: Lifecycle
 
 
 class Observations:
     """Reads the parts of a sidecar; the control API gets this and nothing else.
 
     Attributes:
-        changes: Who waits for the policy report to change.
+        changes: The requests that wait for the policy report to change.
     """
 
     def __init__(self, sources: Sources) -> None:
@@ -97,17 +97,17 @@ class Observations:
         budget = self._policies.active.policy.budget
         return BudgetTable(budget.on_limit, budget.on_exhausted, self.rows())
 
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[BudgetRow, ...]:
         """Return the rows of the budget table."""
         budget = self._policies.active.policy.budget
         return self._sources.limit_status.rows(budget.limits, budget.warn_at_percent)
 
     def violations(self) -> tuple[Violation, ...]:
-        """Return the rules that applied of late, oldest first."""
+        """Return the rules that applied recently, oldest first."""
         return self._sources.violations.last()
 
     def policy_report(self) -> PolicyReport:
-        """Return which policy is in use, and what has come of it; a changed report has a new sequence."""
+        """Return which policy is in use, and its effects; a changed report has a new sequence."""
         sources, active = self._sources, self._policies.active
         report = PolicyReport(
             policy_hash=active.hash,

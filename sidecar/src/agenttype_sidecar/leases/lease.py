@@ -1,13 +1,13 @@
-"""One holder's part of one account: the steps to it, each safe to be cut off, delayed or repeated at any point.
+"""One holder's part of one account, and its steps. Each step may be cut off, delayed or repeated at any point.
 
 Three rules make it so:
 
-- A step that raises what may be used is taken when the store has it; one that lowers it, before the store has it.
-- Nothing that is read is believed until a write of ours stands on it: what we wrote earlier, and never heard of again,
-  can then not happen any more.
-- What comes back is counted once: its gift is in the giver's record first, and the write that counts it says so.
+- A step that raises what may be used takes effect after the store has it; one that lowers it, before.
+- What is read counts only after a write of ours has succeeded on that revision: an earlier write whose answer was lost
+  can then no longer happen.
+- What comes back is counted once: the refund is in the holder's record first, and the write that counts it names it.
 
-One step at a time: the caller sees to that.
+The caller runs one step at a time.
 """
 
 import contextlib
@@ -18,18 +18,18 @@ from agenttype_sidecar.leases import shares
 from agenttype_sidecar.leases.shares import (
     RETURNS,
     Account,
+    Addition,
     Conflict,
     Entry,
-    Past,
     Record,
+    Recovery,
     Returns,
     Store,
     StoreUnavailable,
     Sums,
-    Take,
 )
 
-#: How often a step that finds its own record changed by others begins anew before it gives up for now.
+#: How often a step starts again when others have changed the entries, before it gives up for now.
 _ATTEMPTS = 3
 
 
@@ -39,31 +39,31 @@ class Lease:
     Attributes:
         account: The limit; its `max` may change.
         drawn: What the pod may use in this window.
-        record: What stands in the store, None while that is not known.
-        counter: The counter when last seen.
-        returned: What had come back when last seen.
-        life: Of the record that we wrote last; empty where there is none.
-        fenced: How often others had ended our record.
-        era: How often the store had gone back when last seen; None before.
-        setbacks: How often we were the one who found out.
+        record: Our record in the store, None while it is not known.
+        counter: The counter when last read.
+        returned: What had come back when last read.
+        lease_id: Of the record that we wrote last; empty where there is none.
+        fenced: How often others have ended our record.
+        epoch: How often the store was restored from older data when last read; None before the first read.
+        setbacks: How often this holder was the one that detected it.
     """
 
     def __init__(
-        self, store: Store, account: Account, holder: str, drawn: int, note: Callable[[Account, int], None]
+        self, store: Store, account: Account, holder: str, drawn: int, record_drawn: Callable[[Account, int], None]
     ) -> None:
-        """Begin with what a former process had drawn; `note` returns once the amount drawn is recorded here."""
+        """Begin with what a former process had drawn; `record_drawn` returns once the amount is recorded locally."""
         self.account = account
         self.drawn = drawn
         self.record: Record | None = None
         self.counter = 0
         self.returned = 0
-        self.life = ""
+        self.lease_id = ""
         self.fenced = 0
-        self.era: int | None = None
+        self.epoch: int | None = None
         self.setbacks = 0
         self._store = store
         self._holder = holder
-        self._note = note
+        self._record_drawn = record_drawn
         self._revision = 0
 
     @property
@@ -72,234 +72,234 @@ class Lease:
         return self.drawn if self.record is None else max(self.drawn, self.record.leased)
 
     @property
-    def out(self) -> int:
-        """What all holders have leased or spent, as far as we know."""
+    def outstanding(self) -> int:
+        """What all holders have leased or spent, as far as known."""
         return self.counter - self.returned
 
     @property
     def free(self) -> int:
-        """What nobody has leased, as far as we know; negative where the limit was lowered below what is out."""
-        return self.account.max - self.out
+        """What no holder has leased, as far as known; negative after the limit was lowered below `outstanding`."""
+        return self.account.max - self.outstanding
 
-    async def attach(self, life: str) -> None:
-        """Find or make our record; `life` names a new one. Complete what a former process, or we, left half done."""
+    async def attach(self, lease_id: str) -> None:
+        """Find or create our record; `lease_id` names a new one. Complete any step that was left half done."""
         if self.record is not None:
             return
         sums, entry, found = await self._read()
         if found is not None and found.ended and not found.over:
-            await dissolve(self._store, self.account, self._holder)
+            await end_lease(self._store, self.account, self._holder)
             sums, entry, found = await self._read()
-        past = Returns.from_json(sums.returns.text).past
+        recovery = Returns.from_json(sums.returns.text).recovery
         is_behind = self._is_behind(sums, entry, found)
         if is_behind:
-            sums = await self._confirmed(life, sums)
+            sums = await self._read_confirmed(lease_id, sums)
             is_behind = self._is_behind(sums, entry, found)
-        is_past = is_behind or entry.revision <= past.floor
-        if found is None or is_past:
-            # What we had drawn counts; whatever else was ours in another past is lost to all.
-            there, found = found.drawn if found else 0, Record(life, self.drawn, self.drawn)
+        is_older = is_behind or entry.revision <= recovery.floor
+        if found is None or is_older:
+            # What we had drawn counts; anything else of ours from before the restore is lost.
+            known_drawn, found = found.drawn if found else 0, Record(lease_id, self.drawn, self.drawn)
         else:
-            there = found.drawn
+            known_drawn = found.drawn
             if found.ended:
-                # What it had drawn, perhaps more than we heard of, stayed counted; nobody else can give it back.
-                found = Record(life, found.drawn, found.drawn)
+                # What it had drawn, perhaps more than we know of, stayed counted; no other holder can give it back.
+                found = Record(lease_id, found.drawn, found.drawn)
         known, self._revision = self._revision, entry.revision
         try:
             await self._write(found)
         except (Conflict, StoreUnavailable):
             self._revision = known
             raise
-        self.fenced += not is_past and self.life not in ("", found.life)
-        self.life = found.life
+        self.fenced += not is_older and self.lease_id not in ("", found.lease_id)
+        self.lease_id = found.lease_id
         if is_behind:
-            await self._set_right(life, there, sums)
+            await self._recover(lease_id, known_drawn, sums)
         else:
-            await self._catch_up(life, past)
-        self.saw(sums)
-        self._may_use(found.drawn)
-        if found.take is not None:
-            # Nobody knows any more what had come back before it, so none of it can be used.
+            await self._catch_up(lease_id, recovery)
+        self.observe(sums)
+        self._set_drawn(found.drawn)
+        if found.pending is not None:
+            # It is no longer known what had come back before it, so none of it can be used.
             self.record = None
-            self.counter = await self._store.add(self.account, found.take)
-            await self._write(replace(found.giving(found.take.amount), take=None))
-        await self._count_gifts()
+            self.counter = await self._store.add(self.account, found.pending)
+            await self._write(replace(found.refunding(found.pending.amount), pending=None))
+        await self._count_refunds()
 
-    def doubt(self) -> None:
-        """Believe nothing of what the store had said, until it is asked again."""
+    def invalidate(self) -> None:
+        """Forget our record, so that it is read from the store again."""
         self.record = None
 
     async def _read(self) -> tuple[Sums, Entry, Record | None]:
-        """Read the sums and our own record; complete first what somebody else had begun to set right."""
+        """Read the sums and our own record; first complete a recovery that another holder has begun."""
         sums = await self._store.sums(self.account)
         returns = Returns.from_json(sums.returns.text)
-        if returns.past.owed is not None:
-            await self._pay(returns, sums.returns.revision)
+        if returns.recovery.owed is not None:
+            await self._add_owed(returns, sums.returns.revision)
             sums = await self._store.sums(self.account)
         entry = await self._store.get(self.account, self._holder)
         return sums, entry, Record.from_json(entry.text) if entry.text else None
 
-    # a store that went back: to an older copy, or to nothing
+    # a store that was restored from an older copy, or lost its data
 
     def _is_behind(self, sums: Sums, entry: Entry, found: Record | None) -> bool:
-        """Return whether the store knows less than we do, or whoever answered is slow."""
+        """Return whether the store, or the server that answered, knows less than we do."""
         returns = Returns.from_json(sums.returns.text)
-        era = returns.past.era
-        if self.era is not None and era != self.era:
-            return era < self.era
+        epoch = returns.recovery.epoch
+        if self.epoch is not None and epoch != self.epoch:
+            return epoch < self.epoch
         if found is None:
             is_lost = sums.counter < self.drawn
         else:
-            is_old = entry.revision <= returns.past.floor
+            is_old = entry.revision <= returns.recovery.floor
             is_lost = not is_old and (entry.revision < self._revision or found.drawn < self.drawn)
         return is_lost or sums.counter < self.counter or returns.total < self.returned
 
-    async def _confirmed(self, life: str, sums: Sums) -> Sums:
-        """Return the sums as writes know them: reads may be answered by a server that is behind the others."""
-        counter = await self._store.add(self.account, Take(f"{life}-now", 0))
+    async def _read_confirmed(self, lease_id: str, sums: Sums) -> Sums:
+        """Return the sums as of a write, because a read may come from a server that is behind the others."""
+        counter = await self._store.add(self.account, Addition(f"{lease_id}-now", 0))
         text = Returns.from_json(sums.returns.text).to_json()
         revision = await self._store.put(self.account, RETURNS, text, sums.returns.revision)
         return Sums(counter, Entry(text, revision))
 
-    async def _set_right(self, life: str, there: int, sums: Sums) -> None:
-        """Count again what the store has forgotten, as far as we know of it: ours, and that of all others.
+    async def _recover(self, lease_id: str, known_drawn: int, sums: Sums) -> None:
+        """Add again what the store has lost, as far as we know: ours, and that of all other holders.
 
-        Nobody's additions that we have seen are missing then: the counter told us of all before ours. What came back
-        since the copy was made is not given twice, because records from before may give nothing any more.
+        Then no addition that we have seen is missing, because the counter had told us of all before ours. What came
+        back since the copy was made is not returned twice, because older records cannot return anything any more.
 
         Args:
-            life: unique.
-            there: what the store knew of what we have drawn.
-            sums: what it says, confirmed.
+            lease_id: unique.
+            known_drawn: how much of what we have drawn the store knew.
+            sums: the store's, confirmed by a write.
         """
         returns = Returns.from_json(sums.returns.text)
-        past = returns.past
-        owed = max(self.out - (sums.counter - returns.total), self.drawn - there, 0)
-        due = Take(f"{life}-owed", owed) if owed else None
+        recovery = returns.recovery
+        owed = max(self.outstanding - (sums.counter - returns.total), self.drawn - known_drawn, 0)
+        due = Addition(f"{lease_id}-owed", owed) if owed else None
         floor = self._revision - 1
-        if self.era is None:
-            # A process that began after it all knows of its own part only.
-            past = past._replace(floor=floor, owed=due)
+        if self.epoch is None:
+            # A process that started after the restore knows only its own part.
+            recovery = recovery._replace(floor=floor, owed=due)
         else:
-            past = Past(max(past.era, self.era) + 1, floor, self.counter, due)
+            recovery = Recovery(max(recovery.epoch, self.epoch) + 1, floor, self.counter, due)
         self.setbacks += 1
-        await self._tell(replace(returns, past=past), sums.returns.revision)
-        self._begin(past.era, sums.counter, returns.total)
+        await self._write_recovery(replace(returns, recovery=recovery), sums.returns.revision)
+        self._begin_epoch(recovery.epoch, sums.counter, returns.total)
 
-    async def _catch_up(self, life: str, past: Past) -> None:
-        """Begin a new era that somebody else found, and add what he could not know."""
-        if self.era is None or past.era == self.era:
-            self.era = past.era
+    async def _catch_up(self, lease_id: str, recovery: Recovery) -> None:
+        """Enter an epoch that another holder began, and add what it could not know."""
+        if self.epoch is None or recovery.epoch == self.epoch:
+            self.epoch = recovery.epoch
             return
-        due = self.counter - past.covered if past.era == self.era + 1 else self.drawn
+        due = self.counter - recovery.covered if recovery.epoch == self.epoch + 1 else self.drawn
         entry = await self._store.get(self.account, RETURNS)
         returns = Returns.from_json(entry.text)
-        if returns.past != past:
+        if returns.recovery != recovery:
             self.record = None
             raise Conflict
         if due > 0:
-            covered = max(past.covered, self.counter) if past.era == self.era + 1 else past.covered
-            past = past._replace(covered=covered, owed=Take(f"{life}-owed", due))
-            await self._tell(replace(returns, past=past), entry.revision)
-        self._begin(past.era, 0, returns.total)
+            covered = max(recovery.covered, self.counter) if recovery.epoch == self.epoch + 1 else recovery.covered
+            recovery = recovery._replace(covered=covered, owed=Addition(f"{lease_id}-owed", due))
+            await self._write_recovery(replace(returns, recovery=recovery), entry.revision)
+        self._begin_epoch(recovery.epoch, 0, returns.total)
 
-    def _begin(self, era: int, counter: int, returned: int) -> None:
-        self.era, self.counter, self.returned = era, counter, returned
+    def _begin_epoch(self, epoch: int, counter: int, returned: int) -> None:
+        self.epoch, self.counter, self.returned = epoch, counter, returned
 
-    async def _tell(self, returns: Returns, revision: int) -> None:
-        """Write that something is owed, and pay it."""
+    async def _write_recovery(self, returns: Returns, revision: int) -> None:
+        """Record that an addition is owed, and make it."""
         try:
             revision = await self._store.put(self.account, RETURNS, returns.to_json(), revision)
         except (Conflict, StoreUnavailable):
             self.record = None
             raise
-        if returns.past.owed is not None:
-            await self._pay(returns, revision)
+        if returns.recovery.owed is not None:
+            await self._add_owed(returns, revision)
 
-    async def _pay(self, returns: Returns, revision: int) -> None:
-        """Add what is owed, then strike it out; whoever finds it does, and it counts once."""
-        owed = returns.past.owed
+    async def _add_owed(self, returns: Returns, revision: int) -> None:
+        """Make the owed addition, then remove it; any holder that finds it does this, and it counts once."""
+        owed = returns.recovery.owed
         if owed is None:
             return
         try:
             await self._store.add(self.account, owed)
-            paid = replace(returns, past=returns.past._replace(owed=None))
+            paid = replace(returns, recovery=returns.recovery._replace(owed=None))
             await self._store.put(self.account, RETURNS, paid.to_json(), revision)
         except (Conflict, StoreUnavailable):
             self.record = None
             raise
 
-    async def see(self) -> None:
-        """Read the sums anew."""
-        self.saw(await self._store.sums(self.account))
+    async def reload_sums(self) -> None:
+        """Read the sums again."""
+        self.observe(await self._store.sums(self.account))
 
-    def saw(self, sums: Sums) -> None:
-        """Take note of the sums; none of them goes back while the era lasts."""
+    def observe(self, sums: Sums) -> None:
+        """Record the sums; within one epoch they only grow."""
         returns = Returns.from_json(sums.returns.text)
-        if self.era is not None and returns.past.era != self.era:
-            if returns.past.era > self.era:
-                self.doubt()
+        if self.epoch is not None and returns.recovery.epoch != self.epoch:
+            if returns.recovery.epoch > self.epoch:
+                self.invalidate()
             return
         self.counter = max(self.counter, sums.counter)
         self.returned = max(self.returned, returns.total)
 
     async def draw(self, to: int, used: int) -> None:
         """Raise what may be used, out of what is leased."""
-        record = self._mine()
+        record = self._own_record()
         to = min(to, record.leased)
         if to > record.drawn:
             await self._write(replace(record, drawn=to, used=used))
-        self._may_use(max(to, self.drawn))
+        self._set_drawn(max(to, self.drawn))
 
-    async def take(self, take: Take, to: int, used: int) -> None:
-        """Lease `take.amount` more, as far as it lies within the limit, and draw up to `to` of it."""
+    async def lease_more(self, addition: Addition, to: int, used: int) -> None:
+        """Lease `addition.amount` more, as far as the limit allows, and draw up to `to` of it."""
         before, known = self.returned, self.counter
-        record = replace(self._mine(), take=take, used=used)
+        record = replace(self._own_record(), pending=addition, used=used)
         await self._write(record)
         self.record = None  # until the addition is known to have happened
-        counter = await self._store.add(self.account, take)
-        if counter < known + take.amount:
-            raise Conflict  # the store went back: `attach` will see to it
+        counter = await self._store.add(self.account, addition)
+        if counter < known + addition.amount:
+            raise Conflict  # the store was restored from older data: `attach` handles it
         self.counter = counter
-        got = shares.fits(self.account.max, before, self.counter, take.amount)
+        got = shares.fits(self.account.max, before, self.counter, addition.amount)
         leased = record.leased + got
         drawn = max(record.drawn, min(to, leased))
-        await self._write(replace(record.giving(take.amount - got), leased=leased, drawn=drawn, take=None))
-        self._may_use(drawn)
-        await self._count_gifts()
+        await self._write(replace(record.refunding(addition.amount - got), leased=leased, drawn=drawn, pending=None))
+        self._set_drawn(drawn)
+        await self._count_refunds()
 
     async def give(self, drawn: int, leased: int, used: int) -> int:
-        """Keep only so much; return what goes back. `used` must not exceed `drawn` until this returns."""
-        record = self._mine()
+        """Keep only this much; return what goes back. `used` must not exceed `drawn` until this returns."""
+        record = self._own_record()
         drawn = min(record.drawn, drawn)
         leased = max(drawn, min(record.leased, leased))
-        self._may_use(drawn)
+        self._set_drawn(drawn)
         back = record.leased - leased
-        await self._write(replace(record.giving(back), leased=leased, drawn=drawn, used=used))
-        await self._count_gifts()
+        await self._write(replace(record.refunding(back), leased=leased, drawn=drawn, used=used))
+        await self._count_refunds()
         return back
 
     async def refresh(self, used: int) -> None:
-        """Show that this holder lives; count what it gave and nobody has counted."""
-        await self._write(replace(self._mine(), used=used))
-        await self._count_gifts()
+        """Renew the record, as a sign of life, and count refunds that are not counted yet."""
+        await self._write(replace(self._own_record(), used=used))
+        await self._count_refunds()
 
     async def end(self, used: int) -> int:
-        """Give back all that is not used; what is used stays counted. Return what goes back."""
-        record = self._mine()
-        self._may_use(min(self.drawn, max(0, used)))
+        """Give back all that is unused; what is used stays counted. Return what goes back."""
+        record = self._own_record()
+        self._set_drawn(min(self.drawn, max(0, used)))
         await self._write(replace(record, drawn=self.drawn, used=used))
-        self.record, self.life = None, ""
-        await dissolve(self._store, self.account, self._holder)
+        self.record, self.lease_id = None, ""
+        await end_lease(self._store, self.account, self._holder)
         return record.leased - self.drawn
 
-    def _mine(self) -> Record:
+    def _own_record(self) -> Record:
         if self.record is None:
             raise Conflict
         return self.record
 
-    def _may_use(self, drawn: int) -> None:
+    def _set_drawn(self, drawn: int) -> None:
         if drawn != self.drawn:
-            self._note(self.account, drawn)
+            self._record_drawn(self.account, drawn)
             self.drawn = drawn
 
     async def _write(self, record: Record) -> None:
@@ -310,16 +310,16 @@ class Lease:
             raise
         self.record = record
 
-    async def _count_gifts(self) -> None:
-        for _ in range(_ATTEMPTS if self._mine().gifts else 0):
+    async def _count_refunds(self) -> None:
+        for _ in range(_ATTEMPTS if self._own_record().refunds else 0):
             entry = await self._store.get(self.account, RETURNS)
             returns = Returns.from_json(entry.text)
             self.returned = max(self.returned, returns.total)
-            record = self._mine().given(returns)
-            if not record.gifts:
+            record = self._own_record().uncounted(returns)
+            if not record.refunds:
                 self.record = record
                 return
-            # Written after reading: were this life over, its gifts could have been counted and forgotten.
+            # Written after reading: if this lease had ended, its refunds might already be counted and removed.
             await self._write(record)
             counted = returns.counting(record)
             try:
@@ -330,22 +330,22 @@ class Lease:
                 self.record = None
                 raise
             self.returned = max(self.returned, counted.total)
-            self.record = replace(record, gifts=())
+            self.record = replace(record, refunds=())
             return
 
 
-async def dissolve(store: Store, account: Account, name: str, revision: int | None = None) -> int:
-    """End a holder's record, of ours or of one that fell silent; return what came back.
+async def end_lease(store: Store, account: Account, name: str, revision: int | None = None) -> int:
+    """End a holder's record, our own or a silent holder's; return what came back.
 
     Args:
-        store: where it is.
-        account: whose record.
+        store: where the record is.
+        account: the account.
         name: the holder.
-        revision: the record's, where only this one may be ended.
+        revision: the record's, if only this revision may be ended.
 
     Raises:
-        Conflict: Somebody else has written it since.
-        StoreUnavailable: The end is not complete; whoever tries again completes it.
+        Conflict: It was changed in the meantime.
+        StoreUnavailable: The end is not complete; the next attempt completes it.
     """
     back = 0
     for _ in range(_ATTEMPTS):
@@ -357,14 +357,14 @@ async def dissolve(store: Store, account: Account, name: str, revision: int | No
         record = Record.from_json(standing.text)
         if record.over:
             raise Conflict
-        if standing.revision <= returns.past.floor:
-            record = returns.standing(record, standing.revision)
+        if standing.revision <= returns.recovery.floor:
+            record = returns.trusted_part(record, standing.revision)
         record = record.ending()
-        # From here on its holder can draw nothing. Written after reading the returns, as in `_count_gifts`.
+        # From now on its holder can draw nothing. Written after reading the returns, as in `_count_refunds`.
         revision = await store.put(account, name, record.to_json(), standing.revision)
-        if record.take is not None and returns.missing(record):
-            await store.add(account, record.take)
-        back = sum(gift.amount for gift in returns.missing(record))
+        if record.pending is not None and returns.missing(record):
+            await store.add(account, record.pending)
+        back = sum(refund.amount for refund in returns.missing(record))
         if back:
             try:
                 entry = entry._replace(
@@ -373,10 +373,10 @@ async def dissolve(store: Store, account: Account, name: str, revision: int | No
             except Conflict:
                 continue
             returns = returns.counting(record)
-        over = replace(record, take=None, gifts=())
+        over = replace(record, pending=None, refunds=())
         await store.put(account, name, over.to_json(), revision, fades=True)
-        if record.life in returns.counted:
-            with contextlib.suppress(Conflict):  # what is left behind is a name and a number
-                await store.put(account, RETURNS, returns.without(record.life).to_json(), entry.revision)
+        if record.lease_id in returns.counted:
+            with contextlib.suppress(Conflict):  # only a name and a number would be left
+                await store.put(account, RETURNS, returns.without(record.lease_id).to_json(), entry.revision)
         return back
     raise Conflict

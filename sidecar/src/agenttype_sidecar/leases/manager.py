@@ -1,7 +1,7 @@
-"""This pod's leases of shared limits: what calls may have at once, and who asks the store for more, in time.
+"""This pod's leases of shared limits: what calls can use at once, and the tasks that lease more in time.
 
-The hot path reads one number. All that concerns the store happens in one task per account, so that calls which want
-the same thing at once ask for it together. A store that is away changes nothing for what is drawn already.
+The hot path reads one number. One task per account talks to the store, so that calls that need more of the same limit
+at the same time share one request. While the store is unreachable, what is already drawn can still be used.
 """
 
 import asyncio
@@ -18,47 +18,48 @@ from agenttype_sidecar.leases import lease
 from agenttype_sidecar.leases import plan as lease_plan
 from agenttype_sidecar.leases.lease import Lease
 from agenttype_sidecar.leases.peers import Peers
-from agenttype_sidecar.leases.plan import Draw, Give, Need, Standing
-from agenttype_sidecar.leases.shares import Account, Conflict, Returns, Store, StoreUnavailable, Take
-from agenttype_sidecar.leases.terms import Outcome, Times, View, Want
+from agenttype_sidecar.leases.plan import Draw, GiveBack, Need, Standing
+from agenttype_sidecar.leases.shares import Account, Addition, Conflict, Returns, Store, StoreUnavailable
+from agenttype_sidecar.leases.terms import AccountStatus, LeaseResult, Outcome, Times
 from agenttype_sidecar.leases.usage_rate import UsageRate
 
 
 @dataclass(slots=True, eq=False)
-class _Desk:
-    """One account's business.
+class _AccountState:
+    """What the manager knows of one account.
 
     Attributes:
         lease: Our part of it.
-        company: Who else has one.
-        pace: How it is used.
-        gone: What others had used when we last looked; all that was leased since may come back.
-        low: Room below this is too little for what comes.
+        peers: The other holders.
+        usage: How fast it is used.
+        others_used: What others had used when last read; anything leased since may come back.
+        low: Below this room, more must be drawn or leased.
         is_over: Whether a later window has begun.
-        settled: When all others will have told a store that was away what they know.
+        settled: When all holders have had time to correct a store that was unreachable.
     """
 
     lease: Lease
-    company: Peers
-    pace: UsageRate
+    peers: Peers
+    usage: UsageRate
     low: int = 0
     is_over: bool = False
-    # what calls do
-    waiting: list[tuple[int, asyncio.Future[Want]]] = field(default_factory=list)
+    # calls that wait
+    waiting: list[tuple[int, asyncio.Future[LeaseResult]]] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
-    # what the store said, and when
+    # what was read from the store, and when
     seen: float = -math.inf
     looked: float = -math.inf
     wrote: float = -math.inf
     connection: int = 0
     settled: float = -math.inf
     holders: int = 1
-    gone: int = 0
+    others_used: int = 0
 
 
 _log = Log("leases")
 
-#: Steps that help nobody, after which those who still wait are told what there is, however the account moves.
+#: Steps that serve no waiting call, after which the calls get the answer "exhausted", even if the account still
+#: changes.
 _STEPS = 12
 
 
@@ -67,7 +68,7 @@ class LeaseManager:
 
     Attributes:
         returned: How many leases came back, by `REASONS`.
-        setbacks: How often we found that the store had gone back, and set it right.
+        setbacks: How often this pod found a store restored from older data, and corrected it.
     """
 
     def __init__(
@@ -84,12 +85,12 @@ class LeaseManager:
 
         Args:
             store: where accounts are kept.
-            holder: names this pod's ledger; a container that begins again keeps it.
+            holder: names this pod's ledger; a restarted container keeps it.
             used: returns what the pod has spent and holds of an account.
-            record: records what the pod may use; when it returns, no death of the process forgets it. May raise
+            record: records what the pod may use; when it returns, the record survives the process. May raise
                 LedgerUnavailable.
-            clock: seconds that never go back.
-            times: how long things take.
+            clock: monotonic seconds.
+            times: durations.
         """
         self.returned: Counter[str] = Counter()
         self.setbacks = 0
@@ -99,45 +100,45 @@ class LeaseManager:
         self._record = record
         self._clock = clock
         self._times = times or Times()
-        self._desks: dict[tuple[str, int], _Desk] = {}
+        self._states: dict[tuple[str, int], _AccountState] = {}
         self._newest: dict[str, int] = {}
         self._restored: dict[tuple[str, int], int] = {}
         self._closing = False
 
     def restore(self, drawn: Mapping[tuple[str, int], int]) -> None:
-        """Go on with what a former process had drawn, by key and index of the account."""
+        """Take over what a former process had drawn, by key and index of the account."""
         self._restored.update(drawn)
 
     def room(self, account: Account) -> int:
-        """Return what a call may have of an account now; never waits."""
-        desk = self._desk(account)
-        pace = desk.pace
-        pace.asked = True
+        """Return what a call can use of an account now; never waits."""
+        state = self._state(account)
+        usage = state.usage
+        usage.requested = True
         used = self._used(account)
-        pace.peak = max(pace.peak, used)
-        room = desk.lease.drawn - used
-        if room < desk.low:
-            self._kick(desk)
+        usage.peak = max(usage.peak, used)
+        room = state.lease.drawn - used
+        if room < state.low:
+            self._wake(state)
         return room if room > 0 else 0  # noqa: FURB136 — runs for every limit of every call
 
-    async def want(self, account: Account, amount: int) -> Want:
-        """Try to make `room(account) >= amount`. Wants of one account ask the store together."""
+    async def request(self, account: Account, amount: int) -> LeaseResult:
+        """Try to make `room(account) >= amount`; requests for one account share the requests to the store."""
         if self.room(account) >= amount:
-            return Want(Outcome.GRANTED)
-        desk = self._desk(account)
-        future: asyncio.Future[Want] = asyncio.get_running_loop().create_future()
-        desk.waiting.append((amount, future))
-        desk.pace.peak = max(desk.pace.peak, self._used(account) + amount)
-        self._kick(desk)
+            return LeaseResult(Outcome.GRANTED)
+        state = self._state(account)
+        future: asyncio.Future[LeaseResult] = asyncio.get_running_loop().create_future()
+        state.waiting.append((amount, future))
+        state.usage.peak = max(state.usage.peak, self._used(account) + amount)
+        self._wake(state)
         return await future
 
-    def view(self, account: Account) -> View:
-        """Return how an account stands, as far as it is known here."""
-        desk = self._desk(account)
-        own = desk.lease
-        return View(
+    def view(self, account: Account) -> AccountStatus:
+        """Return the status of an account, as far as it is known here."""
+        state = self._state(account)
+        own = state.lease
+        return AccountStatus(
             limit=account.max,
-            leased=max(own.out, own.leased),
+            leased=max(own.outstanding, own.leased),
             drawn=own.drawn,
             used=self._used(account),
             reachable=self._store.reachable,
@@ -145,96 +146,96 @@ class LeaseManager:
 
     def accounts(self) -> Iterator[Account]:
         """Yield the accounts whose window is now."""
-        return (desk.lease.account for desk in self._desks.values() if not desk.is_over)
+        return (state.lease.account for state in self._states.values() if not state.is_over)
 
     async def run(self) -> None:
-        """Look after all accounts until cancelled."""
+        """Maintain all accounts until cancelled."""
         self._store.open()
         while True:
             await asyncio.sleep(self._times.tick)
             now = self._clock()
-            for desk in [*self._desks.values()]:
-                self._tend(desk, now)
+            for state in [*self._states.values()]:
+                self._tick(state, now)
 
     async def close(self) -> None:
-        """Give back all that is not used, and leave the store; what it does not take in time is lost to nobody else."""
+        """Give back all that is unused, and disconnect; what cannot be given back in time stays counted as leased."""
         self._closing = True
-        await asyncio.gather(*(self._end(desk) for desk in self._desks.values()))
+        await asyncio.gather(*(self._end(state) for state in self._states.values()))
         await self._store.close()
 
-    # desks
+    # accounts
 
-    def _desk(self, account: Account) -> _Desk:
-        desk = self._desks.get((account.key, account.index))
-        if desk is None:
+    def _state(self, account: Account) -> _AccountState:
+        state = self._states.get((account.key, account.index))
+        if state is None:
             return self._open(account)
-        if account.max != desk.lease.account.max:
-            self._change(desk, account)
-        return desk
+        if account.max != state.lease.account.max:
+            self._change(state, account)
+        return state
 
-    def _open(self, account: Account) -> _Desk:
+    def _open(self, account: Account) -> _AccountState:
         place = (account.key, account.index)
         newest = max(account.index, self._newest.get(account.key, account.index))
-        for (key, index), other in self._desks.items():
+        for (key, index), other in self._states.items():
             other.is_over = other.is_over or (key == account.key and index < newest)
         self._newest[account.key] = newest
         own = Lease(self._store, account, self._holder, self._restored.pop(place, 0), self._record)
-        pace = UsageRate(self._times, self._used(account), self._clock())
-        desk = self._desks[place] = _Desk(own, Peers(self._times), pace, is_over=account.index < newest)
-        return desk
+        usage = UsageRate(self._times, self._used(account), self._clock())
+        state = self._states[place] = _AccountState(own, Peers(self._times), usage, is_over=account.index < newest)
+        return state
 
-    def _change(self, desk: _Desk, account: Account) -> None:
-        """Go on under another limit; nothing is remembered of what did not fit before."""
-        desk.lease.account = account
-        desk.seen = -math.inf
-        if desk.lease.leased > self._used(account):
-            self._kick(desk)
+    def _change(self, state: _AccountState, account: Account) -> None:
+        """Continue with another limit."""
+        state.lease.account = account
+        state.seen = -math.inf
+        if state.lease.leased > self._used(account):
+            self._wake(state)
 
-    def _kick(self, desk: _Desk) -> None:
-        if desk.task is None and not self._closing:
-            desk.task = asyncio.create_task(self._work(desk))
+    def _wake(self, state: _AccountState) -> None:
+        if state.task is None and not self._closing:
+            state.task = asyncio.create_task(self._work(state))
 
     # one account's task
 
-    async def _work(self, desk: _Desk) -> None:
-        """Do what there is to do, then answer those who wait."""
+    async def _work(self, state: _AccountState) -> None:
+        """Take all steps that are due, then answer the waiting calls."""
         fruitless = 0
         try:
-            while fruitless < _STEPS and await self._step(desk):
-                fruitless = 0 if self._grant(desk) else fruitless + 1
-            self._exhausted(desk)
+            while fruitless < _STEPS and await self._step(state):
+                fruitless = 0 if self._grant(state) else fruitless + 1
+            self._exhausted(state)
         except (StoreUnavailable, LedgerUnavailable):
             pass
         finally:
-            desk.task = None
-            self._tell(desk, Want(Outcome.UNAVAILABLE, leased_elsewhere=self._elsewhere(desk)))
+            state.task = None
+            self._answer(state, LeaseResult(Outcome.UNAVAILABLE, leased_elsewhere=self._elsewhere(state)))
 
-    async def _step(self, desk: _Desk) -> bool:
-        """Take one step; return False where none is left and nobody waits who could still be served."""
-        own = desk.lease
-        self._reconnected(desk)
+    async def _step(self, state: _AccountState) -> bool:
+        """Take one step; return False where no step is left and no waiting call could still be served."""
+        own = state.lease
+        self._reconnected(state)
         try:
-            if self._should_look(desk, self._clock()):
-                await self._look(desk)
+            if self._should_look(state, self._clock()):
+                await self._look_at_holders(state)
             elif own.record is not None:
-                return await self._move(desk)
-            elif self._should_attach(desk, self._used(own.account)):
+                return await self._move(state)
+            elif self._should_attach(state, self._used(own.account)):
                 await self._attach(own)
-                desk.seen = desk.wrote = self._clock()
+                state.seen = state.wrote = self._clock()
             else:
                 return False
         except Conflict:
-            pass  # somebody was faster: look again
+            pass  # another holder was faster: read again
         return True
 
-    def _reconnected(self, desk: _Desk) -> None:
-        """Ask a server that we were not connected to before for all that we know from others."""
-        if desk.connection != self._store.connections:
-            if desk.connection:
-                desk.settled = self._clock() + self._times.settle
-            desk.connection = self._store.connections
-            desk.lease.doubt()
-            desk.company.forget()
+    def _reconnected(self, state: _AccountState) -> None:
+        """After a new connection, read again all that we know of the other holders."""
+        if state.connection != self._store.connections:
+            if state.connection:
+                state.settled = self._clock() + self._times.settle
+            state.connection = self._store.connections
+            state.lease.invalidate()
+            state.peers.forget()
 
     async def _attach(self, own: Lease) -> None:
         fenced, setbacks = own.fenced, own.setbacks
@@ -244,145 +245,147 @@ class LeaseManager:
             self.returned["fenced"] += own.fenced - fenced
             self.setbacks += own.setbacks - setbacks
             if own.setbacks > setbacks:
-                _log.warning("nats knows less than before", account=own.account.key, out=own.out)
+                _log.warning("nats knows less than before", account=own.account.key, out=own.outstanding)
 
-    async def _move(self, desk: _Desk) -> bool:
-        own, now = desk.lease, self._clock()
+    async def _move(self, state: _AccountState) -> bool:
+        own, now = state.lease, self._clock()
         used = self._used(own.account)
-        step = self._plan(desk, used)
+        step = self._plan(state, used)
         if step is None:
-            if desk.waiting and now - desk.seen > self._times.fresh:
-                await own.see()
-                desk.seen = now
+            if state.waiting and now - state.seen > self._times.fresh:
+                await own.reload_sums()
+                state.seen = now
                 return True
-            if self._is_silent_too_long(desk, used, now):
+            if self._is_silent_too_long(state, used, now):
                 await own.refresh(used)
-                desk.wrote = now
+                state.wrote = now
                 return True
             return False
         if isinstance(step, Draw):
             await own.draw(step.to, used)
-        elif isinstance(step, Give):
+        elif isinstance(step, GiveBack):
             back = await own.give(step.drawn, step.leased, used)
             self.returned["idle"] += back > 0
-        elif now < desk.settled:
-            await asyncio.sleep(desk.settled - now)
+        elif now < state.settled:
+            await asyncio.sleep(state.settled - now)
         else:
-            await own.take(Take(secrets.token_urlsafe(12), step.amount), step.to, used)
-            desk.seen = now
-        desk.wrote = now
+            await own.lease_more(Addition(secrets.token_urlsafe(12), step.amount), step.to, used)
+            state.seen = now
+        state.wrote = now
         return True
 
-    def _plan(self, desk: _Desk, used: int) -> lease_plan.Draw | lease_plan.LeaseMore | Give | None:
-        wanted = self._demand(desk)
-        standing = self._standing(desk, used)
+    def _plan(self, state: _AccountState, used: int) -> lease_plan.Draw | lease_plan.LeaseMore | GiveBack | None:
+        wanted = self._demand(state)
+        standing = self._standing(state, used)
         step = lease_plan.next_step(standing, wanted)
         part = lease_plan.fair_part(standing)
-        desk.low = min(wanted.ahead, part) // 2 if standing.free > 0 or standing.leased > standing.drawn else 0
-        if desk.is_over and isinstance(step, Give):
-            # What was used of a window that is over is not known here for sure: all that is drawn counts as used.
-            return Give(desk.lease.drawn, desk.lease.drawn) if standing.leased > standing.drawn else None
+        state.low = min(wanted.ahead, part) // 2 if standing.free > 0 or standing.leased > standing.drawn else 0
+        if state.is_over and isinstance(step, GiveBack):
+            # What was used of a past window is not known for certain: all that is drawn counts as used.
+            return GiveBack(state.lease.drawn, state.lease.drawn) if standing.leased > standing.drawn else None
         return step
 
-    def _standing(self, desk: _Desk, used: int) -> Standing:
-        own = desk.lease
-        return Standing(own.leased, own.drawn, used, own.free, desk.holders)
+    def _standing(self, state: _AccountState, used: int) -> Standing:
+        own = state.lease
+        return Standing(own.leased, own.drawn, used, own.free, state.holders)
 
-    def _demand(self, desk: _Desk) -> Need:
-        desk.waiting = [(amount, future) for amount, future in desk.waiting if not future.done()]
+    def _demand(self, state: _AccountState) -> Need:
+        state.waiting = [(amount, future) for amount, future in state.waiting if not future.done()]
         return Need(
-            waiting=tuple(amount for amount, _ in desk.waiting),
-            peak=desk.pace.recent_peak,
-            ahead=int(desk.pace.rate * self._times.ahead),
-            stock=int(desk.pace.rate * self._times.stock),
-            is_idle=desk.pace.is_idle(self._clock()),
+            waiting=tuple(amount for amount, _ in state.waiting),
+            peak=state.usage.recent_peak,
+            ahead=int(state.usage.rate * self._times.ahead),
+            stock=int(state.usage.rate * self._times.stock),
+            is_idle=state.usage.is_idle(self._clock()),
         )
 
-    def _is_silent_too_long(self, desk: _Desk, used: int, now: float) -> bool:
-        """Return whether to show that we live, or what we use; at rest neither is news."""
-        record = desk.lease.record
+    def _is_silent_too_long(self, state: _AccountState, used: int, now: float) -> bool:
+        """Return whether a sign of life, or a new usage, is due; an unchanged idle record needs neither."""
+        record = state.lease.record
         news = record is not None and (not record.idle or record.used != used)
-        return news and now - desk.wrote >= self._times.sign
+        return news and now - state.wrote >= self._times.heartbeat
 
-    def _should_look(self, desk: _Desk, now: float) -> bool:
-        """Return whether to look at other holders: while calls come, and more seldom the more do it."""
-        every = self._times.sign * max(1.0, desk.holders / 50)
-        return (desk.pace.asked or now - desk.pace.quiet < self._times.lease) and now - desk.looked >= every
+    def _should_look(self, state: _AccountState, now: float) -> bool:
+        """Return whether to read the other holders: only while calls come, and less often if there are many."""
+        every = self._times.heartbeat * max(1.0, state.holders / 50)
+        return (
+            state.usage.requested or now - state.usage.last_request < self._times.lease
+        ) and now - state.looked >= every
 
-    def _should_attach(self, desk: _Desk, used: int) -> bool:
-        """Return whether something of ours is out there, or may be, or is to be had."""
-        own = desk.lease
-        return bool(own.life or desk.waiting or own.drawn) or self._plan(desk, used) is not None
+    def _should_attach(self, state: _AccountState, used: int) -> bool:
+        """Return whether we have, may have, or want a part of the account."""
+        own = state.lease
+        return bool(own.lease_id or state.waiting or own.drawn) or self._plan(state, used) is not None
 
-    async def _look(self, desk: _Desk) -> None:
-        """Look at all holders; end those that are silent."""
-        own = desk.lease
-        look = await self._store.look(own.account, desk.company.revision)
-        now = desk.looked = desk.seen = self._clock()
-        own.saw(look.sums)
-        desk.company.meet(look, self._holder, now)
+    async def _look_at_holders(self, state: _AccountState) -> None:
+        """Read all holders; end the leases of silent ones."""
+        own = state.lease
+        look = await self._store.look(own.account, state.peers.revision)
+        now = state.looked = state.seen = self._clock()
+        own.observe(look.sums)
+        state.peers.update(look, self._holder, now)
         returns = Returns.from_json(look.sums.returns.text)
-        unused = desk.company.unused(returns, now)
-        desk.holders = 1 + len(unused)
-        # What the silent ones had drawn is as good as spent.
-        desk.gone = own.out - own.leased - sum(unused)
-        for name, revision in desk.company.silent(returns, now):
+        unused = state.peers.unused(returns, now)
+        state.holders = 1 + len(unused)
+        # What silent holders had drawn counts as spent.
+        state.others_used = own.outstanding - own.leased - sum(unused)
+        for name, revision in state.peers.silent(returns, now):
             try:
-                back = await lease.dissolve(self._store, own.account, name, revision)
+                back = await lease.end_lease(self._store, own.account, name, revision)
             except Conflict:
                 continue
             self.returned["silent"] += back > 0
-            desk.seen = -math.inf
+            state.seen = -math.inf
 
-    # those who wait
+    # waiting calls
 
-    def _grant(self, desk: _Desk) -> bool:
-        """Answer those for whom there is room now; return whether there was any."""
-        room = desk.lease.drawn - self._used(desk.lease.account)
-        served = lease_plan.fitting(room, [amount for amount, _ in desk.waiting])
+    def _grant(self, state: _AccountState) -> bool:
+        """Grant the calls for which there is room now; return whether there were any."""
+        room = state.lease.drawn - self._used(state.lease.account)
+        served = lease_plan.fitting(room, [amount for amount, _ in state.waiting])
         for position in served:
-            future = desk.waiting[position][1]
+            future = state.waiting[position][1]
             if not future.done():
-                future.set_result(Want(Outcome.GRANTED))
-        desk.waiting = [(amount, future) for amount, future in desk.waiting if not future.done()]
+                future.set_result(LeaseResult(Outcome.GRANTED))
+        state.waiting = [(amount, future) for amount, future in state.waiting if not future.done()]
         return bool(served)
 
-    def _exhausted(self, desk: _Desk) -> None:
-        remaining = self._standing(desk, self._used(desk.lease.account)).remaining
-        self._tell(desk, Want(Outcome.EXHAUSTED, remaining, self._elsewhere(desk)))
+    def _exhausted(self, state: _AccountState) -> None:
+        remaining = self._standing(state, self._used(state.lease.account)).remaining
+        self._answer(state, LeaseResult(Outcome.EXHAUSTED, remaining, self._elsewhere(state)))
 
-    def _elsewhere(self, desk: _Desk) -> int:
-        return max(0, desk.lease.out - desk.lease.leased - desk.gone)
+    def _elsewhere(self, state: _AccountState) -> int:
+        return max(0, state.lease.outstanding - state.lease.leased - state.others_used)
 
-    def _tell(self, desk: _Desk, want: Want) -> None:
-        waiting, desk.waiting = desk.waiting, []
+    def _answer(self, state: _AccountState, result: LeaseResult) -> None:
+        waiting, state.waiting = state.waiting, []
         for _, future in waiting:
             if not future.done():
-                future.set_result(want)
+                future.set_result(result)
 
     # time
 
-    def _tend(self, desk: _Desk, now: float) -> None:
-        """Note how an account is used, and wake its task where something is due."""
-        own, times = desk.lease, self._times
+    def _tick(self, state: _AccountState, now: float) -> None:
+        """Record how an account is used, and wake its task if something is due."""
+        own, times = state.lease, self._times
         used = self._used(own.account)
-        desk.pace.note(now, used)
-        if own.record is None or desk.connection != self._store.connections:
-            due = self._should_attach(desk, used)
+        state.usage.note(now, used)
+        if own.record is None or state.connection != self._store.connections:
+            due = self._should_attach(state, used)
         else:
-            due = self._is_silent_too_long(desk, used, now) or self._plan(desk, used) is not None
-        if due or self._should_look(desk, now):
-            self._kick(desk)
-        elif desk.is_over and desk.task is None and now - desk.pace.quiet >= 2 * times.lease:
-            del self._desks[own.account.key, own.account.index]
+            due = self._is_silent_too_long(state, used, now) or self._plan(state, used) is not None
+        if due or self._should_look(state, now):
+            self._wake(state)
+        elif state.is_over and state.task is None and now - state.usage.last_request >= 2 * times.lease:
+            del self._states[own.account.key, own.account.index]
 
-    async def _end(self, desk: _Desk) -> None:
-        own = desk.lease
-        if desk.task is not None:
-            await asyncio.wait({desk.task})
-        if own.record is None and not own.life and not own.drawn:
+    async def _end(self, state: _AccountState) -> None:
+        own = state.lease
+        if state.task is not None:
+            await asyncio.wait({state.task})
+        if own.record is None and not own.lease_id and not own.drawn:
             return
-        used = own.drawn if desk.is_over else self._used(own.account)
+        used = own.drawn if state.is_over else self._used(own.account)
         for _ in range(_STEPS):
             try:
                 await own.attach(secrets.token_urlsafe(12))

@@ -1,8 +1,8 @@
-"""What to do next about one account: draw, lease more, or give back. Pure.
+"""Decides the next step for one account: draw, lease more, or give back. Pure.
 
-What is needed now comes first. Beyond that a pod keeps what it will need in a few seconds at its recent pace, so that
-its calls need not wait for the store; never more than a fair part of half of what is left, so that many pods can use a
-limit to its last unit.
+What is needed now comes first. Beyond that a pod keeps what it will need in a few seconds at its recent rate, so that
+its calls need not wait for the store. It never keeps more than its fair part of half of what is left, so that many pods
+can use a limit to its last unit.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ class Standing:
         leased: What this pod alone may draw from.
         drawn: What it may use.
         used: What it has spent and holds.
-        free: What nobody has leased; negative where the limit was lowered below what is out.
+        free: What no pod has leased; negative where the limit was lowered below what is outstanding.
         holders: How many pods have a part, this one included.
     """
 
@@ -29,20 +29,20 @@ class Standing:
 
     @property
     def remaining(self) -> int:
-        """What new calls of this pod can have at most."""
+        """The most that new calls of this pod can use."""
         return max(0, self.leased - self.used) + max(0, self.free)
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What this pod wants of an account.
+    """What this pod needs of an account.
 
     Attributes:
         waiting: Amounts that calls wait for, oldest first.
-        peak: The most that was used lately.
-        ahead: What calls will need within a moment: it is drawn before they ask.
-        stock: What they will need in a longer moment: it is leased before they ask.
-        is_idle: Whether nobody asked lately.
+        peak: The most that was used recently.
+        ahead: What calls will need within `Times.ahead`; it is drawn before they ask.
+        stock: What they will need within `Times.stock`; it is leased before they ask.
+        is_idle: Whether no call asked recently.
     """
 
     waiting: tuple[int, ...] = ()
@@ -61,22 +61,22 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class LeaseMore:
-    """Lease so much more, and draw up to `to`."""
+    """Lease `amount` more, and draw up to `to`."""
 
     amount: int
     to: int
 
 
 @dataclass(frozen=True, slots=True)
-class Give:
-    """Keep only so much."""
+class GiveBack:
+    """Give back all beyond this."""
 
     drawn: int
     leased: int
 
 
 def fitting(room: int, amounts: Iterable[int]) -> list[int]:
-    """Return the positions of the amounts that fit, first come first served; a small one may pass a large one."""
+    """Return the positions of the amounts that fit, in order; a small one may pass a large one."""
     found = []
     for position, amount in enumerate(amounts):
         if amount <= room:
@@ -86,16 +86,16 @@ def fitting(room: int, amounts: Iterable[int]) -> list[int]:
 
 
 def fair_part(now: Standing) -> int:
-    """Return how much one pod may take ahead of its need."""
+    """Return how much one pod may lease ahead of its need."""
     return max(0, now.free + now.leased - now.used) // (2 * max(1, now.holders))
 
 
-def next_step(now: Standing, wanted: Need) -> Draw | LeaseMore | Give | None:
-    """Return what to do, None where all is well or nothing can be done."""
+def next_step(now: Standing, wanted: Need) -> Draw | LeaseMore | GiveBack | None:
+    """Return the next step, None where none is needed or possible."""
     served = fitting(now.remaining, wanted.waiting)
     if wanted.waiting and not served:
-        # The scraps that many pods have left may together be enough for one of them.
-        return Give(now.used, now.used) if now.leased > now.used else None
+        # The small remainders of many pods may together be enough for one of them.
+        return GiveBack(now.used, now.used) if now.leased > now.used else None
     need = now.used + sum(wanted.waiting[position] for position in served)
     part = fair_part(now)
     ahead = min(wanted.ahead, part)
@@ -110,12 +110,12 @@ def next_step(now: Standing, wanted: Need) -> Draw | LeaseMore | Give | None:
     return _surplus(now, wanted, ahead, stock) if not wanted.waiting else None
 
 
-def _surplus(now: Standing, wanted: Need, ahead: int, stock: int) -> Give | None:
-    """Return what to give back: at once where the limit was lowered, all of it when idle, else only much at a time."""
+def _surplus(now: Standing, wanted: Need, ahead: int, stock: int) -> GiveBack | None:
+    """Return what to give back: at once if the limit was lowered, all of it if idle, else only a large surplus."""
     if now.free < 0:
-        return Give(now.used, now.used) if now.leased > now.used else None
+        return GiveBack(now.used, now.used) if now.leased > now.used else None
     used = max(now.used, wanted.peak)
     surplus = now.leased - (used + stock)
     if surplus > 0 and (wanted.is_idle or surplus * 2 >= now.leased - now.used):
-        return Give(used + ahead, used + stock)
+        return GiveBack(used + ahead, used + stock)
     return None

@@ -1,15 +1,15 @@
-"""What a shared limit looks like in the store, and what fits into it. Pure: no clock, no I/O.
+"""How a shared limit is kept in the store, and how much of an addition fits. Pure: no clock, no I/O.
 
-Of every account the store keeps three things::
+The store keeps three things for every account::
 
     counter    all that was ever leased of it; it only grows, by additions that need no agreement
     returns    what came back, and up to which gift of which life that is counted; changed by compare-and-set
     records    one per holder, changed by compare-and-set: leased ≥ drawn ≥ used, and what is under way
 
-`counter - returns` is what is out there. A holder may use what it has drawn, nothing else. Whatever is repeated, lost
-or late either changes nothing (a compare-and-set names the revision that it changes) or adds to the counter once more,
-which makes the limit smaller. Nothing is ever taken from the counter, for that must happen exactly once, and no counter
-can promise it.
+`counter - returns` is what is outstanding. A holder may use what it has drawn, nothing else. A write that is repeated,
+lost or late either changes nothing (a compare-and-set names the revision that it changes), or adds to the counter once
+more, which makes the limit smaller. The counter is never lowered: a subtraction would have to happen exactly once, and
+no counter can guarantee that.
 """
 
 import json
@@ -19,17 +19,18 @@ from typing import NamedTuple, Protocol
 
 from agenttype_api.policy import Limit
 from agenttype_api.v1alpha1 import Resource, Window
+from agenttype_bus import subjects
 
-#: The name, among an account's entries, of what came back.
+#: The name of an account's entry for what came back.
 RETURNS = "returns"
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One shared limit in one window: (`key`, `index`) names it for ever."""
+    """One shared limit in one window; (`key`, `index`) is its permanent name."""
 
     key: str
-    """Says what is counted, too: a limit that begins to count something else is another account."""
+    """Includes the resource: a limit that counts another resource is another account."""
     resource: Resource
     window: Window
     index: int
@@ -38,19 +39,19 @@ class Account:
 
 def account(limit: Limit, index: int) -> Account:
     """Return the account of a limit that pods share, in the window of this index."""
-    key = f"{limit.account}.{limit.resource}.{limit.window}".lower()
+    key = subjects.account_key(limit.account, limit.resource, limit.window)
     return Account(key, limit.resource, limit.window, index, limit.max)
 
 
-class Take(NamedTuple):
+class Addition(NamedTuple):
     """An addition to the counter that may or may not have happened."""
 
     operation: str
     amount: int
 
 
-class Gift(NamedTuple):
-    """An amount that comes back, and its place in the life's row of gifts."""
+class Refund(NamedTuple):
+    """An amount that comes back, and its number among the lease's refunds."""
 
     number: int
     amount: int
@@ -61,66 +62,75 @@ class Record:
     """What one holder has of one account.
 
     Attributes:
-        life: Names this record; a holder whose record was ended begins another life.
+        lease_id: Names this lease; a holder whose lease was ended begins another.
         leased: What the holder alone may draw from.
-        drawn: What the holder may use. Nobody but the holder changes it.
+        drawn: What the holder may use. Only the holder changes it.
         used: What it had used when it last wrote; for information.
-        take: Under way; not part of `leased` yet.
-        gifts: No part of `leased` any more, perhaps not yet counted as returned.
-        number: Of the last gift.
-        ended: The holder may not go on with this life; whoever finds it completes its end.
+        pending: An addition under way; not part of `leased` yet.
+        refunds: No longer part of `leased`; perhaps not yet counted as returned.
+        number: Of the last refund.
+        ended: The holder must not continue this lease; any holder that finds it completes its end.
     """
 
-    life: str
+    lease_id: str
     leased: int = 0
     drawn: int = 0
     used: int = 0
-    take: Take | None = None
-    gifts: tuple[Gift, ...] = ()
+    pending: Addition | None = None
+    refunds: tuple[Refund, ...] = ()
     number: int = 0
     ended: bool = False
 
     @property
     def idle(self) -> bool:
-        """Whether its end would bring nothing back."""
-        return self.leased == self.drawn and self.take is None and not self.gifts and not self.ended
+        """Whether ending it would bring nothing back."""
+        return self.leased == self.drawn and self.pending is None and not self.refunds and not self.ended
 
     @property
     def over(self) -> bool:
-        """Whether its end is complete: it only tells its holder how much of it stayed counted."""
-        return self.ended and self.take is None and not self.gifts
+        """Whether its end is complete; it then only tells its holder how much stayed counted."""
+        return self.ended and self.pending is None and not self.refunds
 
     @property
     def unused(self) -> int:
         """What may come back of it."""
-        under_way = (self.take.amount if self.take else 0) + sum(gift.amount for gift in self.gifts)
+        under_way = (self.pending.amount if self.pending else 0) + sum(refund.amount for refund in self.refunds)
         return max(0, self.leased - self.used) + under_way
 
-    def giving(self, amount: int) -> "Record":
-        """Return the record with another gift on its way; what is given is taken from elsewhere."""
+    def refunding(self, amount: int) -> "Record":
+        """Return the record with one more refund; the caller lowers `leased` itself."""
         if amount == 0:
             return self
         number = self.number + 1
-        return replace(self, gifts=(*self.gifts, Gift(number, amount)), number=number)
+        return replace(self, refunds=(*self.refunds, Refund(number, amount)), number=number)
 
-    def given(self, returns: "Returns") -> "Record":
-        """Return the record without the gifts that are counted."""
-        return replace(self, gifts=returns.missing(self))
+    def uncounted(self, returns: "Returns") -> "Record":
+        """Return the record without the refunds that are already counted."""
+        return replace(self, refunds=returns.missing(self))
 
     def ending(self) -> "Record":
         """Return the record's last form: all that was not drawn goes back, what was drawn stays counted.
 
-        A take that is under way goes back too, so its addition must have happened before the gifts are counted.
+        A pending addition goes back too, so it must have been made before the refunds are counted.
         """
         if self.ended:
             return self
-        back = self.leased - self.drawn + (self.take.amount if self.take else 0)
-        return replace(self.giving(back), leased=self.drawn, ended=True)
+        back = self.leased - self.drawn + (self.pending.amount if self.pending else 0)
+        return replace(self.refunding(back), leased=self.drawn, ended=True)
 
     def to_json(self) -> bytes:
         """Return what the store keeps."""
         return _json(
-            [self.life, self.leased, self.drawn, self.used, self.take, self.gifts, self.number, int(self.ended)]
+            [
+                self.lease_id,
+                self.leased,
+                self.drawn,
+                self.used,
+                self.pending,
+                self.refunds,
+                self.number,
+                int(self.ended),
+            ]
         )
 
     @staticmethod
@@ -128,17 +138,17 @@ class Record:
         """Return what `to_json` wrote.
 
         Raises:
-            StoreUnavailable: Another version of us wrote it.
+            StoreUnavailable: Another version of the sidecar wrote it.
         """
         try:
-            life, leased, drawn, used, take, gifts, number, ended = json.loads(text)
+            lease_id, leased, drawn, used, pending, refunds, number, ended = json.loads(text)
             return Record(
-                life=life,
+                lease_id=lease_id,
                 leased=leased,
                 drawn=drawn,
                 used=used,
-                take=Take(*take) if take else None,
-                gifts=tuple(Gift(*gift) for gift in gifts),
+                pending=Addition(*pending) if pending else None,
+                refunds=tuple(Refund(*refund) for refund in refunds),
                 number=number,
                 ended=bool(ended),
             )
@@ -146,87 +156,87 @@ class Record:
             raise StoreUnavailable("an entry cannot be read") from error
 
 
-class Past(NamedTuple):
-    """That the store went back, to an older copy or to nothing, and what was done about it.
+class Recovery(NamedTuple):
+    """That the store was restored from an older copy or lost its data, and how that was corrected.
 
     Attributes:
-        era: How often that was found out.
-        floor: Entries up to this revision are from before; of what they say only what was drawn is believed.
-        covered: The counter as it stood before, up to which all is counted again.
+        epoch: How often that was detected.
+        floor: Entries up to this revision are from before the restore; only their `drawn` counts.
+        covered: The counter before the restore; everything up to it is counted again.
         owed: What must still be added to the counter.
     """
 
-    era: int = 0
+    epoch: int = 0
     floor: int = 0
     covered: int = 0
-    owed: Take | None = None
+    owed: Addition | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Returns:
-    """What came back in all, of each life the last gift that is part of it, and whether the store ever went back."""
+    """What came back in all, the last counted refund of each lease, and whether the store was ever restored."""
 
     total: int = 0
     counted: Mapping[str, int] = field(default_factory=dict)
-    past: Past = field(default_factory=Past)
+    recovery: Recovery = field(default_factory=Recovery)
 
-    def standing(self, record: Record, revision: int) -> Record:
-        """Return what of a record of this revision is to be believed and not counted yet."""
-        if revision <= self.past.floor:
-            return replace(record, leased=record.drawn, take=None, gifts=())
-        return record.given(self)
+    def trusted_part(self, record: Record, revision: int) -> Record:
+        """Return the part of a record of this revision that can be trusted and is not counted yet."""
+        if revision <= self.recovery.floor:
+            return replace(record, leased=record.drawn, pending=None, refunds=())
+        return record.uncounted(self)
 
-    def missing(self, record: Record) -> tuple[Gift, ...]:
-        """Return the gifts of a record that are not counted."""
-        last = self.counted.get(record.life, 0)
-        return tuple(gift for gift in record.gifts if gift.number > last)
+    def missing(self, record: Record) -> tuple[Refund, ...]:
+        """Return the refunds of a record that are not counted yet."""
+        last = self.counted.get(record.lease_id, 0)
+        return tuple(refund for refund in record.refunds if refund.number > last)
 
     def counting(self, record: Record) -> "Returns":
-        """Return the sum with all gifts of a record."""
-        amount = sum(gift.amount for gift in self.missing(record))
-        return replace(self, total=self.total + amount, counted={**self.counted, record.life: record.number})
+        """Return the sum with all refunds of a record."""
+        amount = sum(refund.amount for refund in self.missing(record))
+        return replace(self, total=self.total + amount, counted={**self.counted, record.lease_id: record.number})
 
-    def without(self, life: str) -> "Returns":
-        """Return the same sum; `life` is over and will give no more."""
-        return replace(self, counted={known: last for known, last in self.counted.items() if known != life})
+    def without(self, lease_id: str) -> "Returns":
+        """Return the same sum without a lease that has ended and makes no more refunds."""
+        return replace(self, counted={known: last for known, last in self.counted.items() if known != lease_id})
 
     def to_json(self) -> bytes:
         """Return what the store keeps."""
-        return _json([self.total, dict(self.counted), *([self.past] if any(self.past) else [])])
+        return _json([self.total, dict(self.counted), *([self.recovery] if any(self.recovery) else [])])
 
     @staticmethod
     def from_json(text: bytes) -> "Returns":
-        """Return what `to_json` wrote; of nothing, nothing."""
+        """Return what `to_json` wrote; empty for an empty text."""
         if not text:
             return Returns()
-        total, counted, *past = json.loads(text)
-        if not past:
+        total, counted, *recovery = json.loads(text)
+        if not recovery:
             return Returns(total, counted)
-        era, floor, covered, owed = past[0]
-        return Returns(total, counted, Past(era, floor, covered, Take(*owed) if owed else None))
+        epoch, floor, covered, owed = recovery[0]
+        return Returns(total, counted, Recovery(epoch, floor, covered, Addition(*owed) if owed else None))
 
 
 class Entry(NamedTuple):
-    """One entry of an account; of what does not exist, no text, and the revision that creates it."""
+    """One entry of an account; a missing one has no text, and the revision that creates it."""
 
     text: bytes = b""
     revision: int = 0
 
 
 class Sums(NamedTuple):
-    """What an account's counter and returns say; each perhaps older than the other."""
+    """An account's counter and returns; each may be older than the other."""
 
     counter: int
     returns: Entry
 
 
-class Look(NamedTuple):
-    """An account: its sums, and the entries of holders that were written since the last look.
+class AccountChanges(NamedTuple):
+    """An account's sums, and the holders' entries that were written since the last read.
 
     Attributes:
-        sums: What its counter and returns say.
+        sums: Its counter and returns.
         records: Entries by holder.
-        revision: Up to here all is seen; where the next look begins.
+        revision: All entries up to here have been read; the next read begins here.
     """
 
     sums: Sums
@@ -235,7 +245,7 @@ class Look(NamedTuple):
 
 
 class Store(Protocol):
-    """Where accounts are kept. Every method raises StoreUnavailable: it may or may not have happened, even later."""
+    """Where accounts are kept. Every method raises StoreUnavailable; its write may then still happen, even later."""
 
     @property
     def reachable(self) -> bool:
@@ -243,7 +253,7 @@ class Store(Protocol):
 
     @property
     def connections(self) -> int:
-        """How often it was connected: behind each stands a server that may have lost what others had."""
+        """How often it connected; each connection may reach a server that lacks what others have."""
 
     def open(self) -> None:
         """Begin to connect, and stay connected until `close`."""
@@ -251,14 +261,14 @@ class Store(Protocol):
     async def close(self) -> None:
         """Disconnect."""
 
-    async def add(self, account: Account, take: Take) -> int:
+    async def add(self, account: Account, addition: Addition) -> int:
         """Add to the counter, at least once; return a sum that is not below the counter right after the addition."""
 
     async def sums(self, account: Account) -> Sums:
         """Read the account's sums."""
 
-    async def look(self, account: Account, since: int) -> Look:
-        """Read the sums, and all entries of holders that were written after revision `since`; 0: all of them."""
+    async def look(self, account: Account, since: int) -> AccountChanges:
+        """Read the sums, and the holders' entries that were written after revision `since`; 0 for all."""
 
     async def get(self, account: Account, name: str) -> Entry:
         """Read one entry."""
@@ -266,19 +276,19 @@ class Store(Protocol):
     async def put(self, account: Account, name: str, text: bytes, revision: int, *, fades: bool = False) -> int:
         """Write an entry whose revision is still the given one; return its new revision.
 
-        An entry that fades is gone an hour later.
+        An entry that fades is removed an hour later.
 
         Raises:
-            Conflict: It has another revision; nothing happened, and nothing will.
+            Conflict: It has another revision; nothing was written, and nothing will be.
         """
 
 
-class StoreUnavailable(Exception):  # noqa: N818 — as the state of the store is called everywhere
-    """The store did not answer: decide without it; what was asked of it may happen yet."""
+class StoreUnavailable(Exception):  # noqa: N818 — named for the state of the store
+    """The store did not answer: decide without it; the request may still take effect."""
 
 
 class Conflict(Exception):  # noqa: N818 — an answer
-    """Somebody else has written the entry: read it again."""
+    """The entry was changed in the meantime: read it again."""
 
 
 def _json(value: list[object]) -> bytes:
@@ -290,7 +300,7 @@ def fits(maximum: int, returned: int, counter: int, added: int) -> int:
 
     Args:
         maximum: the limit.
-        returned: what had come back BEFORE the addition; what comes back later may belong to additions behind ours.
+        returned: what had come back BEFORE the addition; later returns may belong to additions after ours.
         counter: the counter right after the addition, or a later one.
         added: the addition.
     """

@@ -1,25 +1,26 @@
-"""What leases promise and tell: how long things take, what becomes of a want, how an account stands."""
+"""The durations of leases, the result of a request for more, and the status of an account."""
 
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
 
-#: Why a lease goes back: nobody used it, the pod ends, another pod fell silent, or others found us silent.
+#: Why a lease goes back: it was not used, the pod ends, another pod was silent, or others found this pod silent.
 REASONS: Final = ("idle", "shutdown", "silent", "fenced")
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """How long things take, in seconds.
+    """Durations, in seconds.
 
     Attributes:
-        lease: After this long without a sign of life, what a holder had not drawn is back.
-        idle: What nobody asked for so long goes back.
-        tick: How often all accounts are looked after.
-        ahead: Calls of so long, at the recent pace, need not wait for the store.
-        stock: And this is leased for them.
-        fresh: Sums that are older are read again before a call is told that nothing is left.
-        settle: After the store was away nobody leases for so long: if it went back meanwhile, somebody else may know.
+        lease: Without a sign of life for this long, what a holder had not drawn has come back.
+        idle: What no call asked for in this time goes back.
+        tick: Interval at which all accounts are checked.
+        ahead: What calls need in this time at the recent rate is drawn in advance.
+        stock: What they need in this time is leased in advance.
+        fresh: Sums older than this are read again before a call is told that nothing is left.
+        settle: After the store was unreachable, no lease is taken for this long: if it was restored from older data
+            meanwhile, another holder may know.
     """
 
     lease: float = 10.0
@@ -31,42 +32,42 @@ class Times:
     settle: float = 1.0
 
     @property
-    def sign(self) -> float:
-        """How often holders show that they live, and others look."""
+    def heartbeat(self) -> float:
+        """Interval at which holders show a sign of life, and read each other."""
         return self.lease / 6
 
     @property
     def silence(self) -> float:
-        """How long a record stays unchanged before it is ended."""
+        """How long a record may stay unchanged before its lease is ended."""
         return self.lease / 2
 
     @property
     def leftover(self) -> float:
-        """And one whose end brings nothing back."""
+        """The same, for a record whose end brings nothing back."""
         return self.lease * 60
 
 
 class Outcome(Enum):
-    """What became of a want."""
+    """The result of a request for more."""
 
     GRANTED = "granted"
-    """There is room now; whoever is first has it."""
+    """There is room now; the first call gets it."""
     EXHAUSTED = "exhausted"
-    """The limit does not have so much left for us."""
+    """The limit does not have that much left for this pod."""
     UNAVAILABLE = "unavailable"
-    """The store does not answer, and what is drawn is not enough."""
+    """The store does not answer, and the drawn amount is not enough."""
 
 
-class Want(NamedTuple):
-    """The answer to a want: `remaining` is what we could have; what others leased and do not use may come back."""
+class LeaseResult(NamedTuple):
+    """The answer to a request: `remaining` is what this pod could have, `leased_elsewhere` what others may return."""
 
     outcome: Outcome
     remaining: int = 0
     leased_elsewhere: int = 0
 
 
-class View(NamedTuple):
-    """One account, for those who ask.
+class AccountStatus(NamedTuple):
+    """The status of one account.
 
     Attributes:
         limit: The limit.

@@ -1,4 +1,4 @@
-"""How fast an account is used, as far as it matters for what comes. Pure: whoever asks says what time it is."""
+"""Measures how fast an account is used, to predict what calls will need. Pure: the clock is passed in."""
 
 import math
 
@@ -9,45 +9,47 @@ class UsageRate:
     """One account's use by this pod.
 
     Attributes:
-        asked: Whether anybody asked since the last look at it.
-        quiet: When somebody asked last.
-        rate: Units a second, over the last seconds; what was lower for a moment and rose again does not count.
-        peak: The most that was used or wanted in this turn.
+        requested: Whether a call asked since the last tick.
+        last_request: When a call asked last.
+        rate: Units per second, over the last seconds; a short drop that rises again does not count.
+        peak: The most that was used or requested in this period.
     """
 
-    __slots__ = ("_before", "_high", "_times", "_turned", "asked", "peak", "quiet", "rate")
+    __slots__ = (
+        "_highest", "_period_start", "_previous_peak", "_times", "last_request", "peak", "rate", "requested",
+    )  # fmt: skip
 
     def __init__(self, times: Times, used: int, now: float) -> None:
         """Begin with what is used already."""
-        self.asked = True
-        self.quiet = now
+        self.requested = True
+        self.last_request = now
         self.rate = 0.0
         self.peak = used
-        self._before = used
-        self._high = used
-        self._turned = now
+        self._previous_peak = used
+        self._highest = used
+        self._period_start = now
         self._times = times
 
     @property
     def recent_peak(self) -> int:
-        """The most that was used or wanted lately."""
-        return max(self.peak, self._before)
+        """The most that was used or requested recently."""
+        return max(self.peak, self._previous_peak)
 
     def is_idle(self, now: float) -> bool:
-        """Return whether nobody asked lately."""
-        return now - self.quiet >= self._times.idle
+        """Return whether no call asked recently."""
+        return now - self.last_request >= self._times.idle
 
     def note(self, now: float, used: int) -> None:
-        """Measure how fast the most that was used grows; called every `Times.tick`."""
+        """Measure how fast the peak of the usage grows; called every `Times.tick`."""
         self.peak = max(self.peak, used)
-        if self.asked:
-            self.asked, self.quiet = False, now
-        growth = max(0, self.peak - self._high)
-        self._high = max(self._high, self.peak)
+        if self.requested:
+            self.requested, self.last_request = False, now
+        growth = max(0, self.peak - self._highest)
+        self._highest = max(self._highest, self.peak)
         span = self._times.tick
         self.rate += (growth / span - self.rate) * (1 - math.exp(-span / self._times.ahead))
-        if now - self._turned >= self._times.idle / 2:
-            self._before, self.peak, self._turned = self.peak, used, now
-            self._high = max(self._before, self.peak)
+        if now - self._period_start >= self._times.idle / 2:
+            self._previous_peak, self.peak, self._period_start = self.peak, used, now
+            self._highest = max(self._previous_peak, self.peak)
         if self.is_idle(now):
             self.rate = 0.0

@@ -1,6 +1,6 @@
-"""The way of an LLM call, and the wire formats it can have.
+"""Handles LLM calls, in all their wire formats.
 
-Belongs here: paths, bodies, usage and error responses of OpenAI's and Anthropic's protocols, and `call_handler`, which
-walks one call through admit, rewrite, forward, meter and settle. Not here: what is allowed (`admission`) and how a
-backend is reached (`backends`).
+Here belong the paths, bodies, usage and error responses of OpenAI's and Anthropic's protocols, and `call_handler`,
+which takes one call through admit, rewrite, forward, meter and settle. Not here: what is allowed (`admission`) and how
+a backend is reached (`backends`).
 """

@@ -1,8 +1,8 @@
-"""A caller's JSON body: read once, changed by splicing, all other bytes untouched.
+"""A caller's JSON body: read once, changed by splicing, all other bytes unchanged.
 
-One scan yields both the values that policy reads and the places where they stand, so what was judged is what is sent.
-A body that two readers could understand differently is refused: duplicate members at any depth, a member that differs
-from one of ours only in case (some servers ignore case), numbers that are no JSON or that no double can hold.
+One scan yields both the values that policy reads and their places in the text, so what was checked is what is sent. A
+body that two readers could understand differently is refused: duplicate members at any depth, a member that differs
+from one of ours only in case (some servers ignore case), numbers that are not JSON or that a double cannot hold.
 """
 
 import json
@@ -30,14 +30,14 @@ _NAME: Final = r'[ \t\n\r]*("(?:[^"\\\x00-\x1f]|\\.)*+")[ \t\n\r]*:[ \t\n\r]*'
 _BLANKS: Final = re.compile(r"[ \t\n\r]*")
 #: The opening brace, and the name of the first member if there is one.
 _FIRST: Final = re.compile(rf"[ \t\n\r]*(?:\{{{_NAME}|\{{[ \t\n\r]*\}})")
-#: What may stand behind a member: another one's name, or the closing brace.
+#: What may follow a member: the name of another one, or the closing brace.
 _NEXT: Final = re.compile(rf"[ \t\n\r]*(?:,{_NAME}|\}})")
 _TWICE: Final = "the body has the same member twice; which one counts would be a guess"
 _Place = tuple[int, int]
 
 
 _scan: Final = make_scanner(json_guard.strict_decoder())  # type: ignore[arg-type]  # typeshed wants a scanner
-#: Writes whatever the scanner reads, huge numbers and lone surrogates too; in ASCII.
+#: Writes everything that the scanner reads, huge numbers and lone surrogates too; in ASCII.
 written: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -46,9 +46,9 @@ class Body:
 
     Attributes:
         size: Its bytes.
-        members: The values of the top-level object, by their names, in their order.
+        members: The values of the top-level object by name, in order.
         places: Where the text of each value starts and ends.
-        get: Returns the value of a member by its name, None where there is none.
+        get: Returns the value of a member by its name, None if there is none.
     """
 
     __slots__ = ("_text", "get", "members", "places", "size")
@@ -69,7 +69,7 @@ class Body:
             self.members, self.places = _read(self._text)
         except json_guard.RepeatedMember as error:
             raise MalformedBody(_TWICE) from error
-        except (ValueError, StopIteration) as error:  # the latter is the scanner's: there is no value
+        except (ValueError, StopIteration) as error:  # StopIteration is the scanner's: there is no value
             raise MalformedBody("the body is not valid JSON") from error
         except RecursionError as error:
             raise MalformedBody(f"the body is nested deeper than {MAX_DEPTH} levels") from error
@@ -78,7 +78,7 @@ class Body:
         self.get = self.members.get
 
     def spliced(self, changes: Mapping[str, Any]) -> bytes:
-        """Return the body with the members of `changes` set; every byte of other members stays as it came."""
+        """Return the body with the members of `changes` set; all other members keep every byte."""
         text = self._text
         if not changes:
             return text.encode()
@@ -119,7 +119,7 @@ def _read(text: str) -> tuple[dict[str, Any], dict[str, _Place]]:
 
 
 def _check_name(name: str, known: Mapping[str, _Place]) -> None:
-    """Refuse a name that is there twice, and one that is not ours but might be read as if it were."""
+    """Refuse a duplicate name, and one that differs from a governed name only in case."""
     if name in known:
         raise MalformedBody(_TWICE)
     if name.casefold() in GOVERNED:
@@ -127,7 +127,7 @@ def _check_name(name: str, known: Mapping[str, _Place]) -> None:
 
 
 def _check_depth(members: Mapping[str, Any]) -> None:
-    """Refuse deep nesting: not every reader that comes after us is as careful with its stack."""
+    """Refuse deep nesting, because later readers may be less careful with their stack."""
     level = [value for value in members.values() if isinstance(value, dict | list)]
     for _ in range(MAX_DEPTH - 1):
         if not level:

@@ -1,7 +1,7 @@
-"""Getting a call answered: where it is sent, again or elsewhere, and what every attempt costs.
+"""Sends one call: where it goes, whether it is sent again or elsewhere, and what every attempt costs.
 
-Each attempt that may have cost something is a hold of its own. An attempt of which nothing went out, or that its
-backend turned down before it began to work, costs nothing. Once the caller has a part of an answer there is no other.
+Each attempt that may have cost something has its own hold. An attempt that was not sent, or that its backend refused
+before it began to work, costs nothing. Once the caller has a part of an answer, there is no further attempt.
 """
 
 import asyncio
@@ -16,15 +16,15 @@ from agenttype_proxy.messages import Headers
 from agenttype_proxy.response import Response
 
 from agenttype_sidecar.backends import attempts
-from agenttype_sidecar.backends.attempts import BROKEN, Attempts, Failure, Step
+from agenttype_sidecar.backends.attempts import BROKEN, Attempts, Failure, NextAttempt
 from agenttype_sidecar.backends.breaker import Breaker
 from agenttype_sidecar.budget import reservation
-from agenttype_sidecar.budget.balances import State
+from agenttype_sidecar.budget.balances import HoldState
 from agenttype_sidecar.budget.reservation import Grant
 from agenttype_sidecar.errors import BackendBroken, BackendWarming, CertificateRefused, UpstreamFailed
 from agenttype_sidecar.llm import call as calls
 from agenttype_sidecar.llm.call import LlmCall
-from agenttype_sidecar.llm.metrics import Lane
+from agenttype_sidecar.llm.metrics import CallLabels
 from agenttype_sidecar.llm.services import Services
 from agenttype_sidecar.llm.settlement import Settlement
 from agenttype_sidecar.llm.upstream import request
@@ -47,8 +47,8 @@ class Caller(NamedTuple):
     query: bytes
 
 
-class _Failed(NamedTuple):
-    """What came of an attempt that was no answer, with the answer or the error that goes to the caller."""
+class _FailedAttempt(NamedTuple):
+    """A failed attempt, with the answer or the error that goes to the caller."""
 
     failure: Failure
     response: Response | None = None
@@ -59,10 +59,10 @@ class Dispatch:
     """One call's attempts.
 
     Attributes:
-        call: The call, aimed at the backend that is asked now.
-        lane: Whom it is counted for: what is asked now.
+        call: The call, aimed at the current backend.
+        labels: The labels of the current target.
         grant: What it was granted; None before it was admitted.
-        settlement: The money of the present attempt; None before the first.
+        settlement: The settlement of the current attempt; None before the first.
         attempts: How often it was sent.
     """
 
@@ -71,17 +71,17 @@ class Dispatch:
         self._services = services
         self._active = active
         self._caller = caller
-        self._way = self._attempts(call)
+        self._targets = self._attempts(call)
         self._settlements: list[Settlement] = []
-        self.call = calls.aimed(call, self._way.target)
-        self.lane = _lane(self.call)
+        self.call = calls.aimed(call, self._targets.target)
+        self.labels = _labels(self.call)
         self.grant: Grant | None = None
         self.settlement: Settlement | None = None
         self.attempts = 0
 
     @property
     def cost(self) -> Cost | None:
-        """What all attempts were charged, None before any was; the source is the last one's."""
+        """What all attempts were charged, None before any was charged; the source is the last one's."""
         if len(self._settlements) == 1:  # as almost always
             return self._settlements[0].cost
         costs = [each.cost for each in self._settlements if each.cost is not None]
@@ -105,16 +105,16 @@ class Dispatch:
             outcome = await self._attempt()
             if isinstance(outcome, Response):
                 return outcome
-            step = self._next(outcome)
-            if step is not None:
-                await self._go_on(outcome, step)
+            next_attempt = self._next(outcome)
+            if next_attempt is not None:
+                await self._go_on(outcome, next_attempt)
             elif outcome.response is not None:
                 return outcome.response
             elif outcome.error is not None:
                 raise outcome.error
 
     async def broke(self, error: errors.UpstreamError) -> bool:
-        """Make ready to `send` again after an answer that broke off; return False where there is nowhere to send it.
+        """Prepare to `send` again after an answer that broke off; return False if there is no further target.
 
         Only for an answer of which nothing has reached the caller.
 
@@ -126,57 +126,57 @@ class Dispatch:
             return False
         breakers = self._services.breakers
         breakers.breaker(self.call.target.backend.name).failed(breakers.clock())
-        outcome = _Failed(failure, None, error)
-        step = self._next(outcome)
-        if step is not None:
-            await self._go_on(outcome, step)
-        return step is not None
+        outcome = _FailedAttempt(failure, None, error)
+        next_attempt = self._next(outcome)
+        if next_attempt is not None:
+            await self._go_on(outcome, next_attempt)
+        return next_attempt is not None
 
     def settle(self) -> None:
-        """Charge the present attempt, or give back what it holds; a second time changes nothing."""
+        """Charge the current attempt, or give back what it holds; a second call changes nothing."""
         if self.settlement is not None:
-            self.settlement.settle(self.lane)
+            self.settlement.settle(self.labels)
 
-    # the way
+    # targets
 
     def _attempts(self, call: LlmCall) -> Attempts:
         first, protocol = call.target, call.endpoint.protocol
-        if self._services.stored_responses.home(call) is not None:  # what it builds on is kept there and nowhere else
+        if self._services.stored_responses.owner(call) is not None:  # only this backend keeps what the call builds on
             first = Target(first.route, first.backend)
         warm_up = quantities.seconds(self._active.policy.timeouts.warm_up_ms)
         return self._services.breakers.attempts(first, protocol, warm_up, is_low=self._is_low(first))
 
     def _is_low(self, first: Target) -> bool:
-        """Return whether a limit is so far spent that a fallback for a low budget goes first."""
-        if not any(FallbackReason.BUDGET_LOW in link.when for link in first.fallback):
+        """Return whether a limit is spent so far that a fallback for a low budget goes first."""
+        if not any(FallbackReason.BUDGET_LOW in fallback.when for fallback in first.fallback):
             return False
         budget = self._active.policy.budget
         return any(row.warning for row in self._services.limit_status.rows(budget.limits, budget.warn_at_percent))
 
-    def _next(self, outcome: _Failed) -> Step | None:
+    def _next(self, outcome: _FailedAttempt) -> NextAttempt | None:
         asked = fields.get(outcome.response.headers, b"retry-after") if outcome.response is not None else None
-        return self._way.after(outcome.failure, self._services.breakers.clock(), asked)
+        return self._targets.after(outcome.failure, self._services.breakers.clock(), asked)
 
-    async def _go_on(self, outcome: _Failed, step: Step) -> None:
-        """Leave a failed attempt behind, with what it costs, and make ready for the next."""
+    async def _go_on(self, outcome: _FailedAttempt, next_attempt: NextAttempt) -> None:
+        """Settle a failed attempt, and prepare the next one."""
         former, failure, settlement = self.call.target, outcome.failure, self.settled
-        moves = step.target is not former
+        moves = next_attempt.target is not former
         if outcome.response is not None:
             outcome.response.abort()
         if moves:
             if outcome.response is not None:
                 settlement.failed(outcome.response)
             self.settle()
-        elif settlement.hold.state is State.DISPATCHED:
+        elif settlement.hold.state is HoldState.DISPATCHED:
             self._services.ledger.recall(settlement.hold)
-        if moves and not step.pause:
-            self._services.breakers.fell_back(former, step.target, attempts.reason_of(failure))
+        if moves and not next_attempt.pause:
+            self._services.breakers.fell_back(former, next_attempt.target, attempts.reason_of(failure))
         else:
-            self._services.breakers.retried(step.target, failure)
-            await asyncio.sleep(step.pause)
+            self._services.breakers.retried(next_attempt.target, failure)
+            await asyncio.sleep(next_attempt.pause)
         if moves:
-            self.call = calls.aimed(self.call, step.target)
-            self.lane = _lane(self.call)
+            self.call = calls.aimed(self.call, next_attempt.target)
+            self.labels = _labels(self.call)
             await self._admit()
 
     async def _admit(self) -> None:
@@ -186,27 +186,27 @@ class Dispatch:
 
     @property
     def settled(self) -> Settlement:
-        """The money of the present attempt, which there must be."""
+        """The settlement of the current attempt; the call must have been admitted."""
         if self.settlement is None:
             raise RuntimeError("the call was not admitted")
         return self.settlement
 
     @property
     def granted(self) -> Grant:
-        """What the call was granted, which there must be."""
+        """What the call was granted; it must have been admitted."""
         if self.grant is None:
             raise RuntimeError("the call was not admitted")
         return self.grant
 
     # one attempt
 
-    async def _attempt(self) -> Response | _Failed:
+    async def _attempt(self) -> Response | _FailedAttempt:
         breakers = self._services.breakers
         breaker = breakers.breaker(self.call.target.backend.name)
         now = breakers.clock()
         if not breaker.admits(now):
-            message = "the model's backend failed too often of late and is left alone for some seconds"
-            return _Failed(Failure.CIRCUIT_OPEN, None, BackendBroken(message, breaker.wait(now)))
+            message = "the model's backend failed too often recently and gets no calls for some seconds"
+            return _FailedAttempt(Failure.CIRCUIT_OPEN, None, BackendBroken(message, breaker.wait(now)))
         outcome = None
         try:
             outcome = await self._sent()
@@ -214,18 +214,18 @@ class Dispatch:
             self._report(breaker, outcome)
         return outcome
 
-    def _report(self, breaker: Breaker, outcome: Response | _Failed | None) -> None:
-        """Tell the breaker; but a call that has nowhere else to go waits for an absent backend itself."""
+    def _report(self, breaker: Breaker, outcome: Response | _FailedAttempt | None) -> None:
+        """Report to the breaker; except that a call without another target waits for an unreachable backend itself."""
         if isinstance(outcome, Response):
             breaker.succeeded(self._services.breakers.clock())
-        elif outcome is None or (outcome.failure in _AWAY and not self._way.has_others):
+        elif outcome is None or (outcome.failure in _AWAY and not self._targets.has_others):
             breaker.forgotten()
         elif outcome.failure in BROKEN:
             breaker.failed(self._services.breakers.clock())
         else:
             breaker.succeeded(self._services.breakers.clock())
 
-    async def _sent(self) -> Response | _Failed:
+    async def _sent(self) -> Response | _FailedAttempt:
         call = self.call
         body = calls.rewritten(call, self.granted)
         outgoing = request(call, self._active, body, self._caller.headers, self._caller.query)
@@ -233,36 +233,36 @@ class Dispatch:
         try:
             response = await self._services.upstream.send(call, self._active, self.settled.hold, outgoing)
         except CertificateRefused as refusal:
-            return _Failed(Failure.CERTIFICATE, None, refusal)
+            return _FailedAttempt(Failure.CERTIFICATE, None, refusal)
         except errors.UpstreamError as error:
             return self._failed(error)
         if response.status == _UNAVAILABLE and fields.get(response.headers, _REASON) == _WARMING:
             response.abort()
             self._services.ledger.recall(self.settled.hold)
-            return _Failed(Failure.WARMING, None, _warming())
+            return _FailedAttempt(Failure.WARMING, None, _warming())
         failure = _failure_of(response.status)
-        return response if failure is None else _Failed(failure, response)
+        return response if failure is None else _FailedAttempt(failure, response)
 
-    def _failed(self, error: errors.UpstreamError) -> _Failed:
+    def _failed(self, error: errors.UpstreamError) -> _FailedAttempt:
         if isinstance(error, errors.ConnectFailed | errors.ConnectTimeout):
-            return _Failed(Failure.CONNECT, None, _warming())
+            return _FailedAttempt(Failure.CONNECT, None, _warming())
         if not error.dispatched:
             raise UpstreamFailed("the call cannot be sent to the model's backend") from error
         failure = _failure_of_error(error)
         if failure is None:
             raise error
-        return _Failed(failure, None, error)
+        return _FailedAttempt(failure, None, error)
 
 
-def _lane(call: LlmCall) -> Lane:
+def _labels(call: LlmCall) -> CallLabels:
     target = call.target
-    return Lane(target.model, target.adapter, call.endpoint.protocol)
+    return CallLabels(target.model, target.adapter, call.endpoint.protocol)
 
 
 def _failure_of_error(error: errors.UpstreamError) -> Failure | None:
-    """Return what an error is to the next attempt, None where it leaves no room for any."""
+    """Return an error as a failure for the next attempt, None if it allows no further attempt."""
     match error:
-        case errors.TotalTimeout() | errors.ResponseTooLarge():  # no time left; and too large it would be again
+        case errors.TotalTimeout() | errors.ResponseTooLarge():  # no time is left, or it would be too large again
             return None
         case errors.FirstByteTimeout() | errors.IdleTimeout():
             return Failure.TIMEOUT

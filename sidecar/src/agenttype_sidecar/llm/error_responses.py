@@ -1,4 +1,4 @@
-"""Our own answers, each in the protocol that the caller speaks."""
+"""Our own error responses, in the caller's protocol."""
 
 from typing import Any, Final
 
@@ -18,16 +18,15 @@ _LIMIT: Final = keys.HEADER_LIMIT.encode()
 _RULE: Final = keys.HEADER_RULE.encode()
 _REMAINING: Final = keys.HEADER_REMAINING.encode()
 _RESET: Final = keys.HEADER_RESET.encode()
-#: Of the codes that OpenAI gives a failed response, the one on which nobody tries the same again.
+#: Of OpenAI's codes for a failed response, the one on which clients do not try again.
 _NEVER_REPEATED: Final = "invalid_prompt"
 
 
 def refusal(error: Refusal, protocol: WireProtocol) -> tuple[int, Headers, bytes]:
     """Return status, headers and body.
 
-    A refusal that no repetition can change says `x-should-retry: false`, which the SDKs obey before anything else;
-    it carries no Retry-After, which one of them would sleep through, however long. A budget that starts anew in a
-    moment says when.
+    A refusal that a retry cannot change says `x-should-retry: false`, which the SDKs obey before anything else. It has
+    no Retry-After, because one SDK would wait for it, however long. A budget that soon starts again says when.
     """
     headers = [_JSON, (_REASON, error.reason.encode())]
     if error.retry_after is None:
@@ -39,7 +38,7 @@ def refusal(error: Refusal, protocol: WireProtocol) -> tuple[int, Headers, bytes
         if error.reset is not None:
             headers.append((_RESET, b"%d" % error.reset))
         if error.retry_after is not None:
-            headers.append(_RETRY)  # of its own accord no SDK comes back after this status
+            headers.append(_RETRY)  # without it no SDK retries after this status
     elif isinstance(error, NeverFits | BudgetHeld):
         headers.append((_LIMIT, error.limit.encode()))
     elif isinstance(error, RuleViolated):
@@ -52,7 +51,7 @@ def refusal(error: Refusal, protocol: WireProtocol) -> tuple[int, Headers, bytes
 
 
 def ending(error: Refusal, endpoint: Endpoint, opening: bytes = b"") -> bytes:
-    """Return the last events of a stream that we end: an error in its protocol, and the protocol's end.
+    """Return the last events of a stream that we end: an error and the end in its protocol.
 
     Args:
         error: why we end it.
@@ -62,7 +61,7 @@ def ending(error: Refusal, endpoint: Endpoint, opening: bytes = b"") -> bytes:
     if endpoint.protocol is WireProtocol.ANTHROPIC:
         return _event(b"error", _anthropic(error))
     if endpoint.operation is Operation.RESPONSES:
-        # Said twice: OpenAI's reference has the members beside `type`, OpenAI's SDKs raise for an `error` only.
+        # Written twice: OpenAI's reference has the members beside `type`, but OpenAI's SDKs raise only for an `error`.
         fault = _openai(error)
         content = {"type": "error", "code": error.reason, "message": error.message, "param": None, "error": fault}
         return _event(b"error", content) + _failed(error, opening)
@@ -74,12 +73,12 @@ def _event(name: bytes, data: dict[str, Any]) -> bytes:
 
 
 def _failed(error: Refusal, opening: bytes) -> bytes:
-    """Return the end of a response, for clients that pass errors over: Codex would send it again, five times."""
+    """Return a failed response, for clients that ignore errors: Codex would send the call again, five times."""
     try:
         response = orjson.loads(opening)["response"]
         fault = {"code": _NEVER_REPEATED, "message": error.message}
         failed = {**response, "status": "failed", "error": fault}
-    except (ValueError, LookupError, TypeError):  # whose response it is, only the backend knows
+    except (ValueError, LookupError, TypeError):  # without the opening, the response is not known here
         return b""
     return _event(b"response.failed", {"type": "response.failed", "response": failed})
 

@@ -1,4 +1,4 @@
-"""Holding a call and its answer against the rules of the policy that it began with."""
+"""Checks a call and its answer against the rules of the policy that it began with."""
 
 import time
 
@@ -9,7 +9,7 @@ from agenttype_sidecar.errors import RuleViolated
 from agenttype_sidecar.llm.call import LlmCall
 from agenttype_sidecar.policy.policies import Active
 from agenttype_sidecar.rules import texts
-from agenttype_sidecar.rules.rulebook import Message, Verdict, Watcher
+from agenttype_sidecar.rules.rulebook import Message, StreamWatcher, Verdict
 from agenttype_sidecar.telemetry.violations import Violations
 
 
@@ -22,8 +22,8 @@ def check_request(call: LlmCall, active: Active, violations: Violations) -> None
     if not active.rulebook.looks_at(RuleTarget.LLM_REQUEST):
         return
     body = call.body
-    message = Message(RuleTarget.LLM_REQUEST, (call.asked,), body.size, lambda: texts.of_value(body.members))
-    verdict = active.rulebook.judge(message, time.monotonic())
+    message = Message(RuleTarget.LLM_REQUEST, (call.requested_model,), body.size, lambda: texts.of_value(body.members))
+    verdict = active.rulebook.check(message, time.monotonic())
     if verdict.rules:
         _enforce(verdict, RuleTarget.LLM_REQUEST, call, violations)
 
@@ -36,31 +36,31 @@ def check_answer(body: bytes, call: LlmCall, active: Active, violations: Violati
     """
     if not active.rulebook.looks_at(RuleTarget.LLM_RESPONSE):
         return
-    message = Message(RuleTarget.LLM_RESPONSE, (call.asked,), len(body), lambda: texts.of_body(body))
-    verdict = active.rulebook.judge(message, time.monotonic())
+    message = Message(RuleTarget.LLM_RESPONSE, (call.requested_model,), len(body), lambda: texts.of_body(body))
+    verdict = active.rulebook.check(message, time.monotonic())
     if verdict.rules:
         _enforce(verdict, RuleTarget.LLM_RESPONSE, call, violations)
 
 
 def inspector(call: LlmCall, active: Active, violations: Violations) -> "Inspection | None":
-    """Return what looks at a streamed answer, None where no rule concerns it."""
-    watcher = active.rulebook.watch(Message(RuleTarget.LLM_RESPONSE, (call.asked,)), time.monotonic())
+    """Return the inspector of a streamed answer, None if no rule concerns it."""
+    watcher = active.rulebook.watch(Message(RuleTarget.LLM_RESPONSE, (call.requested_model,)), time.monotonic())
     return None if watcher is None else Inspection(watcher, call, violations)
 
 
 class Inspection:
-    """Looks at every event of a streamed answer before the caller gets it."""
+    """Checks every event of a streamed answer before the caller gets it."""
 
-    def __init__(self, watcher: Watcher, call: LlmCall, violations: Violations) -> None:
+    def __init__(self, watcher: StreamWatcher, call: LlmCall, violations: Violations) -> None:
         self._watcher = watcher
         self._call = call
         self._violations = violations
 
     def event(self, event: Event) -> None:
-        """Look at the next event.
+        """Check the next event.
 
         Raises:
-            RuleViolated: It may not be passed on, nor anything after it.
+            RuleViolated: It must not be passed on, nor anything after it.
         """
         verdict = self._watcher.passed(event)
         if verdict.rules:

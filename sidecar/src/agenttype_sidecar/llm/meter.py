@@ -1,7 +1,7 @@
-"""What a stream took, event by event.
+"""Measures what a stream took, event by event.
 
 Reported numbers are cumulative, so the largest counts, never the sum. A usage chunk that the caller did not ask for is
-taken out; every other byte passes as it came.
+removed; every other byte passes unchanged.
 """
 
 import re
@@ -15,7 +15,7 @@ from agenttype_sidecar.llm import usage as reports
 from agenttype_sidecar.llm.usage import UNSEEN, Usage
 from agenttype_sidecar.rules import texts
 
-#: Bytes of JSON around the text of one event, at the least, in every protocol.
+#: The least bytes of JSON around the text of one event, in every protocol.
 _FRAME: Final = 48
 #: Events that end a Responses stream.
 _ENDS: Final = ("response.completed", "response.incomplete", "response.failed", "error")
@@ -24,11 +24,11 @@ _FINISHED: Final = re.compile(rb'"finish_reason"\s*:\s*"|"error"\s*:\s*[{"]')
 _USAGE: Final = re.compile(rb',[ \t]*"usage"[ \t]*:[ \t]*(?:null|\{[^{}"]*(?:"[^"\\]*"[^{}"]*|\{[^{}]*\}[^{}"]*)*\})')
 
 
-class Allowed(Protocol):
-    """What a stream may come to."""
+class StreamLimit(Protocol):
+    """The limit of a stream."""
 
     def beyond(self, reported: Usage) -> Refusal | None:
-        """Return what ends a stream of which so much is reported, None while it keeps to what is held for it."""
+        """Return the refusal that ends a stream with this reported usage, None while it stays within its hold."""
 
 
 class Meter:
@@ -36,13 +36,13 @@ class Meter:
 
     Attributes:
         usage: The numbers so far.
-        heard: When something was last passed on, in monotonic seconds.
-        lagging: Whether the caller reads so slowly that the backend may be well ahead of what was seen of it.
-        pieces: Events that carried something; about as many as tokens.
-        written: An upper bound of the bytes of text that the events carried.
-        ended: Whether the answer came to its end, as its protocol marks it: what ends without was cut.
-        refused: What the stream is to be ended with, None while it keeps to what is held for it.
-        ids: The names under which the backend keeps the response, once it is whole.
+        last_passed: When something was last passed on, in monotonic seconds.
+        lagging: Whether the caller reads so slowly that the backend may be far ahead of what was seen.
+        events: Events with content; about as many as tokens.
+        text_bound: An upper bound of the bytes of text in the events.
+        ended: Whether the answer reached the end that its protocol marks; a stream without it was cut.
+        refused: The refusal that ends the stream, None while it stays within its hold.
+        ids: The names under which the backend keeps the response, once it is complete.
     """
 
     def __init__(self, protocol: WireProtocol, *, keep_usage: bool, running: bool, keep_count: bool = False) -> None:
@@ -52,18 +52,18 @@ class Meter:
             protocol: the caller's.
             keep_usage: whether the caller asked for the usage chunk.
             running: whether we asked for a running count in every chunk.
-            keep_count: whether the caller asked for that too; else it must not see it.
+            keep_count: whether the caller asked for that too; if not, it must not see it.
         """
         self.usage = Usage()
-        self.heard = 0.0
+        self.last_passed = 0.0
         self.lagging = False
-        self.pieces = 0
-        self.written = 0
+        self.events = 0
+        self.text_bound = 0
         self.ended = False
         self.refused: Refusal | None = None
         self.ids: tuple[str, ...] = ()
-        self._total = self._whole = self._stale = False
-        self._allowed: Allowed | None = None
+        self._total = self._whole = self._outdated = False
+        self._allowed: StreamLimit | None = None
         self._running = running
         self._strips = running and not keep_count
         self._keep_usage = keep_usage
@@ -71,33 +71,33 @@ class Meter:
 
     @property
     def final(self) -> bool:
-        """Whether the numbers are the backend's last word: its total, or what it said last of a whole answer."""
-        return self._total or (self._whole and not self._stale and self.usage.output is not None)
+        """Whether the numbers are final: the backend's total, or its last report of a whole answer."""
+        return self._total or (self._whole and not self._outdated and self.usage.output is not None)
 
     @property
     def counts(self) -> bool:
-        """Whether every event tells how far the call is, so that the numbers of a stream that is cut are its own."""
-        return self._running and not self._stale
+        """Whether every event reports the usage so far, so that the numbers of a cut stream are its own."""
+        return self._running and not self._outdated
 
     @property
     def most(self) -> int:
-        """More tokens than what was seen of the answer can have taken, be a token ever so short."""
-        return self.written + UNSEEN
+        """An upper bound of the tokens of what was seen of the answer, even if every token is one byte."""
+        return self.text_bound + UNSEEN
 
-    def limit(self, allowed: Allowed) -> None:
-        """Let `refused` say when the stream goes beyond what is allowed.
+    def limit(self, allowed: StreamLimit) -> None:
+        """Set `refused` when the stream goes beyond the limit.
 
-        By what is reported, and by nothing else: neither events nor bytes are a count of tokens, for servers cut
-        tokens up, gather them, and send sound and images that way.
+        Only the reported usage counts. Neither events nor bytes are a count of tokens, because servers split tokens,
+        collect them, and send audio and images that way.
         """
         self._allowed = allowed
 
     def complete(self) -> None:
-        """Take note that nothing is missing of the stream, whether or not its protocol says a last word."""
+        """Record that the stream is complete, whether or not its protocol marks the end."""
         self._whole = True
 
     def passed(self, event: Event) -> bytes:
-        """Take note of an event and return the bytes that the caller gets for it, perhaps none."""
+        """Record an event, and return the bytes that the caller gets for it, which may be empty."""
         return self._passed(event)
 
     def _openai(self, event: Event) -> bytes:
@@ -109,14 +109,14 @@ class Meter:
             return event.raw
         if _FINISHED.search(data):
             self.ended = True
-        # Quotes inside JSON strings are escaped, so this finds members only, never text of the answer.
+        # Quotes inside JSON strings are escaped, so this matches members only, never text of the answer.
         if b'"usage"' in data:
             return self._chunk(event)
         self._carried(data)
         return event.raw
 
     def _chunk(self, event: Event) -> bytes:
-        """Take note of an event that may tell what the call took."""
+        """Record an event that may report usage."""
         data = event.data
         chunk = reports.loaded(data)
         if isinstance(chunk.get("response"), dict):
@@ -133,7 +133,7 @@ class Meter:
         return event.raw if self._keep_usage else b""
 
     def _responses(self, event: Event) -> bytes:
-        """Take note of an event of the Responses protocol; its last one tells what the call took."""
+        """Record an event of the Responses protocol; its last one reports the usage."""
         if event.name.endswith(b".delta"):
             self._carried(event.data)
             return event.raw
@@ -158,7 +158,7 @@ class Meter:
             content = reports.loaded(event.data)
             holder = content.get("message") if name == b"message_start" else content
             usage = reports.reported(holder.get("usage") if isinstance(holder, dict) else None, WireProtocol.ANTHROPIC)
-            if name == b"message_start":  # its output count is of the beginning only, and says nothing of a cut stream
+            if name == b"message_start":  # its output count is of the beginning only, of no use for a cut stream
                 usage = usage._replace(output=None)
             delta = content.get("delta")
             last = isinstance(delta, dict) and delta.get("stop_reason") is not None
@@ -168,21 +168,21 @@ class Meter:
     def _reports(self, usage: Usage, *, total: bool, last: bool) -> None:
         self.usage = self.usage.or_more(usage)
         self._total = self._total or total
-        self._stale = False
-        # What has come to its end is not cut for what it took.
+        self._outdated = False
+        # A stream that has reached its end is not cut for its usage.
         if self._allowed is not None and not last and self.refused is None:
             self.refused = self._allowed.beyond(self.usage)
 
     def _carried(self, data: bytes, *, reports: bool = False) -> None:
-        self.pieces += 1
-        self.written += max(1, len(data) - _FRAME)
+        self.events += 1
+        self.text_bound += max(1, len(data) - _FRAME)
         if reports:
             self._total = False
         elif self.usage.output is not None and not self._whole and _text(data):
-            # Text came after it, so the last report was no total.
-            self._stale, self._total = True, False
+            # Text came after it, so the last report was not the total.
+            self._outdated, self._total = True, False
 
 
 def _text(data: bytes) -> int:
-    """Return the bytes of text that an event of an answer carries."""
-    return sum(len(piece.text.encode(errors="replace")) for piece in texts.of_event(data) if piece.channel)
+    """Return the bytes of text in an event of an answer."""
+    return sum(len(fragment.text.encode(errors="replace")) for fragment in texts.of_event(data) if fragment.channel)

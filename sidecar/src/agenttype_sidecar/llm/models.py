@@ -1,4 +1,4 @@
-"""The models that an agent is shown: the names that its policy routes, and nothing of what lies behind them."""
+"""The models that an agent is shown: the names that its policy routes, and nothing of the backends."""
 
 import contextlib
 from typing import Any
@@ -22,16 +22,16 @@ def listing(routes: Routes, protocol: WireProtocol) -> bytes:
 
 
 def one(routes: Routes, written: str, protocol: WireProtocol) -> bytes:
-    """Return the body of `GET /v1/models/{name}` for a name as the path spells it.
+    """Return the body of `GET /v1/models/{name}` for a name as written in the path.
 
     Raises:
-        UnknownModel: No route leads there.
+        UnknownModel: No route matches.
     """
     try:
         name = unquote(written, errors="strict")
     except UnicodeDecodeError as error:
         raise UnknownModel("no route of this agent's policy matches the requested model") from error
-    # Whatever speaks to it, it is there.
+    # The model exists, even if its backend speaks another protocol.
     with contextlib.suppress(WrongProtocol):
         routes.find(name, protocol)
     return orjson.dumps(_card(name, protocol))

@@ -1,4 +1,4 @@
-"""Which paths of the data port mean what: the spellings that SDKs really send, and nothing else."""
+"""The paths of the data port: the spellings that SDKs really send, and nothing else."""
 
 import re
 from enum import StrEnum
@@ -16,13 +16,13 @@ class Operation(StrEnum):
     EMBEDDINGS = "embeddings"
     MESSAGES = "messages"
     COUNT = "count"
-    """How many tokens a Messages call would have; costs nothing."""
+    """Counting the tokens of a Messages call; costs nothing."""
     STORED = "stored"
-    """Something about a response that the backend keeps; costs nothing."""
+    """A request about a response that the backend keeps; costs nothing."""
     MODELS = "models"
     MODEL = "model"
     BASE = "base"
-    """Whether anybody is there, which some agents ask before their first call."""
+    """The base URL, which some agents request before their first call."""
 
 
 class Endpoint(NamedTuple):
@@ -33,11 +33,11 @@ class Endpoint(NamedTuple):
     methods: tuple[str, ...]
     path: bytes
     name: str = ""
-    """Which stored response or which model is meant."""
+    """The stored response or the model in the path."""
 
     @property
     def label(self) -> str:
-        """The path without what callers choose, for records."""
+        """The path without names that callers choose, for records."""
         return self.path.decode().replace(self.name, "{id}") if self.name else self.path.decode()
 
 
@@ -52,7 +52,7 @@ _PATHS: Final = {
     "/messages/count_tokens": Endpoint(Operation.COUNT, _ANTHROPIC, _POST, b"/v1/messages/count_tokens"),
     "/models": Endpoint(Operation.MODELS, _OPENAI, ("GET",), b"/v1/models"),
 }
-#: One base URL serves all: some SDKs append /v1 to it, some expect it there, some leave it out.
+#: One base URL serves all SDKs: some append /v1 to it, some expect it there, some leave it out.
 _BASES: Final = ("", "/v1", "/openai", "/openai/v1", "/anthropic", "/anthropic/v1")
 #: The base URL itself, and the greeting of Claude Code.
 _GREETINGS: Final = ("", "/", "/api/hello")
@@ -60,24 +60,24 @@ _BASE_ITSELF: Final = Endpoint(Operation.BASE, _OPENAI, ("GET", "HEAD"), b"/")
 _ENDPOINTS: Final = {base + path: endpoint for base in _BASES for path, endpoint in _PATHS.items()} | {
     path: _BASE_ITSELF for base in _BASES for path in map(base.__add__, _GREETINGS) if path
 }
-#: What there is, for people who look, and for those who have gone astray.
+#: The served paths, for the base URL's answer and for the error of an unknown path.
 SERVED: Final = tuple(endpoint.path.decode() for endpoint in _PATHS.values())
 
 _BASE: Final = r"(?:/openai|/anthropic)?(?:/v1)?"
 _MODEL: Final = re.compile(_BASE + r"/models/([^/?#][^?#]{0,511})")
 _STORED: Final = re.compile(_BASE + r"/responses/([A-Za-z0-9_-]{1,128})(|/cancel|/input_items)")
-#: What else the providers serve below `/responses/` under a name of its own; no id looks so.
+#: Other paths that the providers serve below `/responses/`; no id looks like these.
 _NOT_IDS: Final = frozenset({"input_tokens", "compact"})
 _STORED_METHODS: Final = {"": ("GET", "DELETE"), "/cancel": _POST, "/input_items": ("GET",)}
 
 
 def endpoint(path: str) -> Endpoint | None:
-    """Return what a path means, None for every path that is not ours; the path is taken literally."""
+    """Return the endpoint of a path, None if it is not served; the path is compared literally."""
     return _ENDPOINTS.get(path) or _stored(path) or _model(path)
 
 
 def protocol(path: str, *, anthropic_header: bool) -> WireProtocol:
-    """Return the protocol to answer in where the path does not tell: by its base, or by `anthropic-version`."""
+    """Return the protocol of an answer if the path has no endpoint: by its base, or by `anthropic-version`."""
     if anthropic_header or path.startswith("/anthropic/") or path.endswith("/messages"):
         return WireProtocol.ANTHROPIC
     return WireProtocol.OPENAI

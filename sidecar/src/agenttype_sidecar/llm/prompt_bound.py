@@ -1,9 +1,9 @@
-"""How long the prompt of a call can be, as its body tells. Pure.
+"""Bounds the length of a call's prompt by its body. Pure.
 
-Bytes bound tokens where the whole prompt stands in the body, as text, and is written out once. Whatever may come from
-elsewhere, or may be written out more often than it stands there, bounds nothing: images and files, what a backend
-keeps, templates and their variables. JSON that a template writes anew, tools and calls of tools, can come out longer
-than it went in, with blanks, line breaks and numbers in full: `surplus` says by how much.
+Bytes bound tokens if the whole prompt is in the body, as text, and is written out once. They do not bound what comes
+from elsewhere or may be written out more often: images and files, what a backend keeps, templates and their variables.
+JSON that a template writes again (tools and tool calls) can become longer, with blanks, line breaks and numbers in
+full: `surplus` returns by how much.
 """
 
 import re
@@ -18,32 +18,32 @@ _TEXT_PARTS: Final = frozenset({
     "text", "refusal", "thinking", "redacted_thinking", "tool_use", "tool_result",
     "input_text", "output_text", "reasoning_text", "summary_text",
 })  # fmt: skip
-#: Members that make more than text of a part whatever its type says: engines look for them where there is none.
+#: Members that make a part more than text, whatever its type: engines look for them if there is no type.
 _MEDIA: Final = frozenset({
     "uuid", "source", "file", "file_id", "image_url", "input_image", "image_pil", "image_embeds", "audio_url",
     "input_audio", "audio_embeds", "video_url", "video_embeds", "prompt_embeds", "tool_reference",
 })  # fmt: skip
-#: Items of a Responses input that are what they say, not names of what lies elsewhere.
+#: Items of a Responses input that contain their text, and do not refer to something kept elsewhere.
 _TEXT_ITEMS: Final = frozenset({
     "message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output", "reasoning",
 })  # fmt: skip
-#: What makes a prompt longer than its body: text that the backend keeps, numbers in the place of text, filling, or a
-#: template of the caller's own.
+#: Members that make a prompt longer than its body: text that the backend keeps, numbers instead of text, padding, or
+#: the caller's own template.
 ELSEWHERE: Final = frozenset({
     "chat_template", "previous_response_id", "conversation", "previous_input_messages", "prompt_embeds", "padding",
     "container",
 })  # fmt: skip
-#: A variable of a template that is no longer than this is no longer than what surrounds it.
+#: A template variable of at most this length is no longer than the JSON around it.
 _SHORT: Final = 16
-#: By so much a number can grow that is written in full: `1e15` has fifteen zeros, and a point and a zero.
+#: A number written in full can grow by so many characters: `1e15` has fifteen zeros, and a point and a zero.
 _NUMBER: Final = 15
 _EXPONENT: Final = re.compile(r"[0-9][eE]")
-#: Of one byte of JSON a template makes so many at most, but for line breaks: of `1e15,` 20.
+#: The most bytes that a template makes of one byte of JSON, except line breaks: `1e15,` becomes 20.
 WIDEST: Final = 4
 
 
-def says_it_all(body: Body, endpoint: Endpoint) -> bool:
-    """Return whether the whole prompt stands in the body, as text; whatever is not known to be counts as more."""
+def is_all_text(body: Body, endpoint: Endpoint) -> bool:
+    """Return whether the whole prompt is in the body as text; anything unknown counts as more than text."""
     if not ELSEWHERE.isdisjoint(body.members) or not _is_plain(body.get("chat_template_kwargs")):
         return False
     match endpoint.operation:
@@ -58,7 +58,7 @@ def says_it_all(body: Body, endpoint: Endpoint) -> bool:
 
 
 def surplus(body: Body) -> int | None:
-    """Return the tokens beyond one a byte that JSON can take where a template writes it anew; None: any number."""
+    """Return the tokens beyond one per byte that JSON can take when a template writes it again; None: any number."""
     more = 0
     tools = body.get("tools")
     try:
@@ -75,7 +75,7 @@ def surplus(body: Body) -> int | None:
 
 
 def _is_plain(variables: Any) -> bool:
-    """Return whether a template's variables are so short that it does not matter how often it writes them."""
+    """Return whether all variables of a template are so short that it does not matter how often it writes them."""
     if variables is None:
         return True
     return isinstance(variables, dict) and all(
@@ -85,7 +85,7 @@ def _is_plain(variables: Any) -> bool:
 
 
 def _calls(turn: dict[str, Any]) -> int:
-    """Return the surplus of the calls of tools in one turn of a conversation, in whichever protocol."""
+    """Return the surplus of the tool calls in one turn of a conversation, in any protocol."""
     more = 0
     called = turn.get("tool_calls")
     if isinstance(called, list):
@@ -105,40 +105,40 @@ def _arguments(arguments: Any) -> int:
     if not isinstance(arguments, str) or not arguments:
         return 0
     opened = arguments.count("{") + arguments.count("[")
-    if opened == 1 and not _EXPONENT.search(arguments):  # as almost always: a blank and a line break around each member
+    if opened == 1 and not _EXPONENT.search(arguments):  # the usual case: a blank and a line break around each member
         return 4 * (arguments.count(",") + 1) + arguments.count(":")
     try:
         return _rewritten(orjson.loads(arguments)) - len(arguments)
     except orjson.JSONDecodeError:
-        return len(arguments) * WIDEST  # to us it is no JSON; others may be less strict
+        return len(arguments) * WIDEST  # not JSON to us, but others may be less strict
 
 
 def _rewritten(value: Any) -> int:
     """Return how long JSON can be as a template writes it.
 
-    Two blanks a level stand for the four that some templates write: two blanks are never two tokens.
+    Two blanks per level stand for the four that some templates write: two blanks are never two tokens.
     """
     text = orjson.dumps(value, option=orjson.OPT_INDENT_2)
     return len(text) + text.count(b".0") * _NUMBER + text.count(b"e-")  # some write 1e-7 as 1e-07
 
 
-def _is_text_input(asked: Any) -> bool:
-    if not isinstance(asked, list):
-        return not isinstance(asked, dict)
+def _is_text_input(value: Any) -> bool:
+    if not isinstance(value, list):
+        return not isinstance(value, dict)
     return all(
         isinstance(item, dict)
         and _is_one_of(item.get("type", "message" if "role" in item else ""), _TEXT_ITEMS)
         and _is_text([item])
         and _is_text([{"content": item.get("output")}])
-        for item in asked
+        for item in value
     )
 
 
-def _is_plain_input(asked: Any) -> bool:
+def _is_plain_input(value: Any) -> bool:
     """Return whether an input is text, tokens, or a list of either."""
-    if not isinstance(asked, list):
-        return not isinstance(asked, dict)
-    return not any(isinstance(each, dict) or _holds_more(each) for each in asked)
+    if not isinstance(value, list):
+        return not isinstance(value, dict)
+    return not any(isinstance(each, dict) or _holds_more(each) for each in value)
 
 
 def _holds_more(each: Any) -> bool:
@@ -146,7 +146,7 @@ def _holds_more(each: Any) -> bool:
 
 
 def _is_text(messages: Any) -> bool:
-    """Return whether all of a conversation is text; whatever is not known to be counts as more."""
+    """Return whether all of a conversation is text; anything unknown counts as more than text."""
     if not isinstance(messages, list):
         return True
     for message in messages:

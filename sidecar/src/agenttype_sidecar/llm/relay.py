@@ -1,6 +1,6 @@
-"""Passing a backend's answer to the caller: whole, or event by event as it comes.
+"""Passes a backend's answer to the caller: whole, or event by event as it arrives.
 
-Whoever wants to look at what an answer says is an `Inspector`; it sees every event before the caller does.
+An `Inspector` checks the content of an answer; it sees every event before the caller does.
 """
 
 import time
@@ -17,16 +17,16 @@ from agenttype_sidecar.llm.meter import Meter
 
 MAX_ANSWER: Final = 64 * 1024 * 1024
 MAX_EVENT: Final = 8 * 1024 * 1024
-#: A caller that lets us wait so long in all reads more slowly than its backend writes.
+#: A caller whose writes took this long in all reads more slowly than its backend writes.
 LAG_SECONDS: Final = 0.1
-#: A write that takes no longer waits for nobody.
+#: A write that takes no longer than this did not wait for the caller.
 _PROMPT_SECONDS: Final = 0.002
 
 
 class Inspector(Protocol):
-    """Looks at an answer before the caller gets it.
+    """Checks an answer before the caller gets it.
 
-    It keeps back what it was shown, and everything after it, by raising a `Refusal`.
+    By raising a `Refusal` it holds back the event, and everything after it.
     """
 
     def event(self, event: Event) -> None:
@@ -34,12 +34,12 @@ class Inspector(Protocol):
 
 
 class Relay:
-    """The way back of one call.
+    """The answer to one call.
 
     Attributes:
         first_byte: Seconds from the call's arrival to the first byte of its answer; None before.
-        started: Whether the head of a stream has gone out, after which no other answer can be given; it goes with the
-            first event, so that until then another backend can still answer.
+        started: Whether the head of a stream has been sent, after which no other answer can be given. It is sent with
+            the first event, so that until then another backend can still answer.
         opening: The data of the stream's first event.
     """
 
@@ -59,11 +59,11 @@ class Relay:
         await asgi.respond(self._send, status, headers, body)
 
     async def stream(self, response: Response, headers: Headers, meter: Meter, inspector: Inspector | None) -> None:
-        """Pass a stream as it comes, all but its end: `finish` is for when the call is settled.
+        """Pass a stream as it arrives, except its end: `finish` is called once the call is settled.
 
         Raises:
             UpstreamError: The backend broke it off.
-            Refusal: The inspector wants no more of it.
+            Refusal: The inspector refuses the rest.
         """
         self._head = response.status, headers
         reader = EventReader(MAX_EVENT)
@@ -71,18 +71,19 @@ class Relay:
             await self._pass(reader.feed(chunk), meter, inspector)
         await self._pass(reader.flush(), meter, inspector)
         if not meter.ended:
-            # Where only the connection's end ends a body, a cut looks like one; the protocol's own end does not.
+            # If only the end of the connection ends a body, a cut looks like an end; the protocol's own end mark does
+            # not.
             raise UpstreamReset("the stream ended before its answer did")
 
     async def finish(self, ending: bytes = b"") -> None:
-        """End a stream, with some last bytes of ours where there are any."""
+        """End a stream, with some last bytes of ours if there are any."""
         await self._start()
         if ending:
             await asgi.write(self._send, ending)
         await asgi.finish(self._send)
 
     async def _write(self, out: bytes, meter: Meter) -> None:
-        meter.heard = began = time.monotonic()
+        meter.last_passed = began = time.monotonic()
         try:
             await asgi.write(self._send, out)
         finally:
@@ -103,7 +104,7 @@ class Relay:
         else:
             parts = []
             for event in events:
-                part = passed(event)  # what was produced counts, whether or not it is passed on
+                part = passed(event)  # what was produced counts, even if it is not passed on
                 try:
                     inspector.event(event)
                 except Refusal as refusal:

@@ -1,4 +1,4 @@
-"""What every call to a model uses; made once, by `app`."""
+"""The services that every call to a model uses; created once, by `app`."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ from agenttype_sidecar.telemetry.violations import Violations
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What every call uses."""
+    """The parts of the sidecar that a call uses."""
 
     policies: Policies
     ledger: Ledger

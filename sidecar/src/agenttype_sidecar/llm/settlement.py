@@ -1,4 +1,4 @@
-"""What one call costs, as far as it is known, and the one time that it is charged."""
+"""Computes what one call costs, as far as it is known, and charges it once."""
 
 import math
 import time
@@ -11,14 +11,14 @@ from agenttype_proxy.errors import TotalTimeout, UpstreamError
 from agenttype_proxy.response import Response
 
 from agenttype_sidecar.budget import prices, reservation
-from agenttype_sidecar.budget.balances import Hold, State
+from agenttype_sidecar.budget.balances import Hold, HoldState
 from agenttype_sidecar.budget.prices import Tokens
 from agenttype_sidecar.budget.reservation import Amounts
 from agenttype_sidecar.errors import Refusal
 from agenttype_sidecar.llm import usage
 from agenttype_sidecar.llm.call import LlmCall
 from agenttype_sidecar.llm.meter import Meter
-from agenttype_sidecar.llm.metrics import Lane
+from agenttype_sidecar.llm.metrics import CallLabels
 from agenttype_sidecar.llm.services import Services
 from agenttype_sidecar.llm.usage import Cost, Source, Usage
 from agenttype_sidecar.policy.policies import Active
@@ -30,13 +30,13 @@ _FREE: Final = Cost(reservation.NOTHING, Source.PROVIDER)
 
 
 class Settlement:
-    """The money of one call that was admitted; whoever settles a second time changes nothing.
+    """The settlement of one admitted call; settling a second time changes nothing.
 
     Attributes:
-        call: The call as it was sent last; whoever sends it to another backend sets it anew.
-        hold: What is kept aside for it.
-        meter: What counts its stream; None for a whole answer.
-        cost: What was charged; None until it was.
+        call: The call as it was sent.
+        hold: What is held for it.
+        meter: The meter of its stream; None for a whole answer.
+        cost: What was charged; None until then.
     """
 
     def __init__(self, services: Services, active: Active, call: LlmCall, hold: Hold) -> None:
@@ -50,17 +50,18 @@ class Settlement:
         self._stopped = False
 
     def answered(self, body: bytes, protocol: WireProtocol) -> None:
-        """Take what a whole answer reports."""
+        """Record the usage that a whole answer reports."""
         self._know(usage.of_body(body, protocol), final=True)
 
     def stopped(self, error: UpstreamError) -> None:
-        """Take note that the backend has broken a stream off by itself, and writes no more of it."""
+        """Record that the backend broke the stream off itself, and writes no more of it."""
         self._stopped = not isinstance(error, TotalTimeout)
 
     def beyond(self, reported: Usage) -> Refusal | None:
-        """Return what ends a stream of which so much is reported, None while it keeps to what is held for it.
+        """Return the refusal that ends a stream with this reported usage, None while it stays within its hold.
 
-        A prompt that is longer than it seemed ends nothing: it is spent, and its answer is what it was spent for.
+        A prompt that is longer than expected does not end it: the prompt is already spent, and the answer is what it
+        was spent for.
         """
         held, output = self.hold.amounts, reported.output or 0
         if output <= held.output:
@@ -72,9 +73,9 @@ class Settlement:
         return None
 
     def failed(self, response: Response, body: bytes = b"") -> None:
-        """Charge what the answer reports, else the prompt where the engine broke while it worked.
+        """Charge what the answer reports, or else the prompt, if the engine failed while it worked.
 
-        A call that was turned down costs nothing.
+        A call that was refused costs nothing.
         """
         reported = usage.of_body(body, self.call.endpoint.protocol) if b'"usage"' in body else Usage()
         if reported.input or reported.output:
@@ -89,20 +90,20 @@ class Settlement:
             held = self.hold.amounts
             self._known = Cost(self._priced(held._replace(output=0), Usage()), Source.RESERVED)
 
-    def settle(self, lane: Lane) -> None:
-        """Charge what is known, else what was held; give back what was never sent."""
+    def settle(self, labels: CallLabels) -> None:
+        """Charge what is known, or else what was held; give back what was never sent."""
         hold, services = self.hold, self._services
-        if hold.state is State.CLOSED:
+        if hold.state is HoldState.CLOSED:
             return
-        if hold.state is State.RESERVED:
+        if hold.state is HoldState.RESERVED:
             services.ledger.release(hold)
-            services.admission.freed.tell()
+            services.admission.waiters.wake()
             return
         cost = _FREE if self.call.is_free else self._known or self._of_stream()
         if services.ledger.settle(hold, cost.amounts):
             self.cost = cost
-            services.admission.freed.tell()
-            services.llm_metrics.charged(lane, cost)
+            services.admission.waiters.wake()
+            services.llm_metrics.charged(labels, cost)
             if cost.amounts.input and cost.source is Source.PROVIDER:
                 services.admission.templates.saw(self.call, cost.amounts.input, hold.amounts.input)
             if cost.amounts.exceed(hold.amounts):
@@ -112,41 +113,41 @@ class Settlement:
         meter = self.meter
         if meter is None:
             return self._know(Usage(), final=False)
-        # What a slow caller has not read yet, its backend may have written long ago.
+        # The backend may have written long ago what a slow caller has not read yet.
         known = not meter.lagging
-        most = meter.most if known and self.call.shows_all else None
+        most = meter.most if known and self.call.shows_all_text else None
         unseen = self._unseen(meter) if known and meter.counts else None
-        return self._know(meter.usage, final=meter.final, pieces=meter.pieces, unseen=unseen, most=most)
+        return self._know(meter.usage, final=meter.final, events=meter.events, unseen=unseen, most=most)
 
     def _unseen(self, meter: Meter) -> int:
-        """Return the tokens that the engine can have written at most since it last said how many there are."""
-        if not self.call.tells_each:
-            return usage.UNSEEN + math.ceil((time.monotonic() - meter.heard) * usage.FASTEST)
+        """Return the most tokens that the engine can have written since its last report."""
+        if not self.call.reports_each_token:
+            return usage.UNSEEN + math.ceil((time.monotonic() - meter.last_passed) * usage.FASTEST)
         return 0 if self._stopped else usage.UNSEEN
 
     def _know(
-        self, reported: Usage, *, final: bool, pieces: int = 0, unseen: int | None = None, most: int | None = None
+        self, reported: Usage, *, final: bool, events: int = 0, unseen: int | None = None, most: int | None = None
     ) -> Cost:
         if self._active.counts_tokens:
             cost = usage.cost(reported, self.hold.amounts, final=final, unseen=unseen, most=most)
         else:
-            cost = usage.estimate(reported, self.call.body.size, pieces, final=final)
+            cost = usage.estimate(reported, self.call.body.size, events, final=final)
         priced = self._priced(cost.amounts, reported)
         known = self._known = cost if priced is cost.amounts else Cost(priced, cost.source)
         return known
 
     def _priced(self, amounts: Amounts, reported: Usage) -> Amounts:
-        """Return the amounts with what they cost at the prices of what answered."""
-        price = self._active.prices.price(self.call.target, self.call.asked)
+        """Return the amounts with their cost at the prices of the backend that answered."""
+        price = self._active.prices.price(self.call.target, self.call.requested_model)
         if price is None:
             return amounts._replace(cost=0) if amounts.cost else amounts
-        if reported.input is None:  # nobody knows how much of it came from a cache
+        if reported.input is None:  # it is not known how much came from a cache
             return amounts._replace(cost=prices.highest((price,)).of(amounts.input, amounts.output))
         tokens = Tokens(amounts.input, amounts.output, reported.cached_input or 0, reported.cache_write or 0)
         return amounts._replace(cost=prices.cost(price, tokens))
 
     def _check(self, cost: Amounts) -> None:
-        """Count the limits that a charge beyond what was held has left exceeded."""
+        """Count the limits that are exceeded after a charge of more than was held."""
         held = self.hold.amounts
         for line in self._services.limit_status.lines(self._active.limits):
             resource = line.limit.resource

@@ -1,6 +1,6 @@
-"""A call about a response that a backend keeps: look, list its input, cancel, delete. It costs nothing.
+"""Handles calls about a response that a backend keeps: get, list its input, cancel, delete. They cost nothing.
 
-It goes to the backend that made the response, as long as the policy has it; a body, where there is one, stays here.
+A call goes to the backend that made the response, as long as the policy has that backend; a request body is not sent.
 """
 
 import time
@@ -13,7 +13,7 @@ from agenttype_proxy.response import Response
 
 from agenttype_sidecar.errors import Refusal, UnknownResponse, UpstreamFailed
 from agenttype_sidecar.llm import error_responses
-from agenttype_sidecar.llm.metrics import Lane
+from agenttype_sidecar.llm.metrics import CallLabels
 from agenttype_sidecar.llm.paths import Endpoint
 from agenttype_sidecar.llm.services import Services
 from agenttype_sidecar.llm.upstream import passing
@@ -26,7 +26,7 @@ _FIXED: Final = [(b"accept-encoding", b"identity")]
 
 
 class StoredResponseHandler:
-    """One such call; `answer` is its way."""
+    """Handles one such call."""
 
     def __init__(self, services: Services, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         self._services = services
@@ -36,11 +36,11 @@ class StoredResponseHandler:
 
     async def answer(self, endpoint: Endpoint) -> None:
         """Answer the call."""
-        services, lane = self._services, Lane(protocol=endpoint.protocol)
+        services, labels = self._services, CallLabels(protocol=endpoint.protocol)
         outcome, status = "cut", _GONE
         services.activity.begin(time.monotonic())
         try:
-            async with asgi.attended(self._receive):
+            async with asgi.cancel_on_disconnect(self._receive):
                 outcome, status = await self._forward(endpoint)
         except Refusal as refusal:
             outcome = refusal.outcome
@@ -52,23 +52,23 @@ class StoredResponseHandler:
             outcome = "caller_gone"
         finally:
             services.activity.end(time.monotonic())
-            services.llm_metrics.answered(lane, outcome, status)
+            services.llm_metrics.answered(labels, outcome, status)
 
     async def _forward(self, endpoint: Endpoint) -> tuple[str, int]:
-        """Send it, pass what comes, and return how it ended."""
+        """Send the call, pass the answer on, and return how it ended."""
         self._services.admission.check()
         active, owners = self._services.policies.active, self._services.stored_responses
         name = owners.backend(endpoint.name)
         backend = next((each for each in active.policy.backends if each.name == name), None)
         if backend is None:
-            raise UnknownResponse("there is no stored response of this name that this sidecar has passed on")
+            raise UnknownResponse("this sidecar has passed on no stored response of this name")
         query, method = self._scope["query_string"], self._scope["method"]
         target = endpoint.path + (b"?" + query if query else b"")
         request = Request(method.encode(), target, passing(self._scope["headers"]) + _FIXED, b"")
         begun = False
         try:
             async with await self._services.upstream.fetch(backend, active, request) as response:
-                if _REDIRECTION <= response.status < _CLIENT_ERROR:  # passed on, it would lead the client past us
+                if _REDIRECTION <= response.status < _CLIENT_ERROR:  # the client would call past us
                     raise UpstreamFailed("the model's backend answered with a redirection")
                 if method == "DELETE" and _OK <= response.status < _REDIRECTION:
                     owners.forget(endpoint.name)

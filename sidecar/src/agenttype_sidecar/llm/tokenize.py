@@ -1,4 +1,4 @@
-"""What an engine is asked to count: the prompt of a call, as its `/tokenize` takes it. Pure."""
+"""The request by which an engine counts a call's prompt, as its `/tokenize` takes it. Pure."""
 
 from typing import Any, Final
 
@@ -6,7 +6,7 @@ from agenttype_sidecar.llm.body import Body, written
 from agenttype_sidecar.llm.paths import Endpoint, Operation
 from agenttype_sidecar.llm.prompt_bound import ELSEWHERE, WIDEST
 
-#: Members that shape a chat's prompt; `/tokenize` understands the same ones.
+#: Members that shape a chat's prompt; `/tokenize` understands the same members.
 _PROMPT_MEMBERS: Final = (
     "messages",
     "tools",
@@ -17,14 +17,14 @@ _PROMPT_MEMBERS: Final = (
     "media_io_kwargs",
     "mm_processor_kwargs",
 )
-#: Members that `/tokenize` does not know, though a template may write something about them.
-_UNTOLD: Final = ("tool_choice", "response_format", "thinking", "output_config", "reasoning", "text")
-#: Tokens that a template writes about all of these, apart from what they say themselves.
-_UNTOLD_TOKENS: Final = 256
+#: Members that `/tokenize` does not know, but about which a template may write something.
+_UNCOUNTED: Final = ("tool_choice", "response_format", "thinking", "output_config", "reasoning", "text")
+#: Tokens that a template writes about all of these, besides their own content.
+_UNCOUNTED_TOKENS: Final = 256
 
 
 def question(body: Body, endpoint: Endpoint, model: str) -> bytes | None:
-    """Return the body for the engine's `/tokenize`, None where it cannot render what the call would.
+    """Return the body for the engine's `/tokenize`, None if that cannot render the call's prompt.
 
     Args:
         body: the call's.
@@ -50,14 +50,14 @@ def question(body: Body, endpoint: Endpoint, model: str) -> bytes | None:
     return written({"model": model, **content}).encode()
 
 
-def untold(body: Body) -> int:
-    """Return the most tokens that a prompt can have beyond what `/tokenize` counts of it."""
-    named = [value for name in _UNTOLD if (value := body.get(name))]
-    return len(written(named)) * WIDEST + _UNTOLD_TOKENS if named else 0
+def uncounted(body: Body) -> int:
+    """Return the most tokens that a prompt can have beyond those that `/tokenize` counts."""
+    named = [value for name in _UNCOUNTED if (value := body.get(name))]
+    return len(written(named)) * WIDEST + _UNCOUNTED_TOKENS if named else 0
 
 
 def _variables(body: Body) -> dict[str, Any]:
-    """Return the variables of the template: the caller's, and those that an engine makes of other members."""
+    """Return the variables of the template: the caller's, and those that an engine derives from other members."""
     given = body.get("chat_template_kwargs")
     variables = dict(given) if isinstance(given, dict) else {}
     for name in ("documents", "reasoning_effort"):
@@ -69,7 +69,7 @@ def _variables(body: Body) -> dict[str, Any]:
 
 
 def _as_chat(body: Body) -> list[Any] | None:
-    """Return a Messages conversation as chat messages, None where it has more than plain text."""
+    """Return a Messages conversation as chat messages, None if it has more than plain text."""
     system, messages = body.get("system"), body.get("messages")
     if body.get("tools") or not isinstance(messages, list) or not (system is None or isinstance(system, str)):
         return None
@@ -79,11 +79,11 @@ def _as_chat(body: Body) -> list[Any] | None:
 
 
 def _input_as_chat(body: Body) -> list[Any] | None:
-    """Return a Responses input as chat messages, None where it has more than plain text."""
-    instructions, asked = body.get("instructions"), body.get("input")
+    """Return a Responses input as chat messages, None if it has more than plain text."""
+    instructions, value = body.get("instructions"), body.get("input")
     if body.get("tools") or "prompt" in body.members:
         return None
-    turns = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
+    turns = [{"role": "user", "content": value}] if isinstance(value, str) else value
     if not isinstance(turns, list) or not all(_is_plain_turn(turn) for turn in turns):
         return None
     return [{"role": "system", "content": instructions}, *turns] if isinstance(instructions, str) else turns

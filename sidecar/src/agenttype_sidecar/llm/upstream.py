@@ -1,4 +1,4 @@
-"""The way to a backend: credentials, deadlines, and what it may hear of the caller."""
+"""Sends calls to backends: credentials, deadlines, and which of the caller's header fields go along."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ from agenttype_sidecar.errors import CredentialUnavailable
 from agenttype_sidecar.llm.call import LlmCall, tokenize_body
 from agenttype_sidecar.policy.policies import Active
 
-#: What a caller says of itself; the backend hears our proof, and whose call it is from nobody else.
+#: Fields of the caller that do not go to a backend; it gets our credential, and learns whose call it is only from us.
 _DROPPED: Final = frozenset({
     b"authorization", b"x-api-key", b"api-key", b"cookie", b"openai-organization", b"openai-project",
     b"content-type", b"content-encoding", b"accept-encoding", *fields.HOP_BY_HOP, *fields.OF_ONE_REQUEST,
@@ -42,13 +42,13 @@ class Upstream:
         self._ledger = ledger
 
     async def send(self, call: LlmCall, active: Active, hold: Hold, request: Request) -> Response:
-        """Send a call once and return the head of its answer; the ledger knows before the backend does.
+        """Send a call once and return the head of its answer; the call is recorded in the ledger before it is sent.
 
         Raises:
             LedgerUnavailable: The call could not be recorded, so it was not sent.
-            CredentialUnavailable: We have no proof to send.
-            CertificateRefused: The backend is not who it should be.
-            UpstreamError: It failed; where nothing of it went out, the hold is reserved again.
+            CredentialUnavailable: We have no credential for it.
+            CertificateRefused: The backend's certificate is not valid for it.
+            UpstreamError: It failed; if nothing of it was sent, the hold is reserved again.
         """
         backend = call.target.backend
         proof = self._credentials.headers(backend, call.endpoint.protocol)
@@ -65,7 +65,7 @@ class Upstream:
             raise
 
     async def count(self, call: LlmCall, active: Active) -> int | None:
-        """Return the exact tokens of a call's prompt, None where its engine cannot tell; this costs nothing."""
+        """Return the exact tokens of a call's prompt, None if its engine cannot count them; this costs nothing."""
         body = tokenize_body(call)
         if body is None:
             return None
@@ -83,11 +83,11 @@ class Upstream:
         return count if isinstance(count, int) else None
 
     async def fetch(self, backend: Backend, active: Active, request: Request) -> Response:
-        """Send what costs nothing, once, and return the head of its answer.
+        """Send a request that costs nothing, once, and return the head of its answer.
 
         Raises:
-            CredentialUnavailable: We have no proof to send.
-            CertificateRefused: The backend is not who it should be.
+            CredentialUnavailable: We have no credential for it.
+            CertificateRefused: The backend's certificate is not valid for it.
             UpstreamError: It failed.
         """
         request.headers = self._session.on(request.headers) + self._credentials.headers(backend, WireProtocol.OPENAI)
@@ -102,21 +102,21 @@ class Upstream:
 
 
 def request(call: LlmCall, active: Active, body: bytes, caller: Headers, query: bytes) -> Request:
-    """Return what goes upstream, without our proof.
+    """Return the request that goes upstream, without our credential.
 
     Args:
         call: the call.
         active: its policy.
         body: the rewritten body.
         caller: the caller's header fields.
-        query: the caller's query string, which is passed on and never looked at.
+        query: the caller's query string, passed on unread.
     """
     path = call.endpoint.path + (b"?" + query if query else b"")
     return Request(b"POST", active.origin(call.target.backend).target(path), passing(caller) + _FIXED, body)
 
 
 def passing(caller: Headers) -> Headers:
-    """Return what a backend may hear of a caller's header fields."""
+    """Return the caller's header fields that go to a backend."""
     named = fields.named_by_connection(caller)
     return [
         field

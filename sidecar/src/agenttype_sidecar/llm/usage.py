@@ -1,4 +1,4 @@
-"""How many tokens a call took, as its answer tells, and what it is charged where the answer does not. Pure."""
+"""The tokens that a call took, as its answer reports, and what it is charged if the answer does not. Pure."""
 
 import re
 from enum import StrEnum
@@ -10,15 +10,15 @@ from agenttype_runtime import json_guard
 
 from agenttype_sidecar.budget.reservation import Amounts
 
-#: Bytes of English or code that make one token, roughly; only for what is neither reported nor held.
+#: Bytes of English or code per token, roughly; only for what is neither reported nor held.
 _BYTES_PER_TOKEN: Final = 4
-#: More than any call can take; a number above it is none.
+#: More than any call can take; a larger number is ignored.
 _MOST: Final = 10**12
-#: Items of one response that are remembered by name.
+#: The most items of one response that are remembered by name.
 _MOST_IDS: Final = 256
-#: Tokens that an engine may have written and not sent when it was cut off.
+#: Tokens that an engine may have written but not sent when it was cut off.
 UNSEEN: Final = 16
-#: Tokens that no engine writes more of in a second, for one answer.
+#: The most tokens that any engine writes per second for one answer.
 FASTEST: Final = 1000
 _NUMBERS: Final = re.compile(rb"\[[-+.0-9eE, \t\n\r]++\]")
 
@@ -29,23 +29,23 @@ class Source(StrEnum):
     PROVIDER = "provider"
     """The backend's own total."""
     COUNTED = "counted"
-    """The backend's running count when the call was cut, and what it can have written since at most."""
+    """The backend's running count when the call was cut, plus the most that it can have written since."""
     ESTIMATED = "estimated"
-    """From sizes. Where a token limit is at stake, from above: every byte of text as a token."""
+    """Estimated from sizes. If a token limit applies, an upper bound: every byte of text as a token."""
     RESERVED = "reserved"
-    """Unknown: what was held, in full."""
+    """Unknown: the whole hold."""
 
 
 class Usage(NamedTuple):
-    """Reported numbers; None: not reported, which is not the same as 0."""
+    """Reported numbers; None means not reported, which is not the same as 0."""
 
     input: int | None = None
-    """All of the prompt, what was read from or written to a cache included."""
+    """All of the prompt, including what was read from or written to a cache."""
     output: int | None = None
     cached_input: int | None = None
-    """So much of the input was read from a cache."""
+    """The part of the input that was read from a cache."""
     cache_write: int | None = None
-    """So much of the input was written to a cache."""
+    """The part of the input that was written to a cache."""
 
     def or_more(self, other: "Usage") -> "Usage":
         """Return the larger of each number."""
@@ -65,25 +65,25 @@ def of_body(body: bytes, protocol: WireProtocol) -> Usage:
 
 
 def ids_of_body(body: bytes) -> tuple[str, ...]:
-    """Return the names under which a backend keeps a whole response: its own and its items'."""
+    """Return the names under which a backend keeps a whole response and its items."""
     return ids(loaded(body))
 
 
 def cost(usage: Usage, held: Amounts, *, final: bool, unseen: int | None = None, most: int | None = None) -> Cost:
-    """Return what to charge for a dispatched call under a token limit: what is known, else what was held.
+    """Return what to charge for a dispatched call under a token limit: what is known, or else what was held.
 
     Args:
         usage: what was reported.
         held: what was held.
-        final: whether the report is the last word.
-        unseen: tokens that a cut answer can have taken at most beyond its running count; None where it has none.
-        most: tokens that a cut answer can have taken at most, where its text tells.
+        final: whether the report is final.
+        unseen: the most tokens that a cut answer can have beyond its running count; None if it has no count.
+        most: the most tokens that a cut answer can have, if its text bounds them.
     """
     input_tokens = held.input if usage.input is None else usage.input
     if final and usage.output is not None:
         source = Source.PROVIDER if usage.input is not None else Source.RESERVED
         return Cost(Amounts(input_tokens, usage.output, 1), source)
-    least = usage.output or 0  # so much it took before it was cut, whatever was held
+    least = usage.output or 0  # it took at least this before it was cut, whatever was held
     if unseen is not None and usage.output is not None and usage.input is not None:
         return Cost(Amounts(input_tokens, max(least, min(least + unseen, held.output)), 1), Source.COUNTED)
     if most is not None and least <= most < held.output:
@@ -91,50 +91,50 @@ def cost(usage: Usage, held: Amounts, *, final: bool, unseen: int | None = None,
     return Cost(Amounts(input_tokens, max(least, held.output), 1), Source.RESERVED)
 
 
-def estimate(usage: Usage, size: int, pieces: int, *, final: bool) -> Cost:
-    """Return what to note for a dispatched call that no token limit bounds.
+def estimate(usage: Usage, size: int, events: int, *, final: bool) -> Cost:
+    """Return what to record for a dispatched call without a token limit.
 
     Args:
         usage: what was reported.
         size: bytes of the request's body.
-        pieces: events of the answer.
-        final: whether the report is the last word.
+        events: events of the answer.
+        final: whether the report is final.
     """
     input_tokens = size // _BYTES_PER_TOKEN if usage.input is None else usage.input
     if usage.output is not None and usage.input is not None:
         return Cost(Amounts(input_tokens, usage.output, 1), Source.PROVIDER if final else Source.COUNTED)
-    return Cost(Amounts(input_tokens, pieces if usage.output is None else usage.output, 1), Source.ESTIMATED)
+    return Cost(Amounts(input_tokens, events if usage.output is None else usage.output, 1), Source.ESTIMATED)
 
 
 def reported(usage: Any, protocol: WireProtocol) -> Usage:
-    """Return the numbers of a `usage` object, none where it is none."""
+    """Return the numbers of a `usage` object; empty if it is not an object."""
     if not isinstance(usage, dict):
         return Usage()
     if protocol is WireProtocol.ANTHROPIC:
         read, written = _count(usage, "cache_read_input_tokens"), _count(usage, "cache_creation_input_tokens")
         fresh = _count(usage, "input_tokens")
-        whole = None if fresh is None else fresh + (read or 0) + (written or 0)
-        return Usage(whole, _count(usage, "output_tokens"), read, written)
-    # Chat, completions and embeddings say it so; Responses as the second names.
-    whole = _first(usage, "prompt_tokens", "input_tokens")
+        total_input = None if fresh is None else fresh + (read or 0) + (written or 0)
+        return Usage(total_input, _count(usage, "output_tokens"), read, written)
+    # Chat, completions and embeddings use the first names, Responses the second.
+    total_input = _first(usage, "prompt_tokens", "input_tokens")
     output = _first(usage, "completion_tokens", "output_tokens")
     total = _count(usage, "total_tokens")
     unsaid = "completion_tokens" not in usage and "output_tokens" not in usage
-    if whole is not None and total is not None and (unsaid or output is not None):
-        # Embeddings put nothing out, and do not say so; some providers leave what was thought to the total alone.
-        output = max(output or 0, total - whole)
+    if total_input is not None and total is not None and (unsaid or output is not None):
+        # Embeddings have no output and do not report it; some providers count reasoning only in the total.
+        output = max(output or 0, total - total_input)
     details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
     if not isinstance(details, dict):
-        return Usage(whole, output)
-    read = _at_most(whole, _count(details, "cached_tokens"))
-    written = _at_most(whole, _first(details, "cache_write_tokens", "created_cache_tokens"))
-    return Usage(whole, output, read, written)
+        return Usage(total_input, output)
+    read = _at_most(total_input, _count(details, "cached_tokens"))
+    written = _at_most(total_input, _first(details, "cache_write_tokens", "created_cache_tokens"))
+    return Usage(total_input, output, read, written)
 
 
 def loaded(data: bytes) -> dict[str, Any]:
-    """Return a JSON object, empty where there is none that could be read."""
+    """Return a JSON object; empty if it cannot be read."""
     if json_guard.has_too_many_parts(data):
-        data = _NUMBERS.sub(b"[]", data)  # what embeddings are made of
+        data = _NUMBERS.sub(b"[]", data)  # embeddings consist of these
         if json_guard.has_too_many_parts(data):
             return {}
     try:
@@ -164,9 +164,9 @@ def _count(usage: dict[str, Any], name: str) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST else None
 
 
-def _at_most(whole: int | None, part: int | None) -> int | None:
-    """A part is cheaper than the rest, so one that is larger than the whole would make the call cost too little."""
-    return part if part is None or whole is None else min(part, whole)
+def _at_most(total_input: int | None, part: int | None) -> int | None:
+    """Bound a part by the whole: a part is cheaper than the rest, so a larger one would make the call too cheap."""
+    return part if part is None or total_input is None else min(part, total_input)
 
 
 def _larger(one: int | None, other: int | None) -> int | None:

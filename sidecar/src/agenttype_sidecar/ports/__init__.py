@@ -1,4 +1,4 @@
 """What listens: the agent's port, the kubelet's, and the one for metrics and the control API.
 
-Each decides which part answers a path. Not here: what the answer is (`llm`, `tools`, `control`).
+Each port decides which part answers a path. Not here: what the answer is (`llm`, `tools`, `control`).
 """

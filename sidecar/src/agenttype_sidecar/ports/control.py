@@ -1,4 +1,4 @@
-"""The control port: metrics from here, everything else from the control API, which is loaded when first asked for.
+"""The control port: it answers metrics itself, everything else by the control API, which is loaded at first use.
 
 The API's framework takes longer to import than the rest of the sidecar takes to start.
 """
@@ -18,7 +18,7 @@ class ControlPort:
     """The ASGI app of the control port."""
 
     def __init__(self, metrics: Metrics, api: Callable[[], asgi.ASGIApp]) -> None:
-        """Answer `/metrics`; build the control API with `api` when somebody asks for anything else."""
+        """Answer `/metrics`; build the control API with `api` at the first request for anything else."""
         self._metrics = metrics
         self._build = api
         self._api: asgi.ASGIApp | None = None
@@ -31,6 +31,6 @@ class ControlPort:
             return
         async with self._building:
             if self._api is None:
-                # Beside the loop: the agent's calls do not wait for an import.
+                # In a thread, so that the agent's calls do not wait for an import.
                 self._api = await asyncio.to_thread(self._build)
         await self._api(scope, receive, send)

@@ -1,4 +1,4 @@
-"""The data port: which call goes where. Bare ASGI, because a framework costs more than all of our own work."""
+"""The data port: sends each call to its handler. Bare ASGI, because a framework costs more than all of our own work."""
 
 import re
 from typing import Final, Protocol
@@ -13,21 +13,21 @@ from agenttype_proxy.messages import Headers
 from agenttype_sidecar.errors import ForeignOrigin, NoWebSocket, Refusal, UnknownModel, UnknownPath, WrongMethod
 from agenttype_sidecar.llm import error_responses, models, paths
 from agenttype_sidecar.llm.call_handler import CallHandler
-from agenttype_sidecar.llm.metrics import Lane
+from agenttype_sidecar.llm.metrics import CallLabels
 from agenttype_sidecar.llm.paths import Endpoint, Operation
 from agenttype_sidecar.llm.services import Services
 from agenttype_sidecar.llm.stored_response_handler import StoredResponseHandler
 
 _JSON: Final = [(b"content-type", b"application/json")]
 _TOOLS: Final = (keys.MCP_PATH + "/", keys.TOOLS_PATH + "/")
-#: Where a page may come from that calls a sidecar: the agent's own machine, which MCP asks of servers too.
+#: Origins of web pages that may call a sidecar: the agent's own machine only; MCP requires this check of servers too.
 _LOCAL: Final = re.compile(rb"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]+)?", re.IGNORECASE)
 _BASE: Final = orjson.dumps({"service": "agenttype sidecar", "paths": paths.SERVED})
 _ASTRAY: Final = f"there is nothing at this path; OpenAI's and Anthropic's protocols are at {', '.join(paths.SERVED)}"
 
 
 class ToolGateway(Protocol):
-    """What answers at the paths of tools; it reads the policy in use itself, so that a reload needs no call."""
+    """Answers the paths of tools; it reads the policy in use itself, so a reload needs no call."""
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         """Answer one HTTP exchange."""
@@ -42,7 +42,7 @@ class DataPort:
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         """Answer one HTTP exchange."""
-        # As it was written: what means the same only once it is decoded, somebody else might decode differently.
+        # Not decoded: another reader might decode a path differently.
         path: str = scope["raw_path"].decode()
         endpoint = paths.endpoint(path)
         if _is_of_another_site(scope["headers"]):
@@ -74,7 +74,7 @@ class DataPort:
 
     async def _refuse(self, refusal: Refusal, protocol: WireProtocol, send: asgi.Send) -> None:
         status, headers, body = error_responses.refusal(refusal, protocol)
-        self._services.llm_metrics.answered(Lane(protocol=protocol), "refused", status)
+        self._services.llm_metrics.answered(CallLabels(protocol=protocol), "refused", status)
         self._services.metrics.refused(refusal.reason)
         await asgi.respond(send, status, headers, body)
 

@@ -1,21 +1,21 @@
-"""The health port: what the kubelet asks."""
+"""The health port, for the kubelet's probes."""
 
 from typing import Final
 
 from agenttype_proxy import asgi
 
-from agenttype_sidecar.control.observations import Life
+from agenttype_sidecar.control.observations import Lifecycle
 
 _TEXT: Final = [(b"content-type", b"text/plain; charset=utf-8")]
 
 
 class HealthPort:
-    """Answers `/started`, `/readyz`, `/healthz`, and `/drain`, which may be asked any number of times.
+    """Answers `/started`, `/readyz`, `/healthz`, and `/drain`, which may be called any number of times.
 
-    This app exists only once the policy is loaded and the ledger replayed; before, its port is closed.
+    This app starts only after the policy is loaded and the ledger replayed; before that, its port is closed.
     """
 
-    def __init__(self, life: Life) -> None:
+    def __init__(self, life: Lifecycle) -> None:
         self._life = life
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
@@ -36,7 +36,7 @@ class HealthPort:
                     return 503, b"draining\n"
                 return (200, b"ready\n") if life.ready else (503, b"starting\n")
             case "/drain":
-                # Calls go on being answered: the agent is ending, and its last calls count as much as its first.
+                # Calls are still answered: the agent is ending, and its last calls matter as much as its first.
                 life.draining = True
                 return 200, b"draining\n"
             case _:

@@ -1,4 +1,4 @@
-"""Which tool path goes where: `/mcp` is all MCP servers in one, `/mcp/<name>` one of them, `/tools/<name>/…` an API."""
+"""Routes the paths of tools: `/mcp` is all MCP servers in one, `/mcp/<name>` one of them, `/tools/<name>/…` an API."""
 
 from agenttype_api import keys
 from agenttype_proxy import asgi
@@ -6,16 +6,16 @@ from agenttype_proxy import asgi
 from agenttype_sidecar.tools.calls import ToolCalls, ToolServices
 from agenttype_sidecar.tools.http.api import HttpTools
 from agenttype_sidecar.tools.mcp.gateway import McpGateway
-from agenttype_sidecar.tools.mcp_aggregate.endpoint import MergedEndpoint
+from agenttype_sidecar.tools.mcp_aggregate.endpoint import AggregateEndpoint
 
 
 class ToolPort:
-    """A bare ASGI app for every path of tools."""
+    """A bare ASGI app for all paths of tools."""
 
     def __init__(self, services: ToolServices) -> None:
         """Serve the tools of the policy that is in use at each call."""
         calls = ToolCalls(services)
-        self._all = MergedEndpoint(services, calls)
+        self._all = AggregateEndpoint(services, calls)
         self._one = McpGateway(services, calls)
         self._apis = HttpTools(services, calls)
 

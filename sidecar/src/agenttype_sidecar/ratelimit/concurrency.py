@@ -1,15 +1,15 @@
-"""How many calls may run at once; the others wait in the order they came, not for ever and not without number."""
+"""Limits how many calls run at once; the others wait in order, for a limited time, in a queue of limited length."""
 
 import asyncio
 from collections import deque
 from typing import Final
 
-#: Calls that wait at most; who comes after them is refused at once.
-QUEUE: Final = 256
+#: Calls that wait at most; further calls are refused at once.
+MAX_WAITING: Final = 256
 
 
 class ConcurrencyLimit:
-    """Counts who is inside; used from one event loop."""
+    """Counts the running calls; used from one event loop."""
 
     def __init__(self) -> None:
         self.inside = 0
@@ -17,23 +17,23 @@ class ConcurrencyLimit:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     def resize(self, limit: int | None) -> None:
-        """Take another limit, None for none; those who are inside stay."""
+        """Change the limit, None for none; running calls go on."""
         if limit != self._limit:
             self._limit = limit
             self._admit()
 
     def enter_now(self) -> bool:
-        """Take a place if there is one and nobody waits; return whether it was given. Who got one must `leave`."""
+        """Take a place if one is free and no call waits; return whether it was given. The caller must then `leave`."""
         if self._waiting or not self._has_room:
             return False
         self.inside += 1
         return True
 
     async def enter(self, seconds: float) -> bool:
-        """Wait for a place at most so long; return whether it was given. Who got one must `leave`."""
+        """Wait for a place at most `seconds`; return whether it was given. The caller must then `leave`."""
         if self.enter_now():
             return True
-        if len(self._waiting) >= QUEUE:
+        if len(self._waiting) >= MAX_WAITING:
             return False
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
@@ -48,7 +48,7 @@ class ConcurrencyLimit:
         return True
 
     def leave(self) -> None:
-        """Make room for the next."""
+        """Free a place for the next call."""
         self.inside -= 1
         self._admit()
 
@@ -59,7 +59,7 @@ class ConcurrencyLimit:
     def _give_up(self, turn: "asyncio.Future[None]") -> None:
         if turn in self._waiting:
             self._waiting.remove(turn)
-        elif not turn.cancelled():  # its turn came in the very moment in which it left
+        elif not turn.cancelled():  # it got its place at the moment it gave up
             self.leave()
 
     def _admit(self) -> None:

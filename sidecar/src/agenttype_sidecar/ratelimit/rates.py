@@ -1,4 +1,4 @@
-"""Admits calls at the rate that policy allows: refuses what is too fast, lets wait what is too much at once."""
+"""Admits calls at the rates of the policy: calls that come too fast are refused, calls beyond the concurrency wait."""
 
 import time
 from collections.abc import Callable
@@ -13,17 +13,17 @@ from agenttype_sidecar.errors import RateLimited
 from agenttype_sidecar.ratelimit.concurrency import ConcurrencyLimit
 from agenttype_sidecar.ratelimit.token_bucket import TokenBucket
 
-#: Seconds that a call waits for others to end before it is refused: less than callers wait for an answer.
-PATIENCE: Final = 10.0
-#: When a call that found no place should come back, in seconds.
-_COME_BACK: Final = 1.0
+#: Seconds that a call waits for a place before it is refused; shorter than callers wait for an answer.
+MAX_WAIT: Final = 10.0
+#: Seconds after which a call that got no place may try again.
+_RETRY_AFTER: Final = 1.0
 _BYTES_PER_TOKEN: Final = 4
-#: Tokens of an answer that nobody has bounded, until the first answers have taught better.
-_FIRST_GUESS: Final = 256.0
-_LEARNING: Final = 0.1
+#: Tokens assumed for an answer without a bound, until the first answers give a mean.
+_INITIAL_MEAN: Final = 256.0
+_MEAN_WEIGHT: Final = 0.1
 
 
-#: Per protocol, for requests and for tokens: the names for the size, for what is left, and for when it is full again.
+#: Per protocol, for requests and for tokens: the header names for the limit, the rest, and the time of the reset.
 _NAMES: Final = {
     WireProtocol.ANTHROPIC: tuple(
         (
@@ -41,13 +41,13 @@ _NAMES: Final = {
 
 
 class TokenEstimate(NamedTuple):
-    """What a call may take of the tokens: bytes of its body, and tokens of its answer where something bounds them."""
+    """What a call may use of the tokens: bytes of its body, and the bound of its answer in tokens, if it has one."""
 
     size: int
     output: int | None
 
 
-class Turn:
+class RatePermit:
     """One call's share of the rates; `end` gives back what it did not use."""
 
     __slots__ = ("_ended", "_estimate", "_rates")
@@ -58,7 +58,7 @@ class Turn:
         self._ended = False
 
     def end(self, tokens: int, output: int) -> None:
-        """Correct the estimate and make room; a second time changes nothing.
+        """Correct the estimate and free the place; a second call changes nothing.
 
         Args:
             tokens: what the call was charged, input and output.
@@ -73,85 +73,85 @@ class Rates:
     """The rates of one sidecar; the limits come with every call, from the policy that it began with."""
 
     def __init__(
-        self, registry: CollectorRegistry, clock: Callable[[], float] = time.monotonic, patience: float = PATIENCE
+        self, registry: CollectorRegistry, clock: Callable[[], float] = time.monotonic, max_wait: float = MAX_WAIT
     ) -> None:
         """Begin with full buckets.
 
         Args:
             registry: where refusals are counted.
-            clock: seconds; only goes forward.
-            patience: seconds that a call waits for a place.
+            clock: monotonic seconds.
+            max_wait: seconds that a call waits for a place.
         """
         self._clock = clock
-        self._patience = patience
+        self._max_wait = max_wait
         self._requests: TokenBucket | None = None
         self._tokens: TokenBucket | None = None
-        self._running = ConcurrencyLimit()
-        self._mean = _FIRST_GUESS
+        self._concurrency = ConcurrencyLimit()
+        self._mean = _INITIAL_MEAN
         self._throttled = Counter(
             "agenttype_ratelimit_throttled", "Calls that a rate limit refused.", ("limit",), registry=registry
         )
 
-    async def admit(self, limits: RateLimits, ask: TokenEstimate) -> Turn:
-        """Take a call's share of every rate; it must `end`.
+    async def admit(self, limits: RateLimits, expected: TokenEstimate) -> RatePermit:
+        """Take a call's share of every rate; the permit must be ended with `end`.
 
         Raises:
-            RateLimited: There is no share for it now.
+            RateLimited: A rate or the concurrency is used up.
         """
         now = self._clock()
         requests = self._requests = _sized(self._requests, limits.requests_per_minute, now)
         tokens = self._tokens = _sized(self._tokens, limits.tokens_per_minute, now)
-        self._running.resize(limits.max_concurrent)
+        self._concurrency.resize(limits.max_concurrent)
         if requests is not None and (wait := requests.wait(1, now)):
             raise self._refused("requests", "requests", requests.size, wait)
-        estimate = 0.0 if tokens is None else min(self._estimate(ask), tokens.size)
+        estimate = 0.0 if tokens is None else min(self._estimate(expected), tokens.size)
         if tokens is not None and (wait := tokens.wait(estimate, now)):
             raise self._refused("tokens", "tokens", tokens.size, wait)
-        # Taken before the wait for a place, so that those who wait cannot all find the same share.
+        # Taken before the wait for a place, so that waiting calls cannot all count the same tokens as free.
         self._take(1, estimate, now)
-        placed = self._running.enter_now()
-        if placed:
-            return Turn(self, estimate)
+        entered = self._concurrency.enter_now()
+        if entered:
+            return RatePermit(self, estimate)
         try:
-            placed = await self._running.enter(self._patience)
+            entered = await self._concurrency.enter(self._max_wait)
         finally:
-            if not placed:
+            if not entered:
                 self._take(-1, -estimate, self._clock())
-        if not placed:
+        if not entered:
             self._throttled.labels("concurrency").inc()
             raise RateLimited(
-                f"this agent may run {limits.max_concurrent} calls at once, and none has ended in time",
+                f"this agent may run {limits.max_concurrent} calls at once, and no place became free in time",
                 "requests",
-                _COME_BACK,
+                _RETRY_AFTER,
             )
-        return Turn(self, estimate)
+        return RatePermit(self, estimate)
 
     def ended(self, correction: float, output: int) -> None:
-        """Take note of a call's end; for `Turn`.
+        """Record a call's end; called by `RatePermit`.
 
         Args:
-            correction: tokens that it took beyond its estimate; below zero where it took less.
+            correction: tokens that it took beyond its estimate; negative where it took less.
             output: tokens of its answer.
         """
-        self._running.leave()
+        self._concurrency.leave()
         if output:
-            self._mean += _LEARNING * (output - self._mean)
+            self._mean += _MEAN_WEIGHT * (output - self._mean)
         if self._tokens is not None:
             self._tokens.take(correction, self._clock())
 
     def headers(self, protocol: WireProtocol) -> Headers:
-        """Return what is left of the rates, as the caller's protocol says it."""
+        """Return what is left of the rates as header fields of the caller's protocol."""
         found: Headers = []
         now = self._clock()
-        written = _moment if protocol is WireProtocol.ANTHROPIC else _duration
+        written = _timestamp if protocol is WireProtocol.ANTHROPIC else _duration
         for (size, left, reset), bucket in zip(_NAMES[protocol], (self._requests, self._tokens), strict=True):
             if bucket is not None:
                 rest, full_after = bucket.standing(now)
                 found += ((size, b"%d" % bucket.size), (left, b"%d" % rest), (reset, written(full_after)))
         return found
 
-    def _estimate(self, ask: TokenEstimate) -> float:
-        return ask.size / _BYTES_PER_TOKEN + (self._mean if ask.output is None else ask.output)
+    def _estimate(self, expected: TokenEstimate) -> float:
+        return expected.size / _BYTES_PER_TOKEN + (self._mean if expected.output is None else expected.output)
 
     def _take(self, calls: int, tokens: float, now: float) -> None:
         if self._requests is not None:
@@ -174,8 +174,8 @@ def _sized(bucket: TokenBucket | None, size: int | None, now: float) -> TokenBuc
     return bucket
 
 
-def _moment(seconds: float) -> bytes:
-    """Write the moment that is so far away as Anthropic does."""
+def _timestamp(seconds: float) -> bytes:
+    """Write the time in so many seconds, as Anthropic does."""
     return datetime.fromtimestamp(time.time() + seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
 
 

@@ -1,7 +1,7 @@
 """A token bucket: how many of something may pass in a minute. Pure: the clock is passed in.
 
-A bucket holds a minute's worth and is filled evenly, so a burst may take all of it and the mean rate is kept. What is
-taken can be corrected later; a correction may leave less than nothing, which later callers wait out.
+A bucket holds the amount of one minute and fills evenly: a burst may take all of it, and the mean rate is kept. An
+amount can be corrected later. A correction may leave the level below zero; later callers wait for that.
 """
 
 from math import inf
@@ -11,7 +11,7 @@ _MINUTE: Final = 60.0
 
 
 class TokenBucket:
-    """One bucket; times are seconds of a clock that only goes forward."""
+    """One bucket; times are monotonic seconds."""
 
     __slots__ = ("_level", "_seen", "size")
 
@@ -22,7 +22,7 @@ class TokenBucket:
         self._seen = now
 
     def level(self, now: float) -> float:
-        """Return what is in it, below zero after a correction."""
+        """Return the current level; it may be below zero after a correction."""
         if now > self._seen:
             self._level = min(self.size, self._level + (now - self._seen) * self.size / _MINUTE)
             self._seen = now
@@ -36,17 +36,17 @@ class TokenBucket:
         return inf if amount > self.size or not self.size else missing * _MINUTE / self.size
 
     def take(self, amount: float, now: float) -> None:
-        """Take an amount, whether or not it is there; a negative one gives back."""
+        """Take an amount, even if the level is too low; a negative amount gives back."""
         self._level = min(self.size, self.level(now) - amount)
 
     def standing(self, now: float) -> tuple[int, float]:
-        """Return what is in it, whole and at least nothing, and the seconds until it is full."""
+        """Return the level, as a whole number of at least 0, and the seconds until the bucket is full."""
         level = self.level(now)
         full_after = (self.size - level) * _MINUTE / self.size if self.size else 0.0
         return (int(level) if level > 0 else 0), full_after
 
     def resize(self, size: int, now: float) -> None:
-        """Take another size; what was taken stays taken, in proportion."""
+        """Change the size; the level keeps its share of the size."""
         share = self.level(now) / self.size if self.size else 1.0
         self.size = size
         self._level = size * share

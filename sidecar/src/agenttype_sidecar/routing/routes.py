@@ -1,4 +1,4 @@
-"""Which route answers for a model's name: the first whose glob matches; `*` is any text, nothing else is special.
+"""Finds the route for a model's name: the first route whose glob matches.
 
 A route leads to a target, and from there to its fallbacks, which are targets too.
 """
@@ -12,7 +12,7 @@ from agenttype_api.v1alpha1 import FallbackReason
 from agenttype_sidecar.errors import PolicyError, UnknownModel, WrongProtocol
 from agenttype_sidecar.routing import globs
 
-_REMEMBERED: Final = 1024
+_CACHED_NAMES: Final = 1024
 _LONGEST_NAME: Final = 256
 
 
@@ -20,26 +20,26 @@ class Target:
     """A route and its backend.
 
     Attributes:
-        route: The route; that of a fallback is the route it belongs to, with the fallback's backend and model.
+        route: The route; for a fallback, the route it belongs to with the fallback's backend and model.
         backend: Where it leads.
-        fallback: What may answer in its place, in order; a fallback itself has none.
-        name: What answers, for headers: the backend and its adapter, if any.
+        fallback: The fallbacks, in order; a fallback itself has none.
+        name: The backend and its adapter, if any, for response headers.
     """
 
     __slots__ = ("adapter", "backend", "fallback", "model", "name", "route")
 
-    def __init__(self, route: Route, backend: Backend, fallback: "tuple[Link, ...]" = ()) -> None:
+    def __init__(self, route: Route, backend: Backend, fallback: "tuple[Fallback, ...]" = ()) -> None:
         self.route = route
         self.backend = backend
         self.fallback = fallback
-        #: Labels of metrics: from the policy, so there are only as many as it has.
+        #: Labels of metrics; they come from the policy, so their number is limited.
         self.model = route.model or backend.name
         self.adapter = route.adapter or ""
         self.name = f"{backend.name}/{self.adapter}" if self.adapter else backend.name
 
 
-class Link(NamedTuple):
-    """A fallback, and what it is for."""
+class Fallback(NamedTuple):
+    """A fallback, and the reasons it is used for."""
 
     target: Target
     when: frozenset[FallbackReason]
@@ -64,7 +64,7 @@ class Routes:
 
         Raises:
             UnknownModel: No route matches.
-            WrongProtocol: The one that matches leads to a backend that does not speak `protocol`.
+            WrongProtocol: The matching route leads to a backend that does not speak `protocol`.
         """
         target = self._find(name)
         if target is None:
@@ -83,12 +83,12 @@ class Routes:
             if len(name) > _LONGEST_NAME:
                 return None
             target = next((target for glob, target in self._globs if glob.fullmatch(name)), None)
-            if len(self._found) < _REMEMBERED:  # an agent that invents names must not fill our memory
+            if len(self._found) < _CACHED_NAMES:  # an agent that invents names must not fill our memory
                 self._found[name] = target
             return target
 
     def _names(self, policy: Policy) -> list[str]:
-        """Names to show in lists: those that a route spells out, else a telling name that leads to it."""
+        """Return the names to list: those that a route names without `*`, else its adapter, model or backend."""
         found: dict[str, None] = {}
         for route in policy.routes:
             literal = [name for name in route.match if "*" not in name]
@@ -100,12 +100,12 @@ class Routes:
 
 
 def _target(route: Route, backends: Mapping[str, Backend]) -> Target:
-    links = []
+    fallbacks = []
     for step in route.fallback:
         own = {"backend": step.backend, "model": step.model, "adapter": step.adapter, "fallback": ()}
         target = Target(route.model_copy(update=own), _backend(step.backend, backends))
-        links.append(Link(target, frozenset(step.when)))
-    return Target(route, _backend(route.backend, backends), tuple(links))
+        fallbacks.append(Fallback(target, frozenset(step.when)))
+    return Target(route, _backend(route.backend, backends), tuple(fallbacks))
 
 
 def _backend(name: str, backends: Mapping[str, Backend]) -> Backend:

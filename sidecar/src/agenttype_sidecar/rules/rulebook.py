@@ -1,6 +1,6 @@
-"""The rules of one policy, and what they say of a message. Pure: the clock is passed in.
+"""The rules of one policy, and which of them apply to a message. Pure: the clock is passed in.
 
-A rule applies when everything that it says holds. All rules that apply are noted; the strictest action decides.
+A rule applies when all its conditions hold. All rules that apply are recorded; the strictest action decides.
 """
 
 import re
@@ -21,22 +21,22 @@ from agenttype_sidecar.rules.windows import Windows
 _MINUTE: Final = 60.0
 _ANYWHERE: Final = re2._Anchor.UNANCHORED  # noqa: SLF001 — see `_Pattern`
 _NOWHERE: Final = (-1, -1)
-#: What asks where a text begins or ends. The mark of a class of other characters only looks like it.
+#: Anchors: the beginning or the end of a text. `[^` opens a class and is not one.
 _EDGES: Final = re.compile(r"(?<!\\)\[\^|([$^]|\\[Az])")
-#: Letters that an expression begins with, as long as none of them may be missing.
+#: The literal letters that an expression begins with.
 _BEGINNING: Final = re.compile(r"[A-Za-z0-9 _-]+(?![?*+{])")
 _STRICTNESS: Final = {RuleAction.WARN: 0, RuleAction.DENY: 1, RuleAction.STOP_AGENT: 2}
 
 
 class Message(NamedTuple):
-    """What a rule can ask of a message.
+    """What a rule can look at in a message.
 
     Attributes:
-        on: What it is.
-        names: What the rule's glob is held against: the model's name as the agent wrote it, or the tool's name with
-            and without `<server>/`.
+        on: The kind of message.
+        names: The names that the rule's glob is matched with: the model's name as the agent wrote it, or the tool's
+            name with and without `<server>/`.
         size: Its bytes; 0 for a stream, whose bytes are counted as they come.
-        texts: Returns all its texts; called only where a pattern asks for them. Nothing for a stream.
+        texts: Returns all its texts; called only where a rule has a pattern. Empty for a stream.
     """
 
     on: RuleTarget
@@ -52,7 +52,7 @@ class Verdict(NamedTuple):
 
     @property
     def decisive(self) -> Rule:
-        """The strictest rule, of several the first; only where there are any."""
+        """The strictest rule, the first of several; call it only where rules apply."""
         return max(self.rules, key=lambda rule: _STRICTNESS[rule.action])
 
     @property
@@ -66,7 +66,7 @@ class Verdict(NamedTuple):
         return any(rule.action is RuleAction.STOP_AGENT for rule in self.rules)
 
 
-#: Nothing applies.
+#: No rule applies.
 PASS: Final = Verdict()
 
 
@@ -78,67 +78,67 @@ class Rulebook:
 
         Args:
             rules: those of the policy, in order.
-            former: the rulebook in use until now; rules that stay as they are go on counting.
+            former: the rulebook in use until now; unchanged rules keep their counts.
 
         Raises:
             PolicyError: RE2 cannot read a pattern.
         """
         counted = {entry.rule: entry.rate for entry in former.entries} if former else {}
-        #: One per rule; read by the rulebook that follows.
-        self.entries: tuple[_Entry, ...] = tuple(_Entry(rule, counted.get(rule)) for rule in rules)
+        #: One per rule; read by the next rulebook.
+        self.entries: tuple[_CompiledRule, ...] = tuple(_CompiledRule(rule, counted.get(rule)) for rule in rules)
         self._on = {on: tuple(entry for entry in self.entries if on in entry.rule.applies_to) for on in RuleTarget}
         self._any = {on: _any(entries) for on, entries in self._on.items()}
 
     def looks_at(self, on: RuleTarget) -> bool:
-        """Return whether any rule asks for such messages; where not, there is no need to build one."""
+        """Return whether any rule looks at such messages; if none does, there is no need to build one."""
         return bool(self._on[on])
 
-    def judge(self, message: Message, now: float) -> Verdict:
-        """Return the rules that apply to a message that is all there.
+    def check(self, message: Message, now: float) -> Verdict:
+        """Return the rules that apply to a whole message.
 
         Args:
             message: the message.
-            now: seconds of any clock that only goes forward.
+            now: monotonic seconds.
         """
-        asked = [entry for entry in self._on[message.on] if entry.concerns(message) and entry.is_passed(message.size)]
-        if not asked:
+        entries = [entry for entry in self._on[message.on] if entry.concerns(message) and entry.is_passed(message.size)]
+        if not entries:
             return PASS
-        missing = [entry for entry in asked if entry.pattern is not None]
-        if missing:
+        unmatched = [entry for entry in entries if entry.pattern is not None]
+        if unmatched:
             any_of_them = self._any[message.on]
             for text in _suspect(message.texts(), any_of_them):
                 for content in windows.whole(text):
                     if any_of_them is None or any_of_them.is_in(content):
-                        missing = _still_missing(missing, content)
-                if not missing:
+                        unmatched = _still_unmatched(unmatched, content)
+                if not unmatched:
                     break
-            asked = [entry for entry in asked if entry not in missing]
-        return _verdict(asked, now) if asked else PASS
+            entries = [entry for entry in entries if entry not in unmatched]
+        return _verdict(entries, now) if entries else PASS
 
-    def watch(self, message: Message, now: float) -> "Watcher | None":
-        """Return what watches a streamed answer, None where no rule concerns it.
+    def watch(self, message: Message, now: float) -> "StreamWatcher | None":
+        """Return the watcher of a streamed answer, None where no rule concerns it.
 
         Args:
             message: what is known of the answer before it begins.
-            now: as in `judge`.
+            now: as in `check`.
         """
-        asked = [entry for entry in self._on[message.on] if entry.concerns(message)]
-        return Watcher(asked, self._any[message.on], now) if asked else None
+        entries = [entry for entry in self._on[message.on] if entry.concerns(message)]
+        return StreamWatcher(entries, self._any[message.on], now) if entries else None
 
 
-class Watcher:
-    """Holds one streamed answer against the rules that concern it, event by event.
+class StreamWatcher:
+    """Checks one streamed answer against the rules that concern it, event by event.
 
-    A text is searched as far as it has come, with up to `windows.WINDOW` bytes of what came before in its channel;
-    for a pattern that asks for the end of the text ("$"), that is where it has come to. Each rule applies once.
+    Each new part of a text is searched together with up to `windows.WINDOW` bytes before it in its channel. For a
+    pattern with an anchor at the end ("$"), the text ends where it has arrived so far. Each rule applies once.
     """
 
-    def __init__(self, entries: "list[_Entry]", any_of_them: "_Pattern | None", now: float) -> None:
+    def __init__(self, entries: "list[_CompiledRule]", any_of_them: "_Pattern | None", now: float) -> None:
         self._any = any_of_them
         self._now = now
         self._size = 0
         self._waiting = entries
-        self._missing = [entry for entry in entries if entry.pattern is not None]
+        self._unmatched = [entry for entry in entries if entry.pattern is not None]
         self._windows = Windows()
 
     def passed(self, event: Event) -> Verdict:
@@ -146,26 +146,26 @@ class Watcher:
         if not self._waiting:
             return PASS
         self._size += len(event.raw)
-        if self._missing and event.data:
+        if self._unmatched and event.data:
             self._search(event.data)
-        ready = [entry for entry in self._waiting if entry not in self._missing and entry.is_passed(self._size)]
+        ready = [entry for entry in self._waiting if entry not in self._unmatched and entry.is_passed(self._size)]
         if not ready:
             return PASS
         self._waiting = [entry for entry in self._waiting if entry not in ready]
         return _verdict(ready, self._now)
 
     def _search(self, data: bytes) -> None:
-        for piece in texts.of_event(data):
-            for stretch in self._windows.stretches(piece):
-                if self._any is None or self._any.is_in(*stretch):
-                    self._missing = _still_missing(self._missing, *stretch)
+        for fragment in texts.of_event(data):
+            for span in self._windows.spans(fragment):
+                if self._any is None or self._any.is_in(*span):
+                    self._unmatched = _still_unmatched(self._unmatched, *span)
 
 
 class _Pattern:
     """An expression of RE2.
 
-    Asks the compiled half of its package directly, whose other half makes a generator and a match for every search;
-    and not even that where the letters are missing that each of its alternatives begins with.
+    Calls the compiled half of the package directly, because the Python half makes a generator and a match for every
+    search. If the literal letters that each alternative begins with are missing, it does not search at all.
     """
 
     __slots__ = ("_beginnings", "_match", "has_edges")
@@ -178,7 +178,7 @@ class _Pattern:
         self.has_edges = any(_EDGES.findall(expression))
         options = re2.Options()
         options.log_errors = False  # they would quote the pattern, and the text with it
-        options.never_capture = True  # where it is found is nobody's concern
+        options.never_capture = True  # the position of a match is not needed
         self._match: Any = re2.compile(expression, options)._regexp.Match  # noqa: SLF001 — see above
 
     def is_in(self, content: bytes, start: int = 0) -> bool:
@@ -192,7 +192,7 @@ class _Pattern:
         return found[0] != _NOWHERE
 
 
-class _Entry:
+class _CompiledRule:
     """One rule, compiled."""
 
     __slots__ = ("_names", "pattern", "rate", "rule")
@@ -210,7 +210,7 @@ class _Entry:
         return self._names is None or any(map(self._names.fullmatch, message.names))
 
     def is_passed(self, size: int) -> bool:
-        """Return whether a message is as large as the rule asks."""
+        """Return whether a message is larger than the rule allows."""
         return self.rule.more_than_bytes is None or size > self.rule.more_than_bytes
 
     def finds(self, content: bytes, start: int) -> bool:
@@ -218,7 +218,7 @@ class _Entry:
 
 
 class _Rate:
-    """Counts messages of the last minute, no more of them than it must."""
+    """Counts the messages of the last minute, up to one more than its limit."""
 
     __slots__ = ("_most", "_times")
 
@@ -235,13 +235,13 @@ class _Rate:
         return len(times) > self._most
 
 
-def _verdict(entries: Iterable[_Entry], now: float) -> Verdict:
-    """Return what is left once the rates are asked: they count what is otherwise as the rule says."""
+def _verdict(entries: Iterable[_CompiledRule], now: float) -> Verdict:
+    """Return the verdict once the rates have counted; a rate counts messages that meet the rule's other conditions."""
     return Verdict(tuple(entry.rule for entry in entries if entry.rate is None or entry.rate.is_passed(now)))
 
 
 def _suspect(found: Iterable[str], any_of_them: _Pattern | None) -> Iterable[str]:
-    """Return the texts in which something may be found: mostly few, which one search in all of them together tells."""
+    """Return the texts that may contain a match; one search in all of them together usually finds that none does."""
     if any_of_them is None or any_of_them.has_edges:
         return found
     plain: list[str] = []
@@ -251,27 +251,27 @@ def _suspect(found: Iterable[str], any_of_them: _Pattern | None) -> Iterable[str
     return plain + escaped if any_of_them.is_in(windows.encoded("\0".join(plain))) else escaped
 
 
-def _still_missing(entries: list[_Entry], content: bytes, start: int = 0) -> list[_Entry]:
-    """Return the entries whose pattern is not there."""
+def _still_unmatched(entries: list[_CompiledRule], content: bytes, start: int = 0) -> list[_CompiledRule]:
+    """Return the entries whose pattern does not match."""
     return [entry for entry in entries if not entry.finds(content, start)]
 
 
-def _any(entries: Iterable[_Entry]) -> _Pattern | None:
-    """Return a pattern that finds what any of the entries finds, None where one cannot be written.
+def _any(entries: Iterable[_CompiledRule]) -> _Pattern | None:
+    """Return a pattern that matches what any of the entries matches, None where one cannot be written.
 
-    Mostly none is found, which one search tells for all.
+    Usually none matches, and one search shows that for all.
     """
     patterns = [entry.rule.matches for entry in entries if entry.rule.matches is not None]
     if not patterns or any(r"\Q" in pattern for pattern in patterns):
-        return None  # a quotation that is not closed would swallow the patterns after it
+        return None  # an unclosed quotation would include the patterns after it
     try:
         return _Pattern(*patterns)
-    except re2.error:  # together they are too large
+    except re2.error:  # the combined pattern is too large
         return None
 
 
 def _beginning(expression: str) -> bytes:
-    """Return what all that an expression finds begins with; nothing where that is not plain to see."""
+    """Return the literal beginning of all matches of an expression; empty where it has no simple one."""
     found = _BEGINNING.match(expression)
     return found[0].encode() if found and "|" not in expression else b""
 

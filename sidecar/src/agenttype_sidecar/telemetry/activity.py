@@ -1,28 +1,28 @@
-"""How long the agent's calls take of its life: the union of their intervals, so that what runs at once counts once."""
+"""The time in which the agent's calls run: the union of their intervals, so that parallel calls count once."""
 
 
 class Activity:
-    """Counts busy seconds; times come from one monotonic clock, in seconds.
+    """Counts busy seconds; all times are seconds of one monotonic clock.
 
     Attributes:
         running: Calls that are running now.
     """
 
     def __init__(self, now: float, wall: float = 0.0, busy: float = 0.0) -> None:
-        """Go on counting where a former process ended: after so many seconds, so many of them busy."""
+        """Continue the count of a former process, which ran for `wall` seconds, `busy` of them with calls."""
         self._start = now - wall
         self.running = 0
         self._since = now
         self._busy = busy
 
     def begin(self, now: float) -> None:
-        """A call to a model or a tool begins."""
+        """Record that a call to a model or a tool begins."""
         if self.running == 0:
             self._since = now
         self.running += 1
 
     def end(self, now: float) -> None:
-        """One that began has ended."""
+        """Record that a call has ended."""
         self.running -= 1
         if self.running == 0:
             self._busy += now - self._since

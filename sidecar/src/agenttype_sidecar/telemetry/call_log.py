@@ -1,10 +1,10 @@
-"""The LLM calls that ended of late, for the control API."""
+"""The LLM calls that ended recently, for the control API."""
 
 import time
 from collections import deque
 from typing import Final, NamedTuple
 
-#: How long a call stays visible, and how many do.
+#: How long a call stays visible, and how many calls do.
 CALL_SECONDS: Final = 600
 CALLS: Final = 1000
 
@@ -19,16 +19,16 @@ class CallRecord(NamedTuple):
         adapter: Alias of the adapter, empty without one.
         protocol: OpenAI or Anthropic.
         outcome: ok, refused, upstream_error, cut or caller_gone.
-        status: What the caller was answered; 499 where it had left.
-        reason: Why, for all outcomes but ok.
+        status: The status sent to the caller; 499 where it had left.
+        reason: Why, for every outcome but ok.
         input: Input tokens charged.
         output: Output tokens charged.
         cost: Nano-dollars charged.
         usage_source: provider, counted, estimated or reserved; empty where nothing was charged.
         seconds: From its arrival to its end.
         first_byte: Seconds from its arrival to the first byte of the answer, None without one.
-        clamped: Whether its answer was bounded by what was left.
-        attempts: How often it was sent, the last one included.
+        clamped: Whether its answer was shortened to what was left.
+        attempts: How often it was sent, the last time included.
     """
 
     at: float

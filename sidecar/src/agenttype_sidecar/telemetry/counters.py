@@ -1,7 +1,7 @@
-"""Counters and histograms for what every call adds to: plain numbers, made into families when somebody asks.
+"""Counters and histograms that every call adds to: plain numbers, made into metric families at a scrape.
 
-Those of the client library take a lock and check every addition, for the sake of threads; calls run on one event loop,
-where that costs more than the counting.
+The client library's take a lock and check every addition, because of threads. Calls run on one event loop, where that
+costs more than the counting.
 """
 
 from bisect import bisect_left
@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 Labels = tuple[str, ...]
 
 
-class Tally(Collector):
+class PlainCounter(Collector):
     """A counter with labels."""
 
     def __init__(self, name: str, text: str, labels: Labels, registry: CollectorRegistry) -> None:
@@ -40,33 +40,33 @@ class Tally(Collector):
         return iter(())
 
 
-class Timing(Collector):
-    """A histogram of seconds with labels."""
+class PlainHistogram(Collector):
+    """A histogram of seconds with labels, for one event loop."""
 
     def __init__(
         self, name: str, text: str, labels: Labels, bounds: Sequence[float], registry: CollectorRegistry
     ) -> None:
         """Begin with nothing observed; `bounds` are the upper bounds of the buckets but the last, ascending."""
         self._bounds = bounds
-        self._seen: dict[Labels, _Seen] = {}
+        self._seen: dict[Labels, _Observations] = {}
         self._named = (name, text, labels)
         registry.register(self)
 
     def observe(self, labels: Labels, seconds: float) -> None:
         """Note a duration under the values of the labels, in their order."""
-        seen = self._seen.get(labels)
-        if seen is None:
-            seen = self._seen[labels] = _Seen(len(self._bounds) + 1)
-        seen.buckets[bisect_left(self._bounds, seconds)] += 1
-        seen.sum += seconds
+        observed = self._seen.get(labels)
+        if observed is None:
+            observed = self._seen[labels] = _Observations(len(self._bounds) + 1)
+        observed.buckets[bisect_left(self._bounds, seconds)] += 1
+        observed.sum += seconds
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the family, in which every bucket holds those below it too."""
+        """Yield the family; every bucket includes those below it."""
         name, text, names = self._named
         family = HistogramMetricFamily(name, text, labels=names)
         bounds = [*map(str, map(float, self._bounds)), "+Inf"]
-        for labels, seen in self._seen.items():
-            family.add_metric(labels, list(zip(bounds, accumulate(seen.buckets), strict=True)), seen.sum)
+        for labels, observed in self._seen.items():
+            family.add_metric(labels, list(zip(bounds, accumulate(observed.buckets), strict=True)), observed.sum)
         yield family
 
     def describe(self) -> Iterator[Metric]:
@@ -74,7 +74,7 @@ class Timing(Collector):
         return iter(())
 
 
-class _Seen:
+class _Observations:
     """What was observed under one set of labels."""
 
     __slots__ = ("buckets", "sum")

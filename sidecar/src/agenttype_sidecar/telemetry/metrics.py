@@ -1,7 +1,7 @@
-"""Everything that Prometheus gets from a sidecar, declared once.
+"""The metrics that all parts of a sidecar share, declared once.
 
-Labels come from closed lists: models, adapters and tools of the policy, outcomes and sources of ours; what is not on a
-list counts as "other". Gauges are read when somebody asks. Metrics never fail a call.
+Labels come from closed lists: models, adapters and tools of the policy, outcomes and sources of ours; anything else
+counts as "other". Gauges are read at a scrape. Metrics never make a call fail.
 """
 
 from typing import Final
@@ -58,5 +58,5 @@ class Metrics:
         self._overspends.labels(limit).inc()
 
     def refused(self, reason: RefusalReason) -> None:
-        """Count a call that policy refused, whatever it was for."""
+        """Count a call that policy refused, to a model or a tool."""
         self._refusals.labels(reason).inc()

@@ -1,4 +1,4 @@
-"""The rules that applied, of late: for the control API, the operator's Events and the metric; never what they found."""
+"""The rules that applied recently, for the control API, the operator's Events and the metric; no matched text."""
 
 import time
 from collections import deque
@@ -19,22 +19,22 @@ _log = Log("rules")
 
 
 class Stopper(Protocol):
-    """What ends the agent for good."""
+    """Stops the agent for good."""
 
     def stop(self, reason: str) -> None:
-        """Refuse all further calls and tell the operator why; a second reason changes nothing."""
+        """Refuse all further calls and report why; a second reason changes nothing."""
 
 
 class Violations:
-    """Keeps the last violations and tells who must know."""
+    """Keeps the last violations, and reports them."""
 
     def __init__(self, registry: CollectorRegistry, stopper: Stopper, changed: Callable[[], None]) -> None:
         """Begin with none.
 
         Args:
             registry: where they are counted.
-            stopper: what a rule of action StopAgent uses.
-            changed: called after every violation: whoever waits for the report is woken by it.
+            stopper: what a rule with the action StopAgent calls.
+            changed: called after every violation; wakes the requests that wait for the report.
         """
         self._stopper = stopper
         self._changed = changed
@@ -48,11 +48,11 @@ class Violations:
         )
 
     def note(self, verdict: Verdict, on: RuleTarget, subject: str) -> None:
-        """Record every rule that applies, and stop the agent where one says so.
+        """Record every rule that applies, and stop the agent if one of them says so.
 
         Args:
-            verdict: what the rulebook said; one without rules changes nothing.
-            on: what was looked at.
+            verdict: what the rulebook returned; without rules it changes nothing.
+            on: the kind of message that was checked.
             subject: the served model, or `<server>/<tool>`.
         """
         if not verdict.rules:

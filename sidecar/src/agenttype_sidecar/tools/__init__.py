@@ -1,5 +1,5 @@
-"""The way of a tool call: which servers and tools the agent may use, and what passes between them.
+"""Handles tool calls: which servers and tools the agent may use, and what passes between them.
 
-Its ways: one MCP server (`mcp`), all of them as one (`mcp_aggregate`), plain HTTP APIs (`http`).
-Not here: calls to models (`llm`).
+A call reaches one MCP server (`mcp`), all of them as one (`mcp_aggregate`), or a plain HTTP API (`http`). Not here:
+calls to models (`llm`).
 """

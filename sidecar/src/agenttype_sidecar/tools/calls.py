@@ -1,7 +1,7 @@
-"""One tool call, from its admission to its end, whatever wire it came by.
+"""One tool call, from its admission to its end, for every kind of gateway.
 
-admit (limits, budget, rules) → the gateway sends it → judge what comes back → settle. Everything that asks whether a
-call may go, or its result may pass, is asked here and nowhere else.
+admit (limits, budget, rules) → the gateway sends it → check the result → settle. All checks whether a call may go, or
+its result may pass, are made here and nowhere else.
 """
 
 import asyncio
@@ -27,15 +27,15 @@ from agenttype_sidecar.tools.refusals import Cancelled, ToolTimedOut
 from agenttype_sidecar.tools.rule_checks import RuleCheck, RuleChecks
 from agenttype_sidecar.tools.servers import ToolServer, ToolServers
 
-#: What an answer may measure where the policy does not say.
+#: The largest answer in bytes if the policy sets no limit.
 ANSWER_LIMIT: Final = 16 * 1024 * 1024
-#: Seconds that a call may take where nobody says.
+#: The longest call in seconds if the policy sets no limit.
 LONGEST: Final = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
 class ToolServices:
-    """What every tool call uses."""
+    """The parts of the sidecar that a tool call uses."""
 
     client: Client
     policies: Policies
@@ -48,21 +48,21 @@ class ToolServices:
     cancellation: Cancellation
 
     async def refuse(self, refusal: Refusal, send: asgi.Send) -> None:
-        """Count a refusal, and answer with it in the words of plain HTTP."""
+        """Count a refusal, and answer with it as a plain HTTP error."""
         self.metrics.refused(refusal.reason)
         await asgi.respond(send, *refusals.http_answer(refusal))
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is called.
+    """The tool that is called.
 
     Attributes:
-        server: Whose tool it is.
-        tool: The tool's own name; of an HTTP API method and path.
+        server: The tool's server.
+        tool: The tool's own name; for an HTTP API, method and path.
         label: The name it is counted under.
         message: The bytes that the agent sends: the JSON-RPC message, or the body.
-        texts: Returns what rules search in it.
+        texts: Returns its texts, in which rules search.
     """
 
     server: ToolServer
@@ -73,14 +73,14 @@ class Subject:
 
 
 class RunningCall:
-    """A call that was let through.
+    """An admitted call.
 
     Attributes:
-        outcome: How it is counted; the gateway says what became of it.
+        outcome: The outcome it is counted under; the gateway sets it.
         sent: Whether the server may have begun to work on it.
-        deadlines: How long it may take.
-        result_limit: Bytes that its result may measure.
-        rule_check: What judges its result.
+        deadlines: Its deadlines.
+        result_limit: The largest result in bytes.
+        rule_check: Checks its result.
     """
 
     def __init__(self, subject: Subject, deadlines: Deadlines, hold: ToolHold, rule_check: RuleCheck) -> None:
@@ -94,17 +94,17 @@ class RunningCall:
 
 
 class ToolCalls:
-    """Lets calls through, and books them."""
+    """Admits calls, and settles them."""
 
     def __init__(self, services: ToolServices) -> None:
         self._services = services
 
     @contextlib.asynccontextmanager
     async def running(self, subject: Subject) -> AsyncIterator[RunningCall]:
-        """Admit a call; what is done with it happens inside, and is booked when it ends.
+        """Admit a call; the caller sends it inside the context, and it is settled at the end.
 
         Raises:
-            Refusal: It may not go, and nothing of it was sent; or it was ended by somebody else.
+            Refusal: It may not go, and nothing of it was sent; or it was cut while it ran.
         """
         services = self._services
         try:
@@ -136,7 +136,7 @@ class ToolCalls:
             self._settle(subject, running, now - began)
 
     async def _admitted(self, subject: Subject) -> RunningCall:
-        """Ask all who may refuse a call, the one that writes last."""
+        """Run all checks that may refuse a call; the one that writes to the ledger comes last."""
         services, server = self._services, subject.server
         rule_check = services.rule_checks.call(server.name, subject.tool, len(subject.message), subject.texts)
         server.allowance.take(server.policy.limits, len(subject.message), time.monotonic())
@@ -160,12 +160,12 @@ class ToolCalls:
 
 
 def longest(deadlines: Deadlines) -> float:
-    """Return how long a call of a tool may take as a whole, in seconds."""
+    """Return how long a tool call may take in all, in seconds."""
     return LONGEST if deadlines.total is None else deadlines.total
 
 
 def label(server: ToolServer, tool: str) -> str:
-    """Return the label of an MCP tool: its name, where policy allows it."""
+    """Return the label of an MCP tool: its name if policy allows it, else "other"."""
     return server.label(tool) if server.allowed.fullmatch(tool) else OTHER
 
 
@@ -174,4 +174,4 @@ def _outcome(refusal: Refusal) -> str:
         return "timeout"
     if isinstance(refusal, Cancelled):
         return "caller_gone"
-    return "refused" if refusal.status < 500 else "upstream_error"  # noqa: PLR2004 — the class of a status
+    return "refused" if refusal.status < 500 else "upstream_error"  # noqa: PLR2004 — server errors

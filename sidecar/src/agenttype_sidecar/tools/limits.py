@@ -1,4 +1,4 @@
-"""How often a tool server may be called. Pure; the counts of a run outlive the process, for the ledger has them."""
+"""Limits how often a tool server may be called. Pure; the counts of a run survive the process, in the ledger."""
 
 import math
 from collections import deque
@@ -11,17 +11,17 @@ from agenttype_sidecar.tools.refusals import ArgumentsTooLarge, CallsExhausted, 
 _MINUTE = 60.0
 
 
-class Window:
-    """The calls of the last minute: any minute, not the clock's. It remembers one time per call that a minute may have.
+class MinuteWindow:
+    """The calls of the last 60 seconds, not of the clock's minute; it remembers one time per allowed call.
 
-    Times are one monotonic clock's, in seconds.
+    Times are monotonic seconds.
     """
 
     def __init__(self) -> None:
         self._times: deque[float] = deque()
 
     def wait(self, limit: int, now: float) -> int:
-        """Return in how many whole seconds one more call fits, 0 if it does now."""
+        """Return the whole seconds until one more call fits, 0 if it fits now."""
         times = self._times
         while times and now - times[0] >= _MINUTE:
             times.popleft()
@@ -30,30 +30,30 @@ class Window:
         return max(1, math.ceil(times[len(times) - limit] + _MINUTE - now))
 
     def add(self, now: float) -> None:
-        """Note a call."""
+        """Record a call."""
         self._times.append(now)
 
 
 class Allowance:
-    """What one tool server may still be called, and the calls that count against it."""
+    """How often one tool server may still be called, and the calls that count against it."""
 
     def __init__(self, server: str, counts: ToolCounts) -> None:
         self._server = server
         self._counts = counts
-        self._window = Window()
+        self._window = MinuteWindow()
 
     @property
     def calls_this_run(self) -> int:
-        """How many calls of this run have gone out, as far as they are limited."""
+        """The calls of this run that have gone out, if they are limited."""
         return self._counts.of(self._server)
 
     def take(self, limits: ToolLimits, size: int, now: float) -> None:
-        """Let a call of so many bytes through and count it.
+        """Allow a call of `size` bytes and count it.
 
         Raises:
             ArgumentsTooLarge: Its message is too large.
-            TooManyCalls: The minute is full.
-            CallsExhausted: The run is.
+            TooManyCalls: The calls per minute are used up.
+            CallsExhausted: The calls of the run are used up.
         """
         if limits.argument_bytes is not None and size > limits.argument_bytes:
             raise ArgumentsTooLarge(limits.argument_bytes)
@@ -69,6 +69,6 @@ class Allowance:
             self._window.add(now)
 
     def give_back(self, limits: ToolLimits) -> None:
-        """Take back a call of this run that was never sent."""
+        """Uncount a call of this run that was never sent."""
         if limits.calls_per_run is not None:
             self._counts.add(self._server, -1)

@@ -1,4 +1,4 @@
-"""What Prometheus hears of tool calls.
+"""The metrics of tool calls.
 
 Labels come from closed lists: servers of the policy, their tools up to a bound, outcomes of ours.
 """
@@ -12,7 +12,7 @@ _DURATIONS: Final = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class ToolMetrics:
-    """The families `agenttype_tool_*`; metrics never fail a call."""
+    """The families `agenttype_tool_*`; metrics never make a call fail."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._calls = Counter(
@@ -52,9 +52,9 @@ class ToolMetrics:
         self._calls.labels(server, tool, "refused").inc()
 
     def changed(self, server: str, tools: int) -> None:
-        """Count tools that are not what they were."""
+        """Count tools that have changed."""
         self._changes.labels(server).inc(tools)
 
     def not_listed(self, server: str) -> None:
-        """Count a server that was left out."""
+        """Count a server that was left out of a listing."""
         self._failures.labels(server).inc()

@@ -1,4 +1,4 @@
-"""Holding a tool call and its result against the rules of the policy that it began with."""
+"""Checks a tool call and its result against the rules of the policy that it began with."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -10,29 +10,29 @@ from agenttype_proxy.sse import Event
 from agenttype_sidecar.errors import RuleViolated
 from agenttype_sidecar.policy.policies import Policies
 from agenttype_sidecar.rules import texts
-from agenttype_sidecar.rules.rulebook import Message, Rulebook, Verdict, Watcher
+from agenttype_sidecar.rules.rulebook import Message, Rulebook, StreamWatcher, Verdict
 from agenttype_sidecar.telemetry.violations import Violations
 
-#: Members of a message that the protocol names; all others are the agent's own words.
+#: Members of a message that the protocol names; the agent chose all others.
 _OF_PROTOCOL: Final = frozenset({"jsonrpc", "id", "method", "params", "name", "arguments", "_meta"})
 _CONSTANT: Final = frozenset({"jsonrpc", "method"})
 
 
 class RuleChecks:
-    """Asks the rules of the policy in use."""
+    """Checks calls against the rules of the policy in use."""
 
     def __init__(self, policies: Policies, violations: Violations) -> None:
         self._policies = policies
         self._violations = violations
 
     def call(self, server: str, tool: str, size: int, said: Callable[[], Iterable[str]]) -> "RuleCheck":
-        """Judge a call before it is sent; return what judges its result.
+        """Check a call before it is sent; return the check for its result.
 
         Args:
-            server: whose tool it is.
-            tool: the tool's own name; of an HTTP API method and path.
+            server: the tool's server.
+            tool: the tool's own name; for an HTTP API, method and path.
             size: bytes of its message.
-            said: returns all its texts; called only where a pattern asks for them.
+            said: returns all its texts; called only if a rule has a pattern.
 
         Raises:
             RuleViolated: A rule forbids it.
@@ -41,48 +41,48 @@ class RuleChecks:
         rule_check = RuleCheck(rulebook, self._violations, server, tool)
         if rulebook.looks_at(RuleTarget.TOOL_CALL):
             message = Message(RuleTarget.TOOL_CALL, rule_check.names, size, said)
-            rule_check.enforce(rulebook.judge(message, time.monotonic()), RuleTarget.TOOL_CALL)
+            rule_check.enforce(rulebook.check(message, time.monotonic()), RuleTarget.TOOL_CALL)
         return rule_check
 
     def stream(self, server: str) -> "RuleCheck":
-        """Return what judges a stream of a server on which results of any of its tools can arrive."""
+        """Return the check for a stream of a server on which results of any of its tools can arrive."""
         return RuleCheck(self._policies.active.rulebook, self._violations, server, "")
 
 
 class RuleCheck:
-    """Judges what one call brings back."""
+    """Checks the result of one call."""
 
     def __init__(self, rulebook: Rulebook, violations: Violations, server: str, tool: str) -> None:
         self.names = (tool, f"{server}/{tool}")
         self._rulebook = rulebook
         self._violations = violations
-        self._watcher: Watcher | None = None
+        self._watcher: StreamWatcher | None = None
         self._watching = False
-        #: Called before a rule ends the call, so that one that stops the agent does not cut it on top.
+        #: Called before a rule ends the call, so that a rule that stops the agent does not cut this call too.
         self.leave: Callable[[], None] = lambda: None
 
     @property
     def looks_at_results(self) -> bool:
-        """Whether any rule looks at results: they must be read before they are passed on."""
+        """Whether any rule checks results; they must then be read before they are passed on."""
         return self._rulebook.looks_at(RuleTarget.TOOL_RESULT)
 
     def result(self, body: bytes) -> None:
-        """Judge a whole result.
+        """Check a whole result.
 
         Raises:
-            RuleViolated: It may not be passed on.
+            RuleViolated: It must not be passed on.
         """
         if self._watching:  # it came as the last event of a stream
             self.event(Event(body, b"", body))
         elif self.looks_at_results:
             message = Message(RuleTarget.TOOL_RESULT, self.names, len(body), lambda: texts.of_body(body))
-            self.enforce(self._rulebook.judge(message, time.monotonic()), RuleTarget.TOOL_RESULT)
+            self.enforce(self._rulebook.check(message, time.monotonic()), RuleTarget.TOOL_RESULT)
 
     def event(self, event: Event) -> None:
-        """Judge the next event of a streamed result.
+        """Check the next event of a streamed result.
 
         Raises:
-            RuleViolated: It may not be passed on, nor anything after it.
+            RuleViolated: It must not be passed on, nor anything after it.
         """
         if not self._watching:
             self._watching = True
@@ -106,7 +106,7 @@ class RuleCheck:
 
 
 def texts_of(message: dict[str, Any]) -> Iterator[str]:
-    """Yield the texts of a JSON-RPC message, the names that its sender chose included."""
+    """Yield the texts of a JSON-RPC message, including the names that its sender chose."""
     params = message.get("params")
     if isinstance(params, dict):
         yield from _members(params)

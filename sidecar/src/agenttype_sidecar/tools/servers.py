@@ -1,4 +1,4 @@
-"""The tool servers of a policy, made ready: where they are, what of them may be used, and what of a call they get."""
+"""The tool servers of a policy: their addresses, what the agent may use of them, and which header fields they get."""
 
 import re
 from typing import Final, NamedTuple
@@ -16,15 +16,15 @@ from agenttype_sidecar.tools.metrics import OTHER
 
 #: Names of tools that get a label of their own, per server; an agent that invents names must not fill our metrics.
 _LABELS: Final = 100
-#: What the wrapper tells us, and what the agent might say of hops that are not its business.
+#: Fields that the wrapper sends us, and fields about other hops that an agent must not set.
 _PREFIXES: Final = (b"x-agenttype-", *fields.MISLEADING_PREFIXES)
-#: Proofs of the agent's own, and fields by which some servers read another request than we did.
+#: The agent's own credentials, and fields by which some servers read another request than we did.
 _DROPPED: Final = (
     b"authorization", b"x-api-key", b"api-key", b"cookie", b"accept-encoding", b"content-encoding",
     *fields.MISLEADING, *fields.OF_ONE_REQUEST,
 )  # fmt: skip
 _PLAIN: Final = (b"accept-encoding", b"identity")
-#: Of an answer: what would make the agent's client keep a session beside ours, or take the server's word for ours.
+#: Of an answer: fields that would make the agent's client keep a session besides ours.
 _DROPPED_BACK: Final = (b"set-cookie", b"set-cookie2")
 _OURS: Final = b"x-agenttype-"
 
@@ -39,7 +39,7 @@ class ToolServer:
     """One tool server of the policy.
 
     Attributes:
-        answers: Whether it answered when it was asked last; None: it was not asked yet.
+        answers: Whether it answered the last request; None if there was none yet.
     """
 
     def __init__(self, tool: policy.Tool, allowance: Allowance, credentials: Credentials) -> None:
@@ -54,7 +54,7 @@ class ToolServer:
         self._labels: set[str] = set()
 
     def route(self, method: str, path: str) -> str | None:
-        """Return the label of the route that allows a method on a path of an HTTP API, None where none does."""
+        """Return the label of the route that allows a method on a path of an HTTP API, None if none does."""
         for route in self._routes:
             if method in route.methods and route.path.fullmatch(path):
                 return f"{method} {route.label}"
@@ -79,10 +79,10 @@ class ToolServer:
         return Deadlines(min(connect, longest), longest, longest, longest)
 
     def request_headers(self, incoming: Headers) -> Headers:
-        """Return the agent's header fields as they go to the server: its proofs dropped, ours added.
+        """Return the agent's header fields as they go to the server: its credentials removed, ours added.
 
         Raises:
-            CredentialUnavailable: The file with our proof cannot be read.
+            CredentialUnavailable: The file with our credential cannot be read.
         """
         ours = self._proof()
         dropped = {*_DROPPED, *(name for name, _ in ours)}
@@ -90,7 +90,7 @@ class ToolServer:
         return [*(field for field in kept if not field[0].startswith(_PREFIXES)), _PLAIN, *ours]
 
     def answer_headers(self, answered: Headers) -> Headers:
-        """Return the server's header fields as they go to the agent: no cookies, and never our proof sent back."""
+        """Return the server's header fields as they go to the agent: without cookies, and without our credential."""
         secret = self._secret()
         return [
             (name, value)
@@ -111,7 +111,7 @@ class ToolServer:
 
 
 class ToolServers:
-    """The servers of the policy in use; what was called of one stays counted when the policy changes."""
+    """The servers of the policy in use; their call counts are kept when the policy changes."""
 
     def __init__(self, counts: ToolCounts, credentials: Credentials) -> None:
         self._counts = counts
@@ -121,7 +121,7 @@ class ToolServers:
         self._servers: dict[str, ToolServer] = {}
 
     def of(self, current: policy.Policy) -> dict[str, ToolServer]:
-        """Return the servers of a policy by name, in its order; one whose policy is the same stays the same object."""
+        """Return the servers of a policy by name, in its order; an unchanged server stays the same object."""
         if current is not self._policy:
             self._servers = {tool.name: self._kept(tool) or self._made(tool) for tool in current.tools}
             self._policy = current

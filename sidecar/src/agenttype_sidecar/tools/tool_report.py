@@ -1,4 +1,4 @@
-"""What the control API says of the tool servers: what the agent may use, within which bounds, and who answers."""
+"""The control API's report on tool servers: what the agent may use, its limits, and which servers answer."""
 
 from agenttype_api import keys
 from agenttype_api.policy import HttpRoute, Policy, ToolLimits, ToolProtocol
@@ -8,7 +8,7 @@ from agenttype_sidecar.tools.servers import ToolServer, ToolServers
 
 
 class ToolReport(Document):
-    """One tool server that the agent may use, and where."""
+    """One tool server that the agent may use, and its path."""
 
     name: str
     protocol: ToolProtocol
@@ -16,12 +16,12 @@ class ToolReport(Document):
     allow: tuple[str, ...]
     """MCP: globs of its tools."""
     routes: tuple[HttpRoute, ...]
-    """HTTP: what may be called."""
+    """HTTP: the allowed routes."""
     limits: ToolLimits
     calls_this_run: int | None
-    """Counted only where the run's calls are limited."""
+    """Counted only if the run's calls are limited."""
     state: str
-    """Unknown until it was asked; then Ready or Unavailable, as it was last."""
+    """Unknown until the first request; then Ready or Unavailable, as of the last request."""
 
 
 def reports(servers: ToolServers, policy: Policy) -> list[ToolReport]:

@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Callable
 
 import pytest
 from agenttype_api import keys
 from agenttype_operator.kube.kinds import Key
 from agenttype_operator.pods.report_watch import ReportWatch, Timing
+from support.waiting import until_async
 
 OWNER = Key("AgentType", "default", "green")
 QUICK = Timing(wait=30.0, grace=1.0, connect=1.0, pause=0.01, longest=0.05)
@@ -73,15 +73,9 @@ def a_pod(uid="u", container="c1", ip="127.0.0.1"):
     return {"metadata": {"name": "one", "uid": uid}, "status": {"podIP": ip, "initContainerStatuses": statuses}}
 
 
-async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110 — what it waits for is a server's list
-            await asyncio.sleep(0.005)
-
-
 async def test_a_pod_is_asked_once_and_then_only_waited_for(sidecar, watcher, heard):
     watcher.follow(OWNER, [a_pod()])
-    await until(lambda: len(sidecar.asked) == 2)
+    await until_async(lambda: len(sidecar.asked) == 2)
 
     [(owner, pod, report)] = heard
 
@@ -92,28 +86,28 @@ async def test_a_pod_is_asked_once_and_then_only_waited_for(sidecar, watcher, he
 
 async def test_news_are_heard_at_once(sidecar, watcher, heard):
     watcher.follow(OWNER, [a_pod()])
-    await until(lambda: len(sidecar.asked) == 2)
+    await until_async(lambda: len(sidecar.asked) == 2)
 
     await sidecar.say(stopped="rule")
-    await until(lambda: len(heard) == 2)
+    await until_async(lambda: len(heard) == 2)
 
     assert heard[-1][2].stopped == "rule"
 
 
 async def test_an_answer_without_news_is_not_heard(sidecar, watcher, heard):
     watcher.follow(OWNER, [a_pod()])
-    await until(lambda: len(sidecar.asked) == 2)
+    await until_async(lambda: len(sidecar.asked) == 2)
     sidecar.raw = b'HTTP/1.1 200 OK\r\ncontent-length: 32\r\n\r\n{"policyHash":"h","sequence":  1}'
 
     await sidecar.say()
-    await until(lambda: len(sidecar.asked) > 2)
+    await until_async(lambda: len(sidecar.asked) > 2)
 
     assert len(heard) == 1
 
 
 async def test_following_again_asks_no_pod_again(sidecar, watcher):
     watcher.follow(OWNER, [a_pod()])
-    await until(lambda: len(sidecar.asked) == 2)
+    await until_async(lambda: len(sidecar.asked) == 2)
     watcher.follow(OWNER, [a_pod()])
 
     assert (len(watcher), sidecar.connections) == (1, 1)
@@ -121,9 +115,9 @@ async def test_following_again_asks_no_pod_again(sidecar, watcher):
 
 async def test_a_restarted_sidecar_is_watched_from_its_beginning(sidecar, watcher, heard):
     watcher.follow(OWNER, [a_pod()])
-    await until(lambda: len(sidecar.asked) == 2)
+    await until_async(lambda: len(sidecar.asked) == 2)
     watcher.follow(OWNER, [a_pod(container="c2")])
-    await until(lambda: len(heard) == 2)
+    await until_async(lambda: len(heard) == 2)
 
     assert sidecar.connections == 2
     assert len(watcher) == 1
@@ -145,11 +139,11 @@ async def test_a_restarted_sidecar_is_watched_from_its_beginning(sidecar, watche
 async def test_an_answer_that_makes_no_sense_is_tried_again_later(sidecar, watcher, heard, raw):
     sidecar.raw = raw
     watcher.follow(OWNER, [a_pod()])
-    await until(lambda: sidecar.connections >= 2)
+    await until_async(lambda: sidecar.connections >= 2)
     assert heard == []
 
     sidecar.raw = None
-    await until(lambda: heard)
+    await until_async(lambda: heard)
 
 
 async def test_a_pod_that_cannot_be_reached_is_tried_until_it_can(sidecar, watcher, heard):
@@ -158,13 +152,13 @@ async def test_a_pod_that_cannot_be_reached_is_tried_until_it_can(sidecar, watch
     await asyncio.sleep(0)
     server = await asyncio.start_server(sidecar.serve, "127.0.0.1", sidecar.port)
     async with server:
-        await until(lambda: heard)
+        await until_async(lambda: heard)
         watcher.forget("u")
 
 
 async def test_a_pod_that_no_longer_runs_is_let_go(sidecar, watcher):
     watcher.follow(OWNER, [a_pod()])
-    await until(lambda: len(sidecar.asked) == 2)
+    await until_async(lambda: len(sidecar.asked) == 2)
     watcher.follow(OWNER, [])
     watcher.forget("u")
 

@@ -49,14 +49,14 @@ class InUse:
         self.active = active
 
 
-def admission(ledger, engine=None, patience=5.0, active=None):
+def admission(ledger, engine=None, max_wait=5.0, active=None):
     policies = InUse(active or under())
     gate = AdmissionState(
         LimitStatus(ledger, SharedLimits(ledger, Path("no-token"))),
         AgentStop(ledger, policies, Cancellation()),
         policies,
     )
-    return Admission(gate, engine or Engine(), Metrics(), patience)
+    return Admission(gate, engine or Engine(), Metrics(), max_wait)
 
 
 def a_call(active, text="hello", **body):
@@ -71,7 +71,7 @@ def under(*limits, **policy):
 def settled(ledger, admission, hold, cost):
     ledger.dispatch(hold)
     ledger.settle(hold, cost)
-    admission.freed.tell()
+    admission.waiters.wake()
 
 
 async def test_a_call_waits_for_what_others_only_hold(ledger):
@@ -85,14 +85,14 @@ async def test_a_call_waits_for_what_others_only_hold(ledger):
 
 
 async def test_a_call_that_others_hold_off_for_too_long_is_told_to_come_back(ledger):
-    active, door = under(a_limit(1, "Requests", "calls")), admission(ledger, patience=0.01)
+    active, door = under(a_limit(1, "Requests", "calls")), admission(ledger, max_wait=0.01)
     await door.admit(a_call(active), active)
     with pytest.raises(BudgetHeld):
         await door.admit(a_call(active), active)
 
 
 async def test_a_call_does_not_wait_for_what_is_spent(ledger):
-    active, door = under(a_limit(1, "Requests", "calls")), admission(ledger, patience=60)
+    active, door = under(a_limit(1, "Requests", "calls")), admission(ledger, max_wait=60)
     first = await door.admit(a_call(active), active)
     settled(ledger, door, first.hold, Amounts(1, 1, 1))
     with pytest.raises(BudgetSpent):
@@ -100,7 +100,7 @@ async def test_a_call_does_not_wait_for_what_is_spent(ledger):
 
 
 async def test_a_call_that_gives_up_waiting_takes_the_short_answer_that_there_is_room_for(ledger):
-    active, door = under(a_limit(2500)), admission(ledger, patience=0.01)
+    active, door = under(a_limit(2500)), admission(ledger, max_wait=0.01)
     await door.admit(a_call(active), active)
     assert (await door.admit(a_call(active), active)).grant.clamped
 
@@ -113,7 +113,7 @@ async def test_a_caller_that_leaves_while_it_waits_holds_nothing(ledger):
     second.cancel()
     await asyncio.wait({second})
     settled(ledger, door, first.hold, Amounts(requests=1))
-    assert (ledger.book.held, ledger.book.spent.requests) == (NOTHING, 1)
+    assert (ledger.balances.held, ledger.balances.spent.requests) == (NOTHING, 1)
 
 
 async def test_a_prompt_is_counted_once_and_only_when_that_can_help(ledger):

@@ -113,17 +113,20 @@ def test_an_agent_whose_time_is_over_is_stopped_where_policy_says_so(car):
 async def test_a_tool_call_is_charged_once_with_the_time_it_took(car):
     sidecar = car(a_limit(10_000, "ToolTime"))
     hold = await sidecar.charges.admit(3.0)
-    assert (hold.seconds, sidecar.ledger.book.held) == (3.0, Amounts(tool_calls=1, tool_ms=3000))
+    assert (hold.seconds, sidecar.ledger.balances.held) == (3.0, Amounts(tool_calls=1, tool_ms=3000))
     sidecar.charges.settle(hold, 0.25)
     sidecar.charges.settle(hold, 2.0)
     sidecar.charges.release(hold)
-    assert (sidecar.ledger.book.spent, sidecar.ledger.book.held) == (Amounts(tool_calls=1, tool_ms=250), NOTHING)
+    assert (sidecar.ledger.balances.spent, sidecar.ledger.balances.held) == (
+        Amounts(tool_calls=1, tool_ms=250),
+        NOTHING,
+    )
 
 
 async def test_a_tool_call_of_which_nothing_went_out_costs_nothing(car):
     sidecar = car(a_limit(1, "ToolCalls"))
     sidecar.charges.release(await sidecar.charges.admit(3.0))
-    assert (sidecar.ledger.book.spent, sidecar.ledger.book.held) == (NOTHING, NOTHING)
+    assert (sidecar.ledger.balances.spent, sidecar.ledger.balances.held) == (NOTHING, NOTHING)
 
 
 async def test_a_tool_gets_no_more_time_than_is_left(car):
@@ -143,7 +146,7 @@ async def test_a_tool_call_in_flight_is_charged_in_full_after_a_kill(car, tmp_pa
     await sidecar.charges.admit(3.0)
     sidecar.ledger._db.close()
     again = Ledger(tmp_path)
-    assert again.book.spent == Amounts(tool_calls=1, tool_ms=3000)
+    assert again.balances.spent == Amounts(tool_calls=1, tool_ms=3000)
     again.close()
 
 

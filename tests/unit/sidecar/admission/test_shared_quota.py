@@ -1,9 +1,9 @@
 import pytest
 from agenttype_api.v1alpha1 import OnLimit
 from agenttype_sidecar.admission.shared_quota import SharedQuota
-from agenttype_sidecar.budget.reservation import Amounts, Claim, Denial, Grant, Line, decide
+from agenttype_sidecar.budget.reservation import Amounts, BudgetLine, Claim, Denial, Grant, decide
 from agenttype_sidecar.errors import NatsUnreachable
-from agenttype_sidecar.leases.terms import Outcome, Want
+from agenttype_sidecar.leases.terms import LeaseResult, Outcome
 from support.programs.sidecars import a_limit
 
 LIMIT = a_limit(1000).model_copy(update={"account": "team-a.agent.green.run"})
@@ -18,13 +18,13 @@ class Store:
         self.answers = list(answers)
         self.wanted = []
 
-    async def want(self, limit, amount):
+    async def request(self, limit, amount):
         self.wanted.append((limit.name, amount))
         return self.answers.pop(0)
 
 
 def a_line(drawn, spent=0, held=0):
-    return Line(LIMIT, spent, held, drawn)
+    return BudgetLine(LIMIT, spent, held, drawn)
 
 
 def decided(line):
@@ -38,14 +38,14 @@ async def test_a_call_that_fits_into_what_is_drawn_asks_nobody():
 
 
 async def test_a_call_that_would_be_shortened_asks_for_all_of_what_it_takes():
-    store, line = Store(Want(Outcome.GRANTED)), a_line(150)
+    store, line = Store(LeaseResult(Outcome.GRANTED)), a_line(150)
     assert decided(line).clamped
     assert await SharedQuota(store).more(decided(line), (line,), CALL)
     assert store.wanted == [("run", 200)]
 
 
 async def test_a_call_takes_what_there_is_where_not_all_of_it_is():
-    store, line = Store(Want(Outcome.EXHAUSTED, remaining=130), Want(Outcome.GRANTED)), a_line(0)
+    store, line = Store(LeaseResult(Outcome.EXHAUSTED, remaining=130), LeaseResult(Outcome.GRANTED)), a_line(0)
     wants = SharedQuota(store)
     assert await wants.more(decided(line), (line,), CALL)
     assert store.wanted == [("run", 200), ("run", 130)]
@@ -53,21 +53,23 @@ async def test_a_call_takes_what_there_is_where_not_all_of_it_is():
 
 
 async def test_a_call_that_others_overtake_asks_three_times_and_no_more():
-    store, line = Store(*[Want(Outcome.GRANTED)] * 5), a_line(0)
+    store, line = Store(*[LeaseResult(Outcome.GRANTED)] * 5), a_line(0)
     wants = SharedQuota(store)
     asked = [await wants.more(decided(line), (line,), CALL) for _ in range(5)]
     assert asked == [True, True, True, False, False]
 
 
 async def test_what_others_lease_and_do_not_use_may_come_back():
-    wants = SharedQuota(Store(Want(Outcome.EXHAUSTED, remaining=50, leased_elsewhere=300), Want(Outcome.GRANTED)))
+    wants = SharedQuota(
+        Store(LeaseResult(Outcome.EXHAUSTED, remaining=50, leased_elsewhere=300), LeaseResult(Outcome.GRANTED))
+    )
     line = a_line(0)
     await wants.more(decided(line), (line,), CALL)
-    assert wants.are_out
-    assert wants.hoped((line,)) == (a_line(350),)
+    assert wants.may_return
+    assert wants.optimistic((line,)) == (a_line(350),)
 
 
-@pytest.mark.parametrize("answer", [None, Want(Outcome.UNAVAILABLE)])
+@pytest.mark.parametrize("answer", [None, LeaseResult(Outcome.UNAVAILABLE)])
 async def test_a_store_that_is_away_is_the_reason_where_what_is_drawn_does_not_do(answer):
     wants, line = SharedQuota(Store(answer)), a_line(0)
     await wants.more(decided(line), (line,), CALL)

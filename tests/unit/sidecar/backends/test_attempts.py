@@ -1,7 +1,7 @@
 import pytest
 from agenttype_api.policy import Fallback, WireProtocol
 from agenttype_api.v1alpha1 import FallbackReason
-from agenttype_sidecar.backends.attempts import Attempts, Failure, Step
+from agenttype_sidecar.backends.attempts import Attempts, Failure, NextAttempt
 from agenttype_sidecar.backends.retries import RetryBudget
 from agenttype_sidecar.errors import PolicyError
 from agenttype_sidecar.routing.routes import Routes
@@ -97,7 +97,11 @@ def test_a_backend_that_is_left_alone_is_not_waited_for():
 @pytest.mark.parametrize("failure", ["rate_limited", "unavailable"])
 def test_a_short_pause_that_a_backend_asks_for_is_kept_twice(failure):
     of = attempts()
-    assert [of.after(Failure(failure), 0.0, b"2") for _ in range(3)] == [Step(of.target, 2), Step(of.target, 2), None]
+    assert [of.after(Failure(failure), 0.0, b"2") for _ in range(3)] == [
+        NextAttempt(of.target, 2),
+        NextAttempt(of.target, 2),
+        None,
+    ]
 
 
 @pytest.mark.parametrize("header", [None, b"60", b"soon"])
@@ -113,7 +117,7 @@ def test_retries_end_with_their_budget():
 
 def test_somewhere_else_to_go_is_better_than_a_pause():
     of = attempts(a_fallback("second", "RateLimited"))
-    assert of.after(Failure.RATE_LIMITED, 0.0, b"1") == Step(of.target, 0.0)
+    assert of.after(Failure.RATE_LIMITED, 0.0, b"1") == NextAttempt(of.target, 0.0)
 
 
 def test_a_low_budget_begins_with_what_is_cheap_and_may_still_use_the_rest():
@@ -130,4 +134,4 @@ def test_what_is_there_for_a_low_budget_answers_for_nothing_else():
 
 def test_a_fallback_that_does_not_speak_the_callers_protocol_is_left_out():
     of = attempts(a_fallback("claude"), a_fallback("second"))
-    assert ([target.name for target in of.deaf], way(of, "reset")) == (["claude"], ["first", "second"])
+    assert ([target.name for target in of.incompatible], way(of, "reset")) == (["claude"], ["first", "second"])

@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from agenttype_api.v1alpha1 import OnLimit, Window
 from agenttype_sidecar.budget import ledger_watermark, reservation, windows
-from agenttype_sidecar.budget.balances import State
+from agenttype_sidecar.budget.balances import HoldState
 from agenttype_sidecar.budget.ledger import FILE, Clock, Ledger, Stopped
 from agenttype_sidecar.budget.limit_status import LimitStatus
 from agenttype_sidecar.budget.prices import Rate
@@ -16,7 +16,6 @@ from agenttype_sidecar.errors import LedgerCorrupt, LedgerUnavailable, StartErro
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
-from support import old_ledgers
 from support.programs.sidecars import a_limit
 
 CALL = Amounts(100, 50, 1)
@@ -109,7 +108,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(target=sent, hold=consumes(waiting))
     def dispatch(self, hold):
-        if hold.state is not State.RESERVED:
+        if hold.state is not HoldState.RESERVED:
             return multiple()
         self.ledger.dispatch(hold)
         self.in_flight.add(hold)
@@ -145,7 +144,7 @@ class Life(RuleBasedStateMachine):
         for hold in self.in_flight:
             self.spend(hold, hold.amounts)
         for hold in self.in_flight | self.reserved:
-            hold.state = State.CLOSED
+            hold.state = HoldState.CLOSED
         self.in_flight.clear()
         self.reserved.clear()
         self.ledger = Ledger(Path(self.folder.name), self.time.clock)
@@ -161,11 +160,11 @@ class Life(RuleBasedStateMachine):
         self.latest = max(self.latest, self.time.wall)
         for window, index in self.present():
             really = self.really_spent.get((window, index), NOTHING)
-            assert all(ours >= real for ours, real in zip(self.ledger.book.spent_in(window), really, strict=True))
+            assert all(ours >= real for ours, real in zip(self.ledger.balances.spent_in(window), really, strict=True))
 
     @invariant()
     def held_is_never_negative(self):
-        assert min(min(self.ledger.book.held_in(window)) for window in Window) >= 0
+        assert min(min(self.ledger.balances.held_in(window)) for window in Window) >= 0
 
 
 Life.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
@@ -191,20 +190,20 @@ def test_a_settlement_counts_once(ledger):
     assert ledger.settle(hold, Amounts(10, 5, 1))
     assert not ledger.settle(hold, Amounts(10, 5, 1))
     assert not ledger.release(hold)
-    assert (ledger.book.spent, ledger.book.held) == (Amounts(10, 5, 1), NOTHING)
+    assert (ledger.balances.spent, ledger.balances.held) == (Amounts(10, 5, 1), NOTHING)
 
 
 def test_a_dispatched_call_is_charged_in_full_after_a_kill(ledger, tmp_path):
     ledger.dispatch(ledger.reserve(CALL))
     again = restarted(ledger, tmp_path)
-    assert (again.book.spent, again.book.held, again.orphans.calls) == (CALL, NOTHING, 1)
+    assert (again.balances.spent, again.balances.held, again.orphans.calls) == (CALL, NOTHING, 1)
     again.close()
 
 
 def test_a_reserved_call_is_released_by_a_kill(ledger, tmp_path):
     ledger.reserve(CALL)
     again = restarted(ledger, tmp_path)
-    assert (again.book.spent, again.orphans.calls) == (NOTHING, 0)
+    assert (again.balances.spent, again.orphans.calls) == (NOTHING, 0)
     again.close()
 
 
@@ -214,7 +213,7 @@ def test_a_recalled_call_is_released_by_a_kill_once_that_is_on_record(ledger, tm
     ledger.recall(hold)
     ledger.flush()
     again = restarted(ledger, tmp_path)
-    assert again.book.spent == NOTHING
+    assert again.balances.spent == NOTHING
     again.close()
 
 
@@ -224,7 +223,7 @@ def test_what_was_settled_is_there_after_an_orderly_end(ledger, tmp_path):
     ledger.settle(hold, Amounts(10, 5, 1))
     ledger.close()
     again = Ledger(tmp_path)
-    assert (again.book.spent, again.orphans.calls) == (Amounts(10, 5, 1), 0)
+    assert (again.balances.spent, again.orphans.calls) == (Amounts(10, 5, 1), 0)
     again.close()
 
 
@@ -320,7 +319,7 @@ def test_what_a_power_cut_took_of_the_log_keeps_no_run_from_going_on(ledger, tmp
     another_boot.write_text("another")
     ledger_watermark.Watermark(tmp_path, another_boot).reach(1000)
     again = Ledger(tmp_path)
-    assert (again.book.spent, "power cut" in caplog.text) == (CALL, True)
+    assert (again.balances.spent, "power cut" in caplog.text) == (CALL, True)
     again.close()
 
 
@@ -332,7 +331,7 @@ def test_a_mark_that_cannot_be_written_is_told_and_written_later(ledger, tmp_pat
     (tmp_path / ledger_watermark.FILE).rmdir()
     assert ledger.flush()
     again = restarted(ledger, tmp_path)
-    assert again.book.spent == CALL
+    assert again.balances.spent == CALL
     again.close()
 
 
@@ -367,7 +366,7 @@ def test_a_ledger_that_cannot_be_written_fails_closed_and_recovers(ledger):
     ledger._db.execute("PRAGMA query_only = 1")
     with pytest.raises(LedgerUnavailable):
         ledger.dispatch(hold)
-    assert hold.state is State.RESERVED
+    assert hold.state is HoldState.RESERVED
     assert not ledger.flush()
     ledger._db.execute("PRAGMA query_only = 0")
     ledger.dispatch(hold)
@@ -403,8 +402,8 @@ def test_a_window_that_starts_anew_has_nothing_spent_and_the_run_goes_on(tmp_pat
     ledger = at(tmp_path, time)
     ledger.settle(ledger.reserve(CALL), CALL)
     time.pass_by(60)
-    ledger.turn()
-    spent = [ledger.book.spent_in(window) for window in (Window.MINUTE, Window.HOUR, Window.RUN, Window.FOREVER)]
+    ledger.advance()
+    spent = [ledger.balances.spent_in(window) for window in (Window.MINUTE, Window.HOUR, Window.RUN, Window.FOREVER)]
     assert spent == [NOTHING, CALL, CALL, CALL]
     ledger.close()
 
@@ -415,16 +414,16 @@ def test_a_call_that_ends_in_the_next_window_is_charged_to_the_one_it_began_in(t
     early = ledger.reserve(CALL)
     ledger.dispatch(early)
     time.pass_by(60)
-    ledger.turn()
+    ledger.advance()
     late = ledger.reserve(CALL)
-    assert ledger.book.held_in(Window.MINUTE) == CALL
+    assert ledger.balances.held_in(Window.MINUTE) == CALL
     ledger.settle(early, Amounts(7, 7, 1))
     ledger.settle(late, Amounts(3, 3, 1))
-    assert (ledger.book.spent_in(Window.MINUTE), ledger.book.spent_in(Window.HOUR)) == (
+    assert (ledger.balances.spent_in(Window.MINUTE), ledger.balances.spent_in(Window.HOUR)) == (
         Amounts(3, 3, 1),
         Amounts(10, 10, 2),
     )
-    assert ledger.book.held_in(Window.MINUTE) == NOTHING
+    assert ledger.balances.held_in(Window.MINUTE) == NOTHING
     ledger.close()
 
 
@@ -433,10 +432,10 @@ def test_an_orphan_is_charged_to_the_window_it_began_in(tmp_path):
     ledger = at(tmp_path, time)
     ledger.dispatch(ledger.reserve(CALL))
     time.pass_by(60)
-    ledger.turn()
+    ledger.advance()
     ledger.dispatch(ledger.reserve(Amounts(1, 1, 1)))
     again = restarted(ledger, tmp_path, time)
-    assert (again.book.spent_in(Window.MINUTE), again.book.spent) == (Amounts(1, 1, 1), Amounts(101, 51, 2))
+    assert (again.balances.spent_in(Window.MINUTE), again.balances.spent) == (Amounts(1, 1, 1), Amounts(101, 51, 2))
     again.close()
 
 
@@ -444,14 +443,14 @@ def test_a_clock_that_is_set_back_gives_no_budget_twice_not_even_after_a_restart
     time = FakeTime()
     ledger = at(tmp_path, time)
     time.pass_by(3600)
-    ledger.turn()
+    ledger.advance()
     ledger.settle(ledger.reserve(CALL), CALL)
     time.wall -= 7200
-    ledger.turn()
-    assert ledger.book.spent_in(Window.HOUR) == CALL
+    ledger.advance()
+    assert ledger.balances.spent_in(Window.HOUR) == CALL
     ledger.close()
     again = at(tmp_path, time)
-    assert again.book.spent_in(Window.HOUR) == CALL
+    assert again.balances.spent_in(Window.HOUR) == CALL
     again.close()
 
 
@@ -493,9 +492,9 @@ def test_windows_that_are_over_leave_no_rows_behind(tmp_path):
     ledger = at(tmp_path, time)
     for _ in range(200):
         time.pass_by(3600)
-        ledger.turn()
+        ledger.advance()
         ledger.dispatch(ledger.reserve(CALL))
-    assert ledger._db.execute("SELECT count(*) FROM count").fetchone()[0] == len(windows.TURNING)
+    assert ledger._db.execute("SELECT count(*) FROM count").fetchone()[0] == len(windows.CLOCK_WINDOWS)
     ledger.close()
 
 
@@ -504,8 +503,8 @@ def test_what_was_drawn_of_a_shared_limit_is_remembered_in_its_window_only(ledge
     hold = ledger.reserve(CALL)
     ledger.dispatch(hold)
     again = restarted(ledger, tmp_path)
-    assert (again.drawn("a.b", 7), again.book.spent_in("a.b")) == (500, CALL)
-    assert (again.drawn("a.b", 8), again.book.spent_in("a.b")) == (0, NOTHING)
+    assert (again.drawn("a.b", 7), again.balances.spent_in("a.b")) == (500, CALL)
+    assert (again.drawn("a.b", 8), again.balances.spent_in("a.b")) == (0, NOTHING)
     assert again.drawn("a.b", 7) == 0
     again.close()
 
@@ -517,52 +516,6 @@ def test_a_draw_that_cannot_be_recorded_has_not_happened(ledger):
         ledger.draw("a.b", 1, 200)
     assert ledger.drawn("a.b", 1) == 100
     ledger._db.execute("PRAGMA query_only = 0")
-
-
-@pytest.mark.parametrize("version", old_ledgers.VERSIONS)
-@pytest.mark.parametrize("write", [old_ledgers.write, old_ledgers.write_killed])
-def test_a_ledger_of_a_former_version_is_brought_up_to_date_and_stays_so(tmp_path, write, version):
-    write(tmp_path, version)
-    first = Ledger(tmp_path)
-    assert (first.book.spent, first.orphans.calls) == (old_ledgers.SPENT, old_ledgers.ORPHANS)
-    assert first.holder
-    first.close()
-    second = Ledger(tmp_path)
-    assert (second.book.spent, second.orphans.calls, second.holder) == (old_ledgers.SPENT, 0, first.holder)
-    second.close()
-
-
-@pytest.mark.parametrize("version", [2, 3])
-def test_windows_shares_and_a_stop_are_brought_along_from_a_former_version(tmp_path, version):
-    old_ledgers.write(tmp_path, version)
-    ledger = Ledger(tmp_path)
-    assert (ledger.book.spent_in("a.b"), ledger.drawn("a.b", 7)) == (Amounts(110, 55, 2), 500)
-    assert (ledger.stopped, ledger.holder) == (Stopped("hash", "enough"), "me")
-    ledger.close()
-
-
-def test_the_time_of_a_run_is_brought_along_from_the_version_that_kept_it_with_calls(tmp_path):
-    old_ledgers.write(tmp_path, 3)
-    ledger = at(tmp_path, FakeTime())
-    assert ledger.elapsed_ms == 77
-    ledger.close()
-
-
-def test_calls_of_tools_are_brought_along_from_the_file_that_had_them(tmp_path):
-    old_ledgers.write(tmp_path, 3)
-    old = old_ledgers.write_tool_calls(tmp_path, crm=2, shop=1)
-    first = Ledger(tmp_path)
-    assert (first.tool_calls.of("crm"), first.tool_calls.of("shop"), old.exists()) == (2, 1, False)
-    again = restarted(first, tmp_path)
-    assert again.tool_calls.of("crm") == 2
-    again.close()
-
-
-def test_a_damaged_file_of_calls_of_tools_is_never_taken_for_an_empty_one(tmp_path):
-    old_ledgers.write(tmp_path, 3)
-    old_ledgers.write_tool_calls(tmp_path).write_bytes(b"not a database, not at all" * 100)
-    with pytest.raises(LedgerCorrupt):
-        Ledger(tmp_path)
 
 
 def test_a_call_of_a_tool_is_counted_on_record_once_it_is_dispatched(ledger, tmp_path):
@@ -611,7 +564,7 @@ def test_who_keeps_a_response_is_on_record_with_the_next_flush(ledger, tmp_path)
 def test_no_call_waits_until_it_is_on_record_who_keeps_a_response(ledger):
     ledger.responses.keep("resp_1", "one")
     ledger.dispatch(ledger.reserve(CALL))
-    ledger.turn()
+    ledger.advance()
     assert ledger.responses.behind
     ledger.flush()
     assert not ledger.behind
@@ -655,14 +608,17 @@ def test_a_dispatch_records_what_was_settled_before_it(ledger, tmp_path):
     ledger.settle(first, Amounts(10, 5, 1))
     ledger.dispatch(ledger.reserve(CALL))
     again = restarted(ledger, tmp_path)
-    assert (again.book.spent, again.orphans.calls) == (Amounts(110, 55, 2), 1)
+    assert (again.balances.spent, again.orphans.calls) == (Amounts(110, 55, 2), 1)
     again.close()
 
 
-def test_a_ledger_of_a_later_version_is_left_alone(tmp_path):
+@pytest.mark.parametrize("version", [0, 2, 99])
+def test_a_ledger_of_another_version_is_left_as_it_is_and_the_fix_is_told(tmp_path, version):
     Ledger(tmp_path).close()
     db = sqlite3.connect(tmp_path / FILE)
-    db.execute("PRAGMA user_version = 99")
+    db.execute(f"PRAGMA user_version = {version}")
     db.close()
-    with pytest.raises(StartError, match="newer version"):
+    before = (tmp_path / FILE).read_bytes()
+    with pytest.raises(StartError, match=f"has version {version} .* run the sidecar that wrote it, or delete"):
         Ledger(tmp_path)
+    assert (tmp_path / FILE).read_bytes() == before

@@ -54,8 +54,8 @@ def test_two_rows_have_two_seals(one, other):
     assert (NOTE.sealed(one)[-1] == NOTE.sealed(other)[-1]) == (one == other)
 
 
-def test_what_a_former_version_did_not_have_is_nothing():
-    assert NOTE.brought_over({"name": "a", "price": 3, "gone": 1}) == NOTE.sealed(("a", "", 0, 3))
+def test_what_a_blank_row_is_not_given_is_nothing():
+    assert NOTE.blank(name="a") == NOTE.sealed(("a", "", 0, 0))
 
 
 def test_every_table_of_the_ledger_has_a_name_of_its_own():

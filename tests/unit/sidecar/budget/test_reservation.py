@@ -2,7 +2,7 @@ import pytest
 from agenttype_api.v1alpha1 import OnLimit, Resource
 from agenttype_sidecar.budget import reservation
 from agenttype_sidecar.budget.prices import Rate
-from agenttype_sidecar.budget.reservation import NOTHING, Amounts, Claim, Denial, Grant, Line, decide, decide_tool
+from agenttype_sidecar.budget.reservation import NOTHING, Amounts, BudgetLine, Claim, Denial, Grant, decide, decide_tool
 from hypothesis import given
 from hypothesis import strategies as st
 from support.programs.sidecars import a_limit
@@ -12,7 +12,7 @@ CLAMP, REJECT = OnLimit.CLAMP, OnLimit.REJECT
 
 def lines(limits, used=NOTHING):
     """What is left of limits of which so much is spent."""
-    return tuple(Line(limit, used.of(limit.resource), 0) for limit in limits)
+    return tuple(BudgetLine(limit, used.of(limit.resource), 0) for limit in limits)
 
 
 amounts = st.builds(
@@ -166,15 +166,15 @@ def test_what_is_held_of_money_never_exceeds_what_is_left(ask, money):
 
 
 def test_a_shared_limit_has_room_for_what_was_drawn_of_it():
-    line = Line(a_limit(1000), spent=100, held=50, drawn=300)
+    line = BudgetLine(a_limit(1000), spent=100, held=50, drawn=300)
     assert decide((line,), Claim(prompt=100, output=50), CLAMP) == Grant(Amounts(100, 50, 1), 50, clamped=False)
     assert decide((line,), Claim(prompt=140, output=50), CLAMP) == Denial(a_limit(1000), 150, never=False)
 
 
 def test_the_time_of_a_run_denies_calls_only_once_it_is_over():
     limit = a_limit(1000, "WallClock")
-    assert isinstance(decide((Line(limit, 999, 0),), Claim(10, 10), CLAMP), Grant)
-    assert isinstance(decide((Line(limit, 1000, 0),), Claim(10, 10), CLAMP), Denial)
+    assert isinstance(decide((BudgetLine(limit, 999, 0),), Claim(10, 10), CLAMP), Grant)
+    assert isinstance(decide((BudgetLine(limit, 1000, 0),), Claim(10, 10), CLAMP), Denial)
 
 
 def test_limits_on_tools_do_not_concern_models_nor_the_other_way_round():
@@ -192,7 +192,7 @@ def test_limits_on_tools_do_not_concern_models_nor_the_other_way_round():
 )
 def test_a_tool_gets_the_time_that_is_left_unless_that_is_none(left, expected):
     limit = a_limit(10_000, "ToolTime")
-    decision = decide_tool((Line(limit, 10_000 - left, 0),), 3000, 100)
+    decision = decide_tool((BudgetLine(limit, 10_000 - left, 0),), 3000, 100)
     assert (decision.amounts.tool_ms if isinstance(decision, Grant) else None) == expected
 
 

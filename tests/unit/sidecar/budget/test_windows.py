@@ -40,7 +40,7 @@ def test_all_windows_start_anew_at_the_turn_of_the_year(window, expected):
     assert windows.resets_in(window, windows.minute(now), now) == expected
 
 
-@given(st.sampled_from(windows.TURNING), moments)
+@given(st.sampled_from(windows.CLOCK_WINDOWS), moments)
 def test_the_next_window_begins_when_it_is_said_to(window, now):
     minute = windows.minute(now)
     reset = windows.resets_in(window, minute, now)

@@ -1,4 +1,4 @@
-from agenttype_sidecar.leases.plan import Draw, Give, LeaseMore, Need, Standing, fitting, next_step
+from agenttype_sidecar.leases.plan import Draw, GiveBack, LeaseMore, Need, Standing, fitting, next_step
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,7 +44,7 @@ def test_a_small_call_passes_a_large_one_that_does_not_fit():
 
 
 def test_scraps_that_serve_nobody_here_go_back_for_others():
-    assert next_step(at(15, 15, 10, free=0), Need((7,))) == Give(10, 10)
+    assert next_step(at(15, 15, 10, free=0), Need((7,))) == GiveBack(10, 10)
     assert next_step(at(10, 10, 10, free=5), Need((7,))) is None
 
 
@@ -55,16 +55,16 @@ def test_a_top_up_begins_when_half_of_what_comes_is_drawn():
 
 
 def test_an_idle_pod_keeps_what_it_uses():
-    assert next_step(at(500, 200, 100, free=0), Need(peak=100, is_idle=True)) == Give(100, 100)
+    assert next_step(at(500, 200, 100, free=0), Need(peak=100, is_idle=True)) == GiveBack(100, 100)
 
 
 def test_a_busy_pod_keeps_what_it_needed_lately():
     assert next_step(at(400, 400, 100, free=10_000), Need(peak=350)) is None
-    assert next_step(at(4_000, 400, 100, free=10_000), Need(peak=350)) == Give(350, 350)
+    assert next_step(at(4_000, 400, 100, free=10_000), Need(peak=350)) == GiveBack(350, 350)
 
 
 def test_a_limit_that_was_lowered_takes_back_what_is_not_used_at_once():
-    assert next_step(at(400, 400, 100, free=-50), Need(peak=350, ahead=100, stock=100)) == Give(100, 100)
+    assert next_step(at(400, 400, 100, free=-50), Need(peak=350, ahead=100, stock=100)) == GiveBack(100, 100)
 
 
 @given(STANDINGS, DEMANDS)
@@ -75,7 +75,7 @@ def test_no_step_takes_what_is_not_free_or_gives_what_is_used(now, wanted):
             assert to >= now.used
         case Draw(to):
             assert now.drawn < to <= now.leased
-        case Give(drawn, leased):
+        case GiveBack(drawn, leased):
             assert now.used <= drawn <= leased < now.leased
         case None:
             pass

@@ -4,8 +4,8 @@ import contextlib
 
 import pytest
 from agenttype_api.v1alpha1 import Resource, Window
-from agenttype_sidecar.leases.lease import Lease, dissolve
-from agenttype_sidecar.leases.shares import RETURNS, Account, Conflict, Record, Returns, Take
+from agenttype_sidecar.leases.lease import Lease, end_lease
+from agenttype_sidecar.leases.shares import RETURNS, Account, Addition, Conflict, Record, Returns
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -42,7 +42,7 @@ class Pod:
         await step(self.lease)
 
     def takes(self, amount, to):
-        self.does(lambda own: own.take(Take(next(self.names), amount), to, 0))
+        self.does(lambda own: own.lease_more(Addition(next(self.names), amount), to, 0))
 
     def draws(self, to):
         self.does(lambda own: own.draw(to, 0))
@@ -52,8 +52,8 @@ class Pod:
 
     def comes_back(self):
         """Be connected anew."""
-        self.lease.doubt()
-        self.does(lambda own: own.see())
+        self.lease.invalidate()
+        self.does(lambda own: own.reload_sums())
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_a_record_from_before_gives_nothing_when_its_holder_is_gone(store, pods)
     two.takes(1, to=1)
     store.go_back(kept)
     two.comes_back()
-    Run(dissolve(store, ACCOUNT, "one")).finish()
+    Run(end_lease(store, ACCOUNT, "one")).finish()
     assert (out(store), Record.from_json(store.entries["one"].text).leased) == (51, 5)
 
 
@@ -154,9 +154,9 @@ def test_a_process_that_dies_while_it_sets_things_right_leaves_it_to_the_next(st
     two.takes(40, to=40)
     kept = ModelStore().copy()
     store.go_back(kept)
-    one.lease.doubt()
+    one.lease.invalidate()
     dying = Run(one.lease.attach("a last life"))
-    while Returns.from_json(store.entries.get(RETURNS, store._sums().returns).text).past.owed is None:
+    while Returns.from_json(store.entries.get(RETURNS, store._sums().returns).text).recovery.owed is None:
         dying.deliver()
     dying.die(store)
     store.strays.clear()
@@ -170,7 +170,7 @@ def test_a_server_that_is_merely_slow_to_tell_changes_nothing(store, pods):
     old = store.copy()
     two.takes(40, to=40)
     one.comes_back()
-    one.lease.doubt()
+    one.lease.invalidate()
     store.slow = old
     Run(one.lease.attach("a life")).finish()
     store.slow = None
@@ -212,7 +212,7 @@ class Setbacks(RuleBasedStateMachine):
     def somebody_ends_the_record_of_one_that_is_gone(self, which):
         name = self.gone[which % len(self.gone)].name
         if name in self.store.entries:
-            Run(dissolve(self.store, ACCOUNT, name)).finish()
+            Run(end_lease(self.store, ACCOUNT, name)).finish()
 
     @rule()
     def a_copy_is_made(self):

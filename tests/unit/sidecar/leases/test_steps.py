@@ -1,8 +1,8 @@
 from dataclasses import replace
 
 from agenttype_api.v1alpha1 import Resource, Window
-from agenttype_sidecar.leases.lease import Lease, dissolve
-from agenttype_sidecar.leases.shares import Account, Record, Returns, Take
+from agenttype_sidecar.leases.lease import Lease, end_lease
+from agenttype_sidecar.leases.shares import Account, Addition, Record, Returns
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -41,7 +41,7 @@ class Pod:
 
     async def took(self, amount, to):
         await self.lease.attach(next(self.names))
-        await self.lease.take(Take(next(self.names), amount), to, self.used)
+        await self.lease.lease_more(Addition(next(self.names), amount), to, self.used)
 
     async def drew(self, to):
         await self.lease.attach(next(self.names))
@@ -57,7 +57,7 @@ class Pod:
 
     async def refreshed(self):
         await self.lease.attach(next(self.names))
-        await self.lease.see()
+        await self.lease.reload_sums()
         await self.lease.refresh(self.used)
 
 
@@ -119,7 +119,7 @@ def test_an_addition_under_way_goes_back_with_the_record_of_a_process_that_died(
     does(one.took(5, to=3))
     taking = after(one.took(10, to=15), answers=1)
     taking.die(store)
-    does(dissolve(store, ACCOUNT, "one", store.entries["one"].revision))
+    does(end_lease(store, ACCOUNT, "one", store.entries["one"].revision))
     assert out(store) == 3
     store.arrive(0)
     assert out(store) == 3
@@ -128,7 +128,7 @@ def test_an_addition_under_way_goes_back_with_the_record_of_a_process_that_died(
 def test_a_holder_that_fell_silent_loses_what_it_had_not_drawn_and_keeps_the_rest():
     store, one = pods("one")
     does(one.took(10, to=4))
-    does(dissolve(store, ACCOUNT, "one", store.entries["one"].revision))
+    does(end_lease(store, ACCOUNT, "one", store.entries["one"].revision))
     assert (one.lease.drawn, out(store)) == (4, 4)
     assert Run(one.drew(8)).finish() is None
     assert one.lease.drawn == 4
@@ -140,7 +140,7 @@ def test_a_holder_whose_record_was_ended_learns_what_it_had_drawn_and_never_hear
     store, one = pods("one")
     does(one.took(10, to=4))
     after(one.drew(7), answers=0).deliver_unheard()
-    does(dissolve(store, ACCOUNT, "one", store.entries["one"].revision))
+    does(end_lease(store, ACCOUNT, "one", store.entries["one"].revision))
     assert (one.lease.drawn, out(store)) == (4, 7)
     does(one.drew(7))
     assert (one.lease.drawn, out(store)) == (7, 7)
@@ -151,7 +151,7 @@ def test_a_record_that_was_written_since_is_not_ended():
     does(one.took(10, to=4))
     seen = store.entries["one"].revision
     does(one.drew(6))
-    does(dissolve(store, ACCOUNT, "one", seen))
+    does(end_lease(store, ACCOUNT, "one", seen))
     assert Record.from_json(store.entries["one"].text).leased == 10
 
 
@@ -161,7 +161,7 @@ def test_what_was_to_be_drawn_may_be_used_only_once_the_store_has_it():
     drawing = after(one.drew(8), answers=0)
     assert one.lease.drawn == 4
     drawing.lose(store)
-    does(dissolve(store, ACCOUNT, "one", store.entries["one"].revision))
+    does(end_lease(store, ACCOUNT, "one", store.entries["one"].revision))
     store.arrive(0)
     assert (one.lease.drawn, out(store)) == (4, 4)
 
@@ -188,7 +188,7 @@ def test_a_gift_is_not_counted_again_when_its_life_is_over_and_forgotten():
     store, one = pods("one")
     does(one.took(10, to=8))
     giving = after(one.gave(2, 2), answers=1)
-    does(dissolve(store, ACCOUNT, "one", store.entries["one"].revision))
+    does(end_lease(store, ACCOUNT, "one", store.entries["one"].revision))
     assert out(store) == 2
     giving.finish()
     assert out(store) == 2
@@ -226,9 +226,9 @@ def test_an_end_that_was_cut_off_is_completed_by_whoever_finds_it():
     store, one = pods("one")
     does(one.took(10, to=4))
     revision = store.entries["one"].revision
-    after(dissolve(store, ACCOUNT, "one", revision), answers=3).die(store)
+    after(end_lease(store, ACCOUNT, "one", revision), answers=3).die(store)
     assert out(store) == 10
-    does(dissolve(store, ACCOUNT, "one", store.entries["one"].revision))
+    does(end_lease(store, ACCOUNT, "one", store.entries["one"].revision))
     store.arrive(0)
     assert out(store) == 4
 
@@ -321,7 +321,7 @@ class Pods(RuleBasedStateMachine):
         name = self.pods[victim].name
         standing = self.store.entries.get(name)
         if standing is not None and standing.text:
-            reaper = Run(dissolve(self.store, ACCOUNT, name, standing.revision))
+            reaper = Run(end_lease(self.store, ACCOUNT, name, standing.revision))
             self.meet(reaper, fate)
             self.reapers.append(reaper)
 
@@ -386,8 +386,8 @@ class Pods(RuleBasedStateMachine):
     def what_is_owned_stays_counted_when_all_that_was_given_is_counted(self):
         records = self.standing().values()
         returns = Returns.from_json(self.store._sums().returns.text)
-        given = sum(gift.amount for record in records for gift in returns.missing(record))
-        takes = [record.take for record in records if record.ended and record.take]
+        given = sum(refund.amount for record in records for refund in returns.missing(record))
+        takes = [record.pending for record in records if record.ended and record.pending]
         due = sum(take.amount for take in takes if take.operation not in self.store.operations)
         assert self.owned() <= self.store.counter + due - returns.total - given
 

@@ -16,7 +16,7 @@ def a_body(**members):
 
 
 def is_all(path=CHAT, **members):
-    return prompt_bound.says_it_all(a_body(**members), paths.endpoint(path))
+    return prompt_bound.is_all_text(a_body(**members), paths.endpoint(path))
 
 
 def said(part):

@@ -33,7 +33,7 @@ def test_what_was_passed_on_can_be_built_on():
     stored.remember(response(), ("resp_1", "msg_1"))
     stored.check(response(previous_response_id="resp_1", input=[{"type": "item_reference", "id": "msg_1"}]))
     assert (stored.backend("resp_1"), stored.backend("resp_2")) == ("shared", None)
-    assert stored.home(response(previous_response_id="resp_1")) == "shared"
+    assert stored.owner(response(previous_response_id="resp_1")) == "shared"
 
 
 @pytest.mark.parametrize(

@@ -51,10 +51,10 @@ def passed(stream, meter, cuts=()):
 
 @given(st.lists(st.integers(0, 400), max_size=6))
 def test_the_usage_chunk_is_stripped_and_all_else_passes_however_the_stream_is_cut(cuts):
-    pieces = piece("a") + piece(TRICKY) + b": a comment\n\n" + piece("ü€")
+    events = piece("a") + piece(TRICKY) + b": a comment\n\n" + piece("ü€")
     meter = Meter(OPENAI, keep_usage=False, running=False)
-    stream = pieces + FINAL + DONE
-    assert passed(stream, meter, [cut % len(stream) for cut in cuts]) == pieces + DONE
+    stream = events + FINAL + DONE
+    assert passed(stream, meter, [cut % len(stream) for cut in cuts]) == events + DONE
     assert (meter.usage, meter.final) == (Usage(7, 3), True)
 
 
@@ -192,7 +192,7 @@ def test_an_anthropic_stream_passes_unchanged_and_its_largest_counts_hold(cuts):
     )
     meter = Meter(ANTHROPIC, keep_usage=False, running=False)
     assert passed(stream, meter, [cut % len(stream) for cut in cuts]) == stream
-    assert (meter.usage, meter.final, meter.pieces) == (Usage(7, 9, 2), True, 1)
+    assert (meter.usage, meter.final, meter.events) == (Usage(7, 9, 2), True, 1)
 
 
 RESPONSE_USAGE = {"input_tokens": 7, "output_tokens": 3, "input_tokens_details": {"cached_tokens": 5}}
@@ -214,7 +214,7 @@ def test_a_response_tells_its_usage_and_its_names_with_its_last_event(cuts):
 def test_a_response_that_is_cut_has_no_names_yet():
     meter = Meter(OPENAI, keep_usage=False, running=False)
     passed(response("response.created", usage=None) + named("response.output_text.delta", delta="a"), meter)
-    assert (meter.usage, meter.final, meter.ended, meter.ids, meter.pieces) == (Usage(), False, False, (), 1)
+    assert (meter.usage, meter.final, meter.ended, meter.ids, meter.events) == (Usage(), False, False, (), 1)
 
 
 @pytest.mark.parametrize(
@@ -374,7 +374,7 @@ def test_every_byte_of_text_counts_as_a_token_of_a_cut_answer(texts):
     ],
 )
 def test_without_a_token_limit_what_is_not_known_is_estimated(reported, final, expected):
-    assert usage.estimate(reported, size=400, pieces=12, final=final) == expected
+    assert usage.estimate(reported, size=400, events=12, final=final) == expected
 
 
 def test_the_usage_of_a_million_numbers_is_found_behind_them():

@@ -4,7 +4,8 @@ from agenttype_sidecar.backends.credentials import Credentials
 from agenttype_sidecar.errors import CredentialUnavailable, PolicyError
 from agenttype_sidecar.policy.policies import Policies
 from agenttype_sidecar.telemetry.metrics import Metrics
-from support.programs.sidecars import a_backend, a_policy, eventually, write_policy
+from support.programs.sidecars import a_backend, a_policy, write_policy
+from support.waiting import until
 
 URL = "http://shared.test"
 
@@ -89,7 +90,7 @@ def test_the_pods_token_is_read_again_when_it_was_rotated(tmp_path):
     assert credentials.headers(ours, api.WireProtocol.OPENAI) == [(b"authorization", b"Bearer one")]
     (tmp_path / "new").write_text("two\n")
     (tmp_path / "new").replace(token)
-    eventually(lambda: credentials.headers(ours, api.WireProtocol.OPENAI) == [(b"authorization", b"Bearer two")])
+    until(lambda: credentials.headers(ours, api.WireProtocol.OPENAI) == [(b"authorization", b"Bearer two")])
 
 
 @pytest.mark.parametrize(

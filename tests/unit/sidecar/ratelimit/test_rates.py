@@ -4,7 +4,7 @@ from math import inf
 import pytest
 from agenttype_api.policy import RateLimits, WireProtocol
 from agenttype_sidecar.errors import RateLimited
-from agenttype_sidecar.ratelimit.concurrency import QUEUE, ConcurrencyLimit
+from agenttype_sidecar.ratelimit.concurrency import MAX_WAITING, ConcurrencyLimit
 from agenttype_sidecar.ratelimit.rates import Rates, TokenEstimate
 from agenttype_sidecar.ratelimit.token_bucket import TokenBucket
 from hypothesis import given
@@ -23,9 +23,9 @@ class Clock:
         return self.now
 
 
-def rates(patience=0.05):
+def rates(max_wait=0.05):
     clock = Clock()
-    return Rates(CollectorRegistry(), clock, patience), clock
+    return Rates(CollectorRegistry(), clock, max_wait), clock
 
 
 async def refusal(of, limits, ask=CALL):
@@ -136,7 +136,7 @@ async def test_a_turn_ends_once():
     turn = await of.admit(limits, CALL)
     turn.end(100, 50)
     turn.end(100, 50)
-    assert (of._running.inside, of._tokens.level(1000.0)) == (0, 500)
+    assert (of._concurrency.inside, of._tokens.level(1000.0)) == (0, 500)
 
 
 async def test_who_waits_in_vain_for_a_place_has_taken_nothing():
@@ -150,14 +150,14 @@ async def test_who_waits_in_vain_for_a_place_has_taken_nothing():
 
 
 async def test_limits_that_are_taken_back_hold_nobody_up():
-    of, _ = rates(patience=30)
+    of, _ = rates(max_wait=30)
     first = await of.admit(RateLimits(max_concurrent=1, requests_per_minute=2), CALL)
     second = asyncio.create_task(of.admit(RateLimits(max_concurrent=1, requests_per_minute=2), CALL))
     await asyncio.sleep(0)
     third = await of.admit(RateLimits(), CALL)
     for turn in (first, await second, third):
         turn.end(1, 1)
-    assert of._running.inside == 0
+    assert of._concurrency.inside == 0
 
 
 async def test_what_is_left_is_told_in_the_callers_words():
@@ -206,11 +206,11 @@ async def test_the_queue_has_an_end():
     gate = ConcurrencyLimit()
     gate.resize(1)
     await gate.enter(1)
-    waiting = [asyncio.create_task(gate.enter(30)) for _ in range(QUEUE)]
+    waiting = [asyncio.create_task(gate.enter(30)) for _ in range(MAX_WAITING)]
     await asyncio.sleep(0)
     assert await gate.enter(30) is False
     gate.resize(None)
-    assert await asyncio.gather(*waiting) == [True] * QUEUE
+    assert await asyncio.gather(*waiting) == [True] * MAX_WAITING
 
 
 async def test_who_leaves_the_queue_takes_no_place():

@@ -27,7 +27,7 @@ def a_message(*several, names=("gpt-4o",), size=100, on="LLMRequest"):
 
 
 def applied(rules, message, now=0.0):
-    return [rule.name for rule in Rulebook(rules).judge(message, now).rules]
+    return [rule.name for rule in Rulebook(rules).check(message, now).rules]
 
 
 def stream(rules, *data, names=("gpt-4o",)):
@@ -90,7 +90,7 @@ def test_all_rules_that_apply_are_noted_and_the_strictest_decides():
         a_rule("deny", action="Deny", matches="c"),
         a_rule("other", action="StopAgent", matches="d"),
     ]
-    verdict = Rulebook(rules).judge(a_message("abc"), 0)
+    verdict = Rulebook(rules).check(a_message("abc"), 0)
     assert [rule.name for rule in verdict.rules] == ["warn", "stop", "deny"]
     assert (verdict.decisive.name, verdict.denies, verdict.stops) == ("stop", True, True)
 
@@ -136,14 +136,14 @@ def test_looking_for_how_a_match_begins_first_hides_none(pattern, text):
 
 
 def test_a_warning_denies_nothing():
-    verdict = Rulebook([a_rule(action="Warn", matches="a")]).judge(a_message("a"), 0)
+    verdict = Rulebook([a_rule(action="Warn", matches="a")]).check(a_message("a"), 0)
     assert (bool(verdict.rules), verdict.denies, verdict.stops) == (True, False, False)
 
 
 def test_texts_are_not_looked_for_where_no_pattern_asks():
     unread = Message(RuleTarget.LLM_REQUEST, ("claude",), 1, lambda: 1 / 0)
     rules = [a_rule(matches="x", model="gpt*"), a_rule(more_than_bytes=5), a_rule(matches="x", more_than_bytes=5)]
-    assert not Rulebook(rules).judge(unread, 0).rules
+    assert not Rulebook(rules).check(unread, 0).rules
 
 
 def test_a_policy_without_rules_for_an_event_costs_nothing():
@@ -162,21 +162,21 @@ def test_a_pattern_that_re2_cannot_read_makes_the_policy_unusable_and_is_not_quo
 def test_a_rate_counts_the_messages_of_the_last_minute_that_are_otherwise_as_the_rule_says():
     book = Rulebook([a_rule(matches="x", more_per_minute=2)])
     times = [0, 1, 2, 59.9, 60.5, 61.5, 200]
-    said = [bool(book.judge(a_message("x"), now).rules) for now in times for _ in [book.judge(a_message("y"), now)]]
+    said = [bool(book.check(a_message("x"), now).rules) for now in times for _ in [book.check(a_message("y"), now)]]
     assert said == [False, False, True, True, True, True, False]
 
 
 def test_a_rate_goes_on_counting_under_a_new_policy_that_keeps_the_rule():
     kept, changed = a_rule("kept", more_per_minute=1), a_rule("changed", more_per_minute=1)
     former = Rulebook([kept, changed])
-    former.judge(a_message(), 0)
+    former.check(a_message(), 0)
     new = Rulebook([changed.model_copy(update={"action": RuleAction.WARN}), kept], former)
-    assert [rule.name for rule in new.judge(a_message(), 1).rules] == ["kept"]
+    assert [rule.name for rule in new.check(a_message(), 1).rules] == ["kept"]
 
 
 def test_a_long_run_of_messages_keeps_no_more_of_them_than_the_rule_needs():
     book = Rulebook([a_rule(more_per_minute=3)])
-    assert [bool(book.judge(a_message(), 0).rules) for _ in range(1000)] == [False] * 3 + [True] * 997
+    assert [bool(book.check(a_message(), 0).rules) for _ in range(1000)] == [False] * 3 + [True] * 997
     assert len(book.entries[0].rate._times) == 4
 
 

@@ -1,10 +1,10 @@
-from agenttype_sidecar.telemetry.counters import Tally, Timing
+from agenttype_sidecar.telemetry.counters import PlainCounter, PlainHistogram
 from prometheus_client import CollectorRegistry, generate_latest
 
 
 def test_what_is_added_under_one_set_of_labels_is_summed_up():
     registry = CollectorRegistry()
-    tokens = Tally("tokens", "Tokens.", ("model", "direction"), registry)
+    tokens = PlainCounter("tokens", "Tokens.", ("model", "direction"), registry)
     tokens.add(("small", "input"), 3)
     tokens.add(("small", "input"), 4)
     tokens.add(("small", "output"))
@@ -18,7 +18,7 @@ def test_what_is_added_under_one_set_of_labels_is_summed_up():
 
 def test_a_bucket_holds_what_is_as_long_as_its_bound_and_all_that_is_shorter():
     registry = CollectorRegistry()
-    seconds = Timing("seconds", "Seconds.", ("model",), (0.5, 1), registry)
+    seconds = PlainHistogram("seconds", "Seconds.", ("model",), (0.5, 1), registry)
     seconds.observe(("small",), 0.25)
     seconds.observe(("small",), 0.5)
     seconds.observe(("small",), 1)

@@ -3,14 +3,14 @@
 import pytest
 from agenttype_api.policy import ToolLimits
 from agenttype_sidecar.budget.tool_counts import ToolCounts
-from agenttype_sidecar.tools.limits import Allowance, Window
+from agenttype_sidecar.tools.limits import Allowance, MinuteWindow
 from agenttype_sidecar.tools.refusals import ArgumentsTooLarge, CallsExhausted, TooManyCalls
 from hypothesis import given
 from hypothesis import strategies as st
 
 
 def test_a_minute_that_is_full_says_when_it_is_not():
-    window = Window()
+    window = MinuteWindow()
     window.add(100.0)
     window.add(130.0)
 
@@ -19,7 +19,7 @@ def test_a_minute_that_is_full_says_when_it_is_not():
 
 @given(st.lists(st.floats(0, 300), max_size=60), st.integers(1, 5))
 def test_no_minute_ever_has_more_calls_than_it_may(times, limit):
-    window, taken = Window(), []
+    window, taken = MinuteWindow(), []
     for now in sorted(times):
         if not window.wait(limit, now):
             window.add(now)

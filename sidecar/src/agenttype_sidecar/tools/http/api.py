@@ -1,7 +1,7 @@
 """Plain HTTP APIs below `/tools/<name>`: methods and paths that policy allows, with the sidecar's credential.
 
-Redirects are passed on as they are and never followed. Answers stream as they arrive, unless their size is limited:
-then they are read whole first, so that a result that is too large becomes an error and not a cut.
+Redirects are passed on unchanged and never followed. Answers stream as they arrive, unless their size is limited: then
+they are read whole first, so that a result that is too large gives an error and not a cut.
 """
 
 from collections.abc import Callable, Iterator
@@ -60,7 +60,7 @@ class HttpTools:
             else:
                 await self._services.refuse(refusal, send)
         except (CallerGone, UpstreamError):
-            pass  # nobody is left to answer, or what was begun is cut
+            pass  # the caller is gone, or the answer that was begun is cut
 
     async def _serve(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         name, slash, rest = scope["raw_path"].decode().removeprefix(_PREFIX).partition("/")
@@ -76,14 +76,14 @@ class HttpTools:
             raise ToolNotAllowed("this method and path are not allowed by the agent's policy")
         body = await _body(server, receive)
         if body and method in _BODYLESS:
-            raise AmbiguousPath("a GET or HEAD has no body: some servers would read it as the next request")
+            raise AmbiguousPath("a GET or HEAD must have no body: some servers would read it as the next request")
         said = _said(path, scope["query_string"], body)
         subject = Subject(server, f"{method} {path or '/'}", label, body, said)
         target = server.origin.target(path.encode()) or b"/"
         if scope["query_string"]:
             target += b"?" + scope["query_string"]
         request = Request(method.encode(), target, server.request_headers(scope["headers"]), body)
-        async with asgi.attended(receive), self._calls.running(subject) as running:
+        async with asgi.cancel_on_disconnect(receive), self._calls.running(subject) as running:
             await self._forward(server, running, request, scope, send)
 
     async def _forward(
@@ -97,20 +97,20 @@ class HttpTools:
         async with response:
             if response.status >= _FAILED:
                 running.outcome = "tool_error"
-            judged = running.rule_check.looks_at_results
-            if judged and fields.is_encoded(response.headers):
-                raise ToolUnavailable("the tool server answers in an encoding nobody asked for")
+            is_checked = running.rule_check.looks_at_results
+            if is_checked and fields.is_encoded(response.headers):
+                raise ToolUnavailable("the tool server answers in an encoding that was not requested")
             head = server.answer_headers(response.headers)
-            if judged and envelopes.is_stream(response.headers):
-                await _judged(running, response, head, scope, send)
-            elif judged or server.policy.limits.result_bytes is not None:
+            if is_checked and envelopes.is_stream(response.headers):
+                await _checked(running, response, head, scope, send)
+            elif is_checked or server.policy.limits.result_bytes is not None:
                 await _whole(running, response, head, send)
             else:
                 await _streamed(response, head, scope, send)
 
 
 async def _whole(running: RunningCall, response: Response, head: Headers, send: asgi.Send) -> None:
-    """Pass an answer on once all of it is there and nothing speaks against it."""
+    """Pass an answer on once all of it has arrived and no rule forbids it."""
     try:
         body = await response.read(running.result_limit)
     except UpstreamError as error:
@@ -121,8 +121,8 @@ async def _whole(running: RunningCall, response: Response, head: Headers, send: 
     await asgi.finish(send)
 
 
-async def _judged(running: RunningCall, response: Response, head: Headers, scope: asgi.Scope, send: asgi.Send) -> None:
-    """Pass a stream of events on, each once no rule speaks against it."""
+async def _checked(running: RunningCall, response: Response, head: Headers, scope: asgi.Scope, send: asgi.Send) -> None:
+    """Pass a stream of events on, each once no rule forbids it."""
     await asgi.start(send, response.status, fields.without(head, b"content-length"))
     reader = EventReader(running.result_limit)
     try:
@@ -140,7 +140,7 @@ async def _judged(running: RunningCall, response: Response, head: Headers, scope
 
 
 async def _streamed(response: Response, head: Headers, scope: asgi.Scope, send: asgi.Send) -> None:
-    """Pass an answer on as it arrives; one that breaks off stays broken off."""
+    """Pass an answer on as it arrives; if it breaks off, the agent sees a cut."""
     await asgi.start(send, response.status, head)
     try:
         async for chunk in response.chunks():
@@ -152,7 +152,7 @@ async def _streamed(response: Response, head: Headers, scope: asgi.Scope, send: 
 
 
 def _said(path: str, query: bytes, body: bytes) -> Callable[[], Iterator[str]]:
-    """Return what yields the texts of a request: its path and query as written and as meant, and its body."""
+    """Return a function for the texts of a request: its path and query, as written and decoded, and its body."""
 
     def texts_of_it() -> Iterator[str]:
         for text in (path, query.decode("latin-1")):

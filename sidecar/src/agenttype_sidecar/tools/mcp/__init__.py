@@ -1,4 +1,4 @@
-"""The Model Context Protocol: `/mcp/<server>` is one server, less the tools that policy does not allow.
+"""The Model Context Protocol: `/mcp/<server>` is one server, without the tools that policy does not allow.
 
-Not here: all servers as one (`merged`), APIs without MCP (`http`), what any call of a tool goes through (`tools`).
+Not here: all servers as one (`mcp_aggregate`), APIs without MCP (`http`), the steps of every tool call (`tools`).
 """

@@ -1,4 +1,4 @@
-"""What MCP's messages travel in: answers of ours, events, and the header fields that any endpoint looks at."""
+"""The envelopes of MCP messages: our answers, events, and the header fields that all endpoints use."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ from agenttype_sidecar.tools.mcp.messages import McpCall, MessageId
 from agenttype_sidecar.tools.refusals import ToolRefusal
 
 _REASON: Final = keys.HEADER_REASON.encode()
-#: The fast reader makes such a number a float.
+#: The fast parser turns such a number into a float.
 _LONG_NUMBER: Final = re.compile(rb"[0-9]{19}")
 
 
@@ -31,7 +31,7 @@ def is_stream(answered: Headers) -> bool:
 
 
 class NestedTooDeeply(ToolRefusal):
-    """A message that nobody can write again, deep as it is."""
+    """A message that is nested too deeply to be written again."""
 
     status = 400
     reason = RefusalReason.NESTED_TOO_DEEPLY
@@ -41,7 +41,7 @@ class NestedTooDeeply(ToolRefusal):
 
 
 def dumped(message: Any) -> bytes:
-    """Return JSON; what the fast writer cannot say (numbers of any size, half surrogate pairs) the slow one can.
+    """Return JSON; what the fast writer cannot write (huge numbers, half surrogate pairs), the slow one can.
 
     Raises:
         NestedTooDeeply: Neither can.
@@ -56,7 +56,7 @@ def dumped(message: Any) -> bytes:
 
 
 def loaded(data: bytes) -> dict[str, Any] | None:
-    """Return the message that a server sent, None where it is none or too large to read; numbers keep their size."""
+    """Return a server's message, None if it is not an object or has too many parts; numbers keep their size."""
     if json_guard.has_too_many_parts(data):
         return None
     found = None
@@ -82,14 +82,14 @@ def failure(identity: MessageId, error: dict[str, Any]) -> bytes:
 
 
 def refused(refusal: Refusal, call: McpCall, said: OnRefusal) -> bytes:
-    """Return what answers a request that is refused: a call of a tool as its policy wants it said."""
+    """Return the answer to a refused request; for a tool call, a result or an error, as its policy says."""
     if call.tool is not None and said is OnRefusal.RESULT:
         return reply(call.identity, refusals.tool_result(refusal))
     return failure(call.identity, refusals.rpc_error(refusal))
 
 
 def headers(refusal: Refusal) -> Headers:
-    """Return the header fields of an answer that refuses."""
+    """Return the header fields of a refusal."""
     return [refusals.JSON, (_REASON, refusal.reason.encode())]
 
 
@@ -99,7 +99,7 @@ def event(message: bytes) -> bytes:
 
 
 class Sending:
-    """Sends an answer, and knows whether it has begun."""
+    """Sends an answer, and records whether it has begun."""
 
     def __init__(self, send: asgi.Send) -> None:
         self.begun = False
@@ -112,7 +112,7 @@ class Sending:
 
 
 async def wrong_method(send: asgi.Send, methods: tuple[str, ...]) -> None:
-    """Answer a method that the path does not know."""
+    """Answer a method that the path does not support."""
     body = orjson.dumps({"error": {"code": RefusalReason.METHOD_NOT_ALLOWED, "message": f"use {', '.join(methods)}"}})
     allow = (b"allow", ", ".join(methods).encode())
     await asgi.respond(send, 405, [refusals.JSON, allow, (_REASON, RefusalReason.METHOD_NOT_ALLOWED.encode())], body)

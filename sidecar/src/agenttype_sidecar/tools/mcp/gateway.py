@@ -1,7 +1,7 @@
-"""The way to one MCP server: `/mcp/<server>` is that server, less the tools that policy does not allow.
+"""The gateway to one MCP server: `/mcp/<server>` is that server, without the tools that policy does not allow.
 
-admit (server known, message readable, tool allowed) → forward → filter what lists tools → record. Bodies pass as they
-came; events pass as they arrive; a cut upstream stays a cut.
+admit (server known, message readable, tool allowed) → forward → filter lists of tools → record. Bodies pass unchanged;
+events pass as they arrive; a cut upstream is a cut to the agent too.
 """
 
 import re
@@ -63,7 +63,7 @@ class McpGateway:
         except Refusal as refusal:
             await self._services.refuse(refusal, send)
         except CallerGone:
-            pass  # nobody is left to answer
+            pass  # the caller is gone
         else:
             await self._answer(server, call, body, scope, receive, send)
 
@@ -72,7 +72,7 @@ class McpGateway:
     ) -> None:
         sending = Sending(send)
         try:
-            async with asgi.attended(receive):
+            async with asgi.cancel_on_disconnect(receive):
                 await self._serve(server, call, body, scope, sending)
         except Refusal as refusal:
             if call.identity is None:
@@ -83,13 +83,13 @@ class McpGateway:
                 return
             self._services.metrics.refused(refusal.reason)
             answer = envelopes.refused(refusal, call, server.policy.on_refusal)
-            if sending.begun:  # a stream has: its last event says it
+            if sending.begun:  # then it is a stream, and its last event has the error
                 await asgi.write(send, envelopes.event(answer))
                 await asgi.finish(send)
             else:
                 await asgi.respond(send, 200, envelopes.headers(refusal), answer)
         except (CallerGone, UpstreamError):
-            pass  # nobody is left to answer, or what was begun is cut
+            pass  # the caller is gone, or the answer that was begun is cut
 
     async def _serve(self, server: ToolServer, call: McpCall, body: bytes, scope: asgi.Scope, sending: Sending) -> None:
         if call.tool is not None and server.allowed.fullmatch(call.tool) is None:
@@ -101,7 +101,7 @@ class McpGateway:
         if call.tool is None:
             await exchange.forward(request)
             return
-        texts = lambda: rule_checks.texts_of(messages.parsed(body))  # noqa: E731 — read again only where a rule asks
+        texts = lambda: rule_checks.texts_of(messages.parsed(body))  # noqa: E731 — parsed again only if a rule needs it
         subject = Subject(server, call.tool, calls.label(server, call.tool), body, texts)
         async with self._calls.running(subject) as exchange.running:
             await exchange.forward(request)
@@ -111,7 +111,7 @@ def _admitted(scope: asgi.Scope, body: bytes) -> McpCall:
     """Return what a request asks for.
 
     Raises:
-        McpRefusal: It cannot be read, or its header and its body say different things.
+        McpRefusal: It cannot be read, or its header and its body disagree.
     """
     if scope["method"] != "POST":
         if body:
@@ -120,7 +120,7 @@ def _admitted(scope: asgi.Scope, body: bytes) -> McpCall:
     incoming = scope["headers"]
     named, methods = headers.every(incoming, NAME), headers.every(incoming, METHOD)
     if len(named) > 1 or len(methods) > 1 or headers.is_encoded(incoming):
-        message = "the message must be plain, with at most one mcp-name and one mcp-method"
+        message = "the message must not be encoded, with at most one mcp-name and one mcp-method"
         raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, message)
     call = messages.read(body, named[0] if named else None)
     if methods and methods[0] != call.method.encode(errors="replace"):
@@ -130,7 +130,7 @@ def _admitted(scope: asgi.Scope, body: bytes) -> McpCall:
 
 
 class _Exchange:
-    """One message to a tool server and what comes back."""
+    """One message to a tool server, and its answer."""
 
     def __init__(self, services: ToolServices, server: ToolServer, scope: asgi.Scope, sending: Sending) -> None:
         self._services = services
@@ -140,10 +140,10 @@ class _Exchange:
         self.running: RunningCall | None = None
 
     async def forward(self, request: Request) -> None:
-        """Send it, and pass on what comes back.
+        """Send it, and pass the answer on.
 
         Raises:
-            Refusal: Instead of an answer; where a stream has begun, instead of its rest.
+            Refusal: Instead of an answer; if a stream has begun, instead of its rest.
             UpstreamError: The answer broke off, and the agent's connection with it.
         """
         try:
@@ -154,10 +154,10 @@ class _Exchange:
             raise refusals.of_wire(error, self._limit) from error
         async with response:
             if response.status in _REDIRECTS:
-                raise ToolUnavailable("the tool server answers from another place, where policy does not lead")
+                raise ToolUnavailable("the tool server answers with a redirect, and redirects are not followed")
             if headers.is_encoded(response.headers):
-                # Asked for plain text: what cannot be read cannot be filtered.
-                raise ToolUnavailable("the tool server answers in an encoding nobody asked for")
+                # Plain text was requested; what cannot be read cannot be filtered.
+                raise ToolUnavailable("the tool server answers in an encoding that was not requested")
             if envelopes.is_stream(response.headers):
                 await self._stream(response)
             else:
@@ -171,7 +171,7 @@ class _Exchange:
     def _rule_check(self) -> RuleCheck | None:
         if self.running is not None:
             return self.running.rule_check
-        if self._scope["method"] == "GET":  # an old server repeats there what a cut answer did not bring
+        if self._scope["method"] == "GET":  # an old server repeats here what a cut answer did not deliver
             return self._services.rule_checks.stream(self._server.name)
         return None
 
@@ -198,11 +198,11 @@ class _Exchange:
     async def _stream(self, response: Response) -> None:
         await asgi.start(self._send, response.status, self._head(response))
         reader = EventReader(self._limit)
-        judging = self._rule_check
+        rule_check = self._rule_check
         try:
             async for chunk in response.chunks():
-                await self._pass(reader.feed(chunk), judging)
-            await self._pass(reader.flush(), judging)
+                await self._pass(reader.feed(chunk), rule_check)
+            await self._pass(reader.flush(), rule_check)
         except EventTooLarge as error:
             raise ResultTooLarge(self._limit) from error
         except UpstreamError:
@@ -210,14 +210,14 @@ class _Exchange:
             raise
         await asgi.finish(self._send)
 
-    async def _pass(self, events: list[Event], judging: RuleCheck | None) -> None:
-        """Pass events on, up to one that a rule forbids."""
+    async def _pass(self, events: list[Event], rule_check: RuleCheck | None) -> None:
+        """Pass events on, up to the first that a rule forbids."""
         ready: list[bytes] = []
         try:
             for event in events:
                 self._notice(event.data)
-                if judging is not None:
-                    judging.event(event)
+                if rule_check is not None:
+                    rule_check.event(event)
                 data = self._filtered(event.data)
                 ready.append(event.raw if data == event.data else _rewritten(event, data))
         finally:
@@ -235,10 +235,10 @@ class _Exchange:
             self.running.outcome = "tool_error"
 
 
-#: A line of data, however the lines end.
+#: A line of data, with any line ending.
 _DATA_LINE: Final = re.compile(rb"(?:^|(?<=[\r\n]))data(?::[^\r\n]*)?(?:\r\n|\n|\r|$)")
 
 
 def _rewritten(event: Event, data: bytes) -> bytes:
-    """Return an event with other data; its id and other fields stay, for a client resumes by them."""
+    """Return an event with other data; its id and other fields stay, because a client resumes by them."""
     return b"data: " + data + b"\n" + _DATA_LINE.sub(b"", event.raw)

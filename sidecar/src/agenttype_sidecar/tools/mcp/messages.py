@@ -1,7 +1,7 @@
 """The Model Context Protocol as far as policy reads it: one JSON-RPC message in, one or many out. Pure.
 
-Both eras are read the same way, for both say it in the body: 2025-11-25 with sessions, 2026-07-28 without. The body
-decides; a header that says otherwise is refused, so that a server behind cannot read another tool than we did.
+Both eras of the protocol (2025-11-25 with sessions, 2026-07-28 without) are read from the body. The body decides; a
+header that disagrees is refused, so that the server cannot read another tool than we did.
 """
 
 import base64
@@ -26,12 +26,12 @@ _GOVERNED: Final = frozenset({"jsonrpc", "id", "method", "params"})
 _GOVERNED_OF_CALL: Final = frozenset({"name", "arguments"})
 _RESULT: Final = frozenset({"result"})
 _TOOLS: Final = frozenset({"tools"})
-#: How a list of tools can be written without the word: escaped, with a letter that is an "s" to readers that ignore
-#: case, or in UTF-16, which some readers recognise by themselves.
+#: Signs of a list of tools that is written without the word: escaped, with a letter that is an "s" to readers that
+#: ignore case, or in UTF-16, which some readers detect.
 _DISGUISES: Final = (b"\\u", "\u017f".encode(), b"\0")
 
 
-class McpRefusal(Exception):  # noqa: N818 — it is an answer, not a fault
+class McpRefusal(Exception):  # noqa: N818 — it is an answer, not an error
     """A JSON-RPC error of ours; `message` is for people and never repeats what the caller sent."""
 
     def __init__(
@@ -72,7 +72,7 @@ def read(body: bytes, named: bytes | None) -> McpCall:
         named: value of the header `mcp-name`, where there is one.
 
     Raises:
-        McpRefusal: the body is not one unambiguous message, or the header names another tool than the body.
+        McpRefusal: The body is not one unambiguous message, or the header names another tool than the body.
     """
     return read_call(parsed(body), named)
 
@@ -81,13 +81,13 @@ def parsed(body: bytes) -> dict[str, Any]:
     """Return the one message of a body.
 
     Raises:
-        McpRefusal: It is none, can be read in two ways, or would take too much memory to read.
+        McpRefusal: It is not one message, can be read in two ways, or would take too much memory to read.
     """
     if json_guard.has_too_many_parts(body):
         text = f"the message has more than {json_guard.MOST_PARTS} members, elements, objects and arrays"
         raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, text)
     try:
-        # Decoded here, for json.loads would guess at other encodings, and the server behind would guess otherwise.
+        # Decoded here, because json.loads would guess other encodings, and the server might guess differently.
         message = _read(body.decode())
     except (ValueError, RecursionError) as error:
         raise McpRefusal(
@@ -125,10 +125,10 @@ def read_call(message: dict[str, Any], named: bytes | None) -> McpCall:
 
 
 def filtered(message: bytes, allowed: re.Pattern[str]) -> bytes:
-    """Return a server's message with the tools left out that the agent may not see; all others pass as they are.
+    """Return a server's message without the tools that the agent may not see; other messages pass unchanged.
 
-    Whatever lists tools is filtered, not only the answer to a request of ours: an old server can repeat an answer
-    on another stream.
+    Every list of tools is filtered, not only the answer to our request: an old server can repeat an answer on another
+    stream.
     """
     if b'"tools"' not in message.lower() and not any(sign in message for sign in _DISGUISES):
         return message
@@ -137,7 +137,7 @@ def filtered(message: bytes, allowed: re.Pattern[str]) -> bytes:
     try:
         found = orjson.loads(message)
     except orjson.JSONDecodeError:
-        return b""  # what no one can read, no one needs; a list must not slip by as broken JSON
+        return b""  # no client needs unreadable JSON, and a list must not pass as broken JSON
     batch = found if isinstance(found, list) else [found]
     if any(map(_is_misspelt, batch)):
         return b""
@@ -146,7 +146,7 @@ def filtered(message: bytes, allowed: re.Pattern[str]) -> bytes:
 
 
 def failed(message: bytes) -> bool:
-    """Return whether a server's answer to `tools/call` says that the tool did not do it."""
+    """Return whether a server's answer to `tools/call` says that the tool failed."""
     if (b'"error"' not in message and b'"isError"' not in message) or json_guard.has_too_many_parts(message):
         return False
     try:
@@ -160,7 +160,7 @@ def failed(message: bytes) -> bool:
 
 
 def _is_misspelt(message: Any) -> bool:
-    """Return whether a reader that ignores case would find a list of tools where we find none."""
+    """Return whether a reader that ignores case could find a list of tools where we find none."""
     if not isinstance(message, dict):
         return False
     result = message.get("result")
@@ -168,7 +168,7 @@ def _is_misspelt(message: Any) -> bool:
 
 
 def _filter(message: Any, allowed: re.Pattern[str]) -> bool:
-    """Take out of a message the tools that are not allowed; return whether it lists any."""
+    """Remove the tools that are not allowed from a message; return whether it lists tools."""
     result = message.get("result") if isinstance(message, dict) else None
     if not isinstance(result, dict) or not isinstance(result.get("tools"), list):
         return False
@@ -182,14 +182,14 @@ def _visible(tool: Any, allowed: re.Pattern[str]) -> bool:
 
 
 def header_value(text: str) -> bytes:
-    """Return a text as the value of a header field, encoded where it would not arrive as it is."""
+    """Return a text as the value of a header field, encoded if it could not be sent unchanged."""
     if _SAFE.fullmatch(text) and text == text.strip() and not text.startswith(_ENCODED):
         return text.encode()
     return b"=?base64?%s?=" % base64.b64encode(text.encode(errors="surrogatepass"))
 
 
 def decoded(header: bytes) -> str | None:
-    """Return the text that the value of a header field stands for, None where it stands for none."""
+    """Return the text that the value of a header field stands for, None if it cannot be decoded."""
     text = header.decode("latin-1")
     if not text.startswith(_ENCODED):
         return text

@@ -1,7 +1,7 @@
 """Arguments that also travel as header fields (`Mcp-Param-…`), as a tool's schema asks with `x-mcp-header`. Pure.
 
-The body decides: fields are made from it for the server, and a caller whose fields say something else is refused, so
-that nobody between us and the server routes by what the server does not read.
+The body decides: the fields for the server are made from it, and a caller whose fields disagree is refused, so that no
+proxy between us and the server routes by a value that the server does not read.
 """
 
 import re
@@ -16,7 +16,7 @@ from agenttype_sidecar.tools.mcp.protocol import PARAMETER
 _MARK: Final = "x-mcp-header"
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,300}(?:\.0+)?")
-#: How deep objects of a schema are looked into.
+#: How deep the objects of a schema are searched.
 _DEPTH: Final = 16
 
 
@@ -26,9 +26,9 @@ def fields(schema: Any, arguments: Any) -> Headers:
 
 
 def agrees(schema: Any, arguments: Any, incoming: Headers) -> bool:
-    """Return whether what a caller's fields say of the arguments is what the arguments are.
+    """Return whether a caller's fields agree with the arguments.
 
-    Fields that no schema asks for say nothing; a caller that leaves one out is not held to it.
+    Fields that the schema does not ask for are ignored; a caller may leave fields out.
     """
     expected = dict(_expected(schema, arguments))
     known = {PARAMETER + name.lower().encode() for name, _, _ in _marked(schema, arguments)}
@@ -59,7 +59,7 @@ def _expected(schema: Any, arguments: Any) -> Iterator[tuple[bytes, str]]:
 
 
 def _marked(schema: Any, value: Any, depth: int = _DEPTH) -> Iterator[tuple[str, Any, Any]]:
-    """Yield field name, schema and value of every property that has a field, found by names alone."""
+    """Yield field name, schema and value of every property that has a field."""
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not isinstance(properties, dict) or not depth:
         return

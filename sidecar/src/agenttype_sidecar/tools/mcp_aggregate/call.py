@@ -1,4 +1,4 @@
-"""A call of a tool at the merged endpoint: find whose it is, ask the server, say its answer in the caller's era."""
+"""A tool call at the aggregate endpoint: find its server, call it, and write its answer in the caller's era."""
 
 import asyncio
 from collections.abc import Mapping
@@ -23,60 +23,62 @@ from agenttype_sidecar.tools.refusals import ToolNotAllowed, ToolTimedOut, ToolU
 
 
 class _Found(NamedTuple):
-    """Where a tool is, its own name, and its schema as far as its server has told it."""
+    """The server of a tool, the tool's own name, and its schema if the server has listed it."""
 
-    shelf: ServerTools
+    server_tools: ServerTools
     tool: str
     schema: Any
 
 
-class MergedCalls:
-    """Calls tools of whichever server has them."""
+class AggregateCalls:
+    """Calls tools of all servers."""
 
     def __init__(self, services: ToolServices, tool_calls: ToolCalls) -> None:
         self._services = services
         self._calls = tool_calls
 
-    async def answer(self, asked: McpRequest, shelves: Mapping[str, ServerTools], reply: Reply) -> None:
+    async def answer(self, request: McpRequest, by_server: Mapping[str, ServerTools], reply: Reply) -> None:
         """Answer a call.
 
         Raises:
             McpRefusal: There is no such tool, or the request contradicts itself.
         """
-        found = await _found(asked, shelves)
-        server = found.shelf.peer.server
+        found = await _found(request, by_server)
+        server = found.server_tools.peer.server
         try:
             if server.allowed.fullmatch(found.tool) is None:
                 raise ToolNotAllowed
-            _check_parameters(asked, found)
-            subject = _subject(asked, found)
+            _check_parameters(request, found)
+            subject = _subject(request, found)
             async with self._calls.running(subject) as running:
-                answer = await self._asked(asked, found, running, reply)
-                said = asked.answer(answer)
+                answer = await self._ask_server(request, found, running, reply)
+                said = request.answer(answer)
             await reply.end(*said)
         except Refusal as refusal:
             self._services.metrics.refused(refusal.reason)
-            refused = envelopes.refused(refusal, asked.call, server.policy.on_refusal)
+            refused = envelopes.refused(refusal, request.call, server.policy.on_refusal)
             await reply.end(refused, headers=envelopes.headers(refusal)[1:])
 
-    async def _asked(self, asked: McpRequest, found: _Found, running: RunningCall, reply: Reply) -> dict[str, Any]:
-        """Ask the server.
+    async def _ask_server(
+        self, request: McpRequest, found: _Found, running: RunningCall, reply: Reply
+    ) -> dict[str, Any]:
+        """Send the call to its server.
 
         Raises:
             Refusal: There is no answer.
         """
-        if found.shelf.is_quiet:
+        if found.server_tools.is_quiet:
             running.sent = False
             raise ToolUnavailable
-        ask = self._ask(asked, found, running, reply)
-        running.sent = not asked.flight.is_off
+        outgoing = self._peer_request(request, found, running, reply)
+        running.sent = not request.in_flight.is_cancelled
         try:
-            answer = await asked.flight.ask(lambda: _in_time(found.shelf.peer, ask, running.seconds))
+            answer = await request.in_flight.ask(lambda: _in_time(found.server_tools.peer, outgoing, running.seconds))
         except UpstreamError as error:
             running.sent = error.dispatched
             if not error.dispatched:
-                found.shelf.failed()
-            raise refusals.of_wire(error, ask.limit) from error
+                found.server_tools.failed()
+            raise refusals.of_wire(error, outgoing.limit) from error
         except TimeoutError as error:
             raise ToolTimedOut from error
         if running.rule_check.looks_at_results:
@@ -86,56 +88,58 @@ class MergedCalls:
             running.outcome = "tool_error"
         return answer
 
-    def _ask(self, asked: McpRequest, found: _Found, running: RunningCall, reply: Reply) -> PeerRequest:
-        async def hear(event: Event, message: dict[str, Any] | None) -> None:
+    def _peer_request(self, request: McpRequest, found: _Found, running: RunningCall, reply: Reply) -> PeerRequest:
+        async def on_event(event: Event, message: dict[str, Any] | None) -> None:
             running.rule_check.event(event)
             if message is not None or not event.data:
                 await reply.before(message)
 
-        meta, arguments = asked.params.get("_meta"), asked.params.get("arguments")
-        kept = {name: value for name, value in asked.params.items() if name not in ("name", "task")}
+        meta, arguments = request.params.get("_meta"), request.params.get("arguments")
+        kept = {name: value for name, value in request.params.items() if name not in ("name", "task")}
         return PeerRequest(
             method="tools/call",
             params={"name": found.tool, **kept},
             deadlines=running.deadlines,
             limit=running.result_limit,
             named=found.tool,
-            incoming=asked.incoming,
+            incoming=request.incoming,
             parameters=parameters.fields(found.schema, arguments),
-            session="" if asked.session is None else asked.session.identity,
+            session="" if request.session is None else request.session.identity,
             token=meta.get("progressToken") if isinstance(meta, dict) else None,
-            hear=hear,
+            on_event=on_event,
         )
 
 
-def _subject(asked: McpRequest, found: _Found) -> Subject:
-    server = found.shelf.peer.server
-    said = {"params": {**asked.params, "name": found.tool}}
-    return Subject(server, found.tool, calls.label(server, found.tool), asked.body, lambda: rule_checks.texts_of(said))
-
-
-async def _in_time(peer: Peer, ask: PeerRequest, seconds: float) -> dict[str, Any]:
-    """Bound what may take several messages, each with a time of its own."""
-    async with asyncio.timeout(seconds):
-        return await peer.ask(ask)
-
-
-async def _found(asked: McpRequest, shelves: Mapping[str, ServerTools]) -> _Found:
-    name = asked.call.tool or ""
-    named = names.parted(name)
-    shelf = None if named is None else shelves.get(named.server)
-    if named is not None and shelf is not None:
-        definition = (await shelf.known()).get(name)
-        if definition is not None:
-            return _Found(shelf, definition["name"], definition["inputSchema"])
-        if named.tool is not None:
-            return _Found(shelf, named.tool, None)
-    raise McpRefusal(
-        INVALID_PARAMS, RefusalReason.TOOL_NOT_FOUND, "no tool of this name is offered", asked.call.identity
+def _subject(request: McpRequest, found: _Found) -> Subject:
+    server = found.server_tools.peer.server
+    said = {"params": {**request.params, "name": found.tool}}
+    return Subject(
+        server, found.tool, calls.label(server, found.tool), request.body, lambda: rule_checks.texts_of(said)
     )
 
 
-def _check_parameters(asked: McpRequest, found: _Found) -> None:
-    if asked.modern and not parameters.agrees(found.schema, asked.params.get("arguments"), asked.incoming):
+async def _in_time(peer: Peer, outgoing: PeerRequest, seconds: float) -> dict[str, Any]:
+    """Bound a request in all; it may take several messages, each with its own deadline."""
+    async with asyncio.timeout(seconds):
+        return await peer.ask(outgoing)
+
+
+async def _found(request: McpRequest, by_server: Mapping[str, ServerTools]) -> _Found:
+    name = request.call.tool or ""
+    named = names.split(name)
+    server_tools = None if named is None else by_server.get(named.server)
+    if named is not None and server_tools is not None:
+        definition = (await server_tools.known()).get(name)
+        if definition is not None:
+            return _Found(server_tools, definition["name"], definition["inputSchema"])
+        if named.tool is not None:
+            return _Found(server_tools, named.tool, None)
+    raise McpRefusal(
+        INVALID_PARAMS, RefusalReason.TOOL_NOT_FOUND, "no tool of this name is offered", request.call.identity
+    )
+
+
+def _check_parameters(request: McpRequest, found: _Found) -> None:
+    if request.modern and not parameters.agrees(found.schema, request.params.get("arguments"), request.incoming):
         text = "a field Mcp-Param-… does not say what the body says"
-        raise McpRefusal(HEADER_MISMATCH, RefusalReason.HEADER_MISMATCH, text, asked.call.identity)
+        raise McpRefusal(HEADER_MISMATCH, RefusalReason.HEADER_MISMATCH, text, request.call.identity)

@@ -1,4 +1,4 @@
-"""What the MCP servers of a policy offer, in one list: each asked by itself, so that a dead one hides only itself."""
+"""The tools of all MCP servers of a policy, in one list; a server that does not answer hides only its own tools."""
 
 import asyncio
 import time
@@ -18,10 +18,10 @@ from agenttype_sidecar.tools.metrics import ToolMetrics
 from agenttype_sidecar.tools.refusals import ToolUnavailable
 from agenttype_sidecar.tools.servers import ToolServer
 
-#: How long a list is good for, in seconds.
+#: How long a list is valid, in seconds.
 FRESH: Final = 10.0
-#: How long a list waits for a server, in seconds, and how long it may take to be in the next one.
-PATIENCE: Final = 5.0
+#: How long a list waits for a server, in seconds; a slower server appears in a later list.
+MAX_WAIT: Final = 5.0
 _LONGEST: Final = 30.0
 _DEADLINES: Final = Deadlines(connect=2.0, first_byte=_LONGEST, idle=_LONGEST, total=_LONGEST)
 _SHORTEST_PAUSE: Final = 1.0
@@ -44,48 +44,48 @@ class ServerTools:
         self._fresh_until = 0.0
         self._quiet_until = 0.0
         self._pause = 0.0
-        self._asking: asyncio.Task[None] | None = None
+        self._refresh_task: asyncio.Task[None] | None = None
         self._late = False
 
     async def tools(self) -> dict[str, Definition]:
-        """Return the allowed tools by their merged names; none while the server does not answer."""
+        """Return the allowed tools by their aggregate names; none while the server does not answer."""
         old = self.peer.list_is_old or time.monotonic() >= self._fresh_until
         if old and not self.is_quiet:
             await self._refreshed()
         return {} if self.is_quiet or self._late else self._tools
 
     async def known(self) -> dict[str, Definition]:
-        """Return what the server has listed before, however long ago, and ask it only if it never did."""
+        """Return the server's last list, however old; ask the server only if there is none."""
         if not self._tools:
             await self.tools()
         return self._tools
 
     @property
     def is_quiet(self) -> bool:
-        """Whether the server did not answer of late, and is left alone for a moment."""
+        """Whether the server did not answer recently, and gets no requests for a while."""
         return time.monotonic() < self._quiet_until
 
     def failed(self) -> None:
-        """Leave the server alone for a while, longer each time."""
+        """Pause requests to the server, longer each time."""
         self._pause = min(_LONGEST_PAUSE, max(_SHORTEST_PAUSE, 2 * self._pause))
         self._quiet_until = time.monotonic() + self._pause
         self._fresh_until = 0.0
         self.peer.server.answers = False
 
     def worked(self) -> None:
-        """Note that the server answers."""
+        """Record that the server answers."""
         self._pause = self._quiet_until = 0.0
         self.peer.server.answers = True
 
     async def _refreshed(self) -> None:
-        """Wait for a new list, together with all who wait; for one that is late already nobody waits."""
-        if self._asking is None:
-            self._asking = asyncio.get_running_loop().create_task(self._refresh())
+        """Wait for a new list, shared with other waiting calls; do not wait for one that is already late."""
+        if self._refresh_task is None:
+            self._refresh_task = asyncio.get_running_loop().create_task(self._refresh())
         if self._late:
             return
-        asking = self._asking
-        await asyncio.wait({asking}, timeout=PATIENCE)
-        if self._asking is asking and not self._late:
+        refresh = self._refresh_task
+        await asyncio.wait({refresh}, timeout=MAX_WAIT)
+        if self._refresh_task is refresh and not self._late:
             self._late = True
             self._metrics.not_listed(self.peer.server.name)
 
@@ -105,15 +105,15 @@ class ServerTools:
             self._fresh_until = time.monotonic() + FRESH
             self.worked()
         finally:
-            self._asking = None
+            self._refresh_task = None
             self._late = False
 
     async def _listed(self) -> dict[str, Definition]:
         found: dict[str, Definition] = {}
         size = 0
-        ask = PeerRequest("tools/list", {}, _DEADLINES, _PAGE_BYTES)
+        peer_request = PeerRequest("tools/list", {}, _DEADLINES, _PAGE_BYTES)
         for _ in range(_PAGES):
-            answer = await self.peer.ask(ask)
+            answer = await self.peer.ask(peer_request)
             result = answer.get("result")
             if not isinstance(result, dict) or not isinstance(result.get("tools"), list):
                 raise ToolUnavailable
@@ -122,39 +122,39 @@ class ServerTools:
             cursor = result.get("nextCursor")
             if not isinstance(cursor, str) or len(found) >= _TOOLS or size >= _BYTES:
                 break
-            ask = replace(ask, params={"cursor": cursor})
+            peer_request = replace(peer_request, params={"cursor": cursor})
         return found
 
 
 class Catalog:
-    """The shelves of all servers of a policy."""
+    """The tools of all servers of a policy."""
 
     def __init__(self, client: Client, metrics: ToolMetrics) -> None:
         self._client = client
         self._metrics = metrics
-        self._shelves: dict[str, ServerTools] = {}
+        self._by_server: dict[str, ServerTools] = {}
 
-    def shelves(self, servers: Iterable[ToolServer]) -> dict[str, ServerTools]:
-        """Return the shelf of each server by its name; a server that has changed gets a new one."""
-        self._shelves = {server.name: self._shelf(server) for server in servers}
-        return self._shelves
+    def by_server(self, servers: Iterable[ToolServer]) -> dict[str, ServerTools]:
+        """Return the tools of each server by its name; a changed server gets a new entry."""
+        self._by_server = {server.name: self._server_tools(server) for server in servers}
+        return self._by_server
 
     async def tools(self, servers: Iterable[ToolServer]) -> list[Definition]:
-        """Return the tools of all servers that answer, in the order of their names."""
-        shelves = self.shelves(servers).values()
-        offered = await asyncio.gather(*(shelf.tools() for shelf in shelves))
+        """Return the tools of all servers that answer, sorted by name."""
+        by_server = self.by_server(servers).values()
+        offered = await asyncio.gather(*(server_tools.tools() for server_tools in by_server))
         found = {name: tool for tools in offered for name, tool in tools.items()}
         return [{**found[name], "name": name} for name in sorted(found)]
 
-    def _shelf(self, server: ToolServer) -> ServerTools:
-        kept = self._shelves.get(server.name)
+    def _server_tools(self, server: ToolServer) -> ServerTools:
+        kept = self._by_server.get(server.name)
         if kept is not None and kept.peer.server is server:
             return kept
         return ServerTools(Peer(server, self._client), self._metrics)
 
 
 def _offered(server: ToolServer, tools: list[Any]) -> dict[str, Definition]:
-    """Return the tools that the agent may see by their merged names, each under the server's own name."""
+    """Return the tools that the agent may see by their aggregate names, each with the server's own name."""
     found = {}
     for tool in tools:
         if not isinstance(tool, dict) or not isinstance(tool.get("inputSchema"), dict):
@@ -163,11 +163,13 @@ def _offered(server: ToolServer, tools: list[Any]) -> dict[str, Definition]:
         if not isinstance(name, str) or server.allowed.fullmatch(name) is None:
             continue
         if isinstance(execution, dict) and execution.get("taskSupport") == "required":
-            continue  # tasks are not passed on, so it could not be called
-        found[names.merged(server.name, name)] = {key: value for key, value in tool.items() if key != "execution"}
+            continue  # tasks are not passed on, so it cannot be called
+        found[names.aggregate_name(server.name, name)] = {
+            key: value for key, value in tool.items() if key != "execution"
+        }
     return found
 
 
 def _changes(before: dict[str, Definition], after: dict[str, Definition]) -> int:
-    """Return how many tools are described otherwise than before: a server may have changed what a name means."""
+    """Return how many tools have another description than before: a server may have changed what a name means."""
     return sum(before[name] != after[name] for name in before.keys() & after.keys())

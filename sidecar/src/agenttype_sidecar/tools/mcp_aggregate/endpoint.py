@@ -1,8 +1,8 @@
 """All MCP servers of a policy as one, at `/mcp`: their allowed tools in one list, in both eras of the protocol.
 
-This endpoint is a server of its own: it answers for itself what is not about one tool, keeps its own sessions for
-callers of the older era, and asks the servers behind it as a client of whichever era they live in. It offers tools
-and nothing else; prompts, resources and requests to the agent belong to the servers' own endpoints.
+This endpoint is a server of its own: it answers requests that are not about one tool, keeps sessions for callers of the
+older era, and calls the servers behind it as a client of their era. It offers tools only; prompts, resources and
+requests to the agent belong to the servers' own endpoints.
 """
 
 import base64
@@ -34,20 +34,20 @@ from agenttype_sidecar.tools.mcp.protocol import (
     NO_SESSION,
 )
 from agenttype_sidecar.tools.mcp_aggregate import eras, request
-from agenttype_sidecar.tools.mcp_aggregate.call import MergedCalls
+from agenttype_sidecar.tools.mcp_aggregate.call import AggregateCalls
 from agenttype_sidecar.tools.mcp_aggregate.catalog import Catalog
 from agenttype_sidecar.tools.mcp_aggregate.reply import Reply
 from agenttype_sidecar.tools.mcp_aggregate.request import McpRequest
 from agenttype_sidecar.tools.mcp_aggregate.sessions import Session, Sessions
 from agenttype_sidecar.tools.servers import ToolServer
 
-#: Tools in one page of a list; few clients ask for a second.
+#: Tools in one page of a list; few clients ask for a second page.
 PAGE: Final = 500
 _METHODS: Final = ("POST", "DELETE")
 _OFFERED: Final[dict[str, Any]] = {"tools": {}}
 
 
-class MergedEndpoint:
+class AggregateEndpoint:
     """A bare ASGI app for `/mcp`."""
 
     def __init__(self, services: ToolServices, tool_calls: ToolCalls) -> None:
@@ -55,7 +55,7 @@ class MergedEndpoint:
         self._services = services
         self._catalog = Catalog(services.client, services.tool_metrics)
         self._sessions = Sessions()
-        self._calls = MergedCalls(services, tool_calls)
+        self._calls = AggregateCalls(services, tool_calls)
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         """Answer one request."""
@@ -74,12 +74,12 @@ class MergedEndpoint:
         except Refusal as refusal:
             await self._services.refuse(refusal, send)
         except CallerGone:
-            pass  # nobody is left to answer
+            pass  # the caller is gone
 
     async def _take(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         incoming: Headers = scope["headers"]
         if fields.is_encoded(incoming):
-            raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "the message must be plain")
+            raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "the message must not be encoded")
         body = await asgi.read_body(receive, limit=BODY_LIMIT, timeout=BODY_SECONDS)
         message = messages.parsed(body)
         _check_shape(message)
@@ -90,37 +90,37 @@ class MergedEndpoint:
             _notice(message, call, session)
             await asgi.respond(send, 202, [], b"")
             return
-        asked = McpRequest(call, _params(message), body, incoming, session, modern)
+        mcp_request = McpRequest(call, _params(message), body, incoming, session, modern)
         reply = Reply(incoming, send)
-        with _in_flight(asked):
+        with _in_flight(mcp_request):
             try:
-                async with asgi.attended(receive):
-                    await self._answer(asked, reply)
+                async with asgi.cancel_on_disconnect(receive):
+                    await self._answer(mcp_request, reply)
             except McpRefusal as refusal:
                 self._services.metrics.refused(refusal.reason)
                 await reply.end(refusal.body(), request.status(refusal.code, modern=modern))
 
-    async def _answer(self, asked: McpRequest, reply: Reply) -> None:
-        match asked.call.method:
+    async def _answer(self, mcp_request: McpRequest, reply: Reply) -> None:
+        match mcp_request.call.method:
             case "tools/call":
-                await self._calls.answer(asked, self._catalog.shelves(self._servers()), reply)
+                await self._calls.answer(mcp_request, self._catalog.by_server(self._servers()), reply)
             case "tools/list":
-                await reply.end(asked.result(await self._listed(asked), cached=True))
-            case "server/discover" if asked.modern:
+                await reply.end(mcp_request.result(await self._listed(mcp_request), cached=True))
+            case "server/discover" if mcp_request.modern:
                 offered = {"supportedVersions": list(protocol.SUPPORTED), "capabilities": _OFFERED}
-                await reply.end(asked.result(offered, cached=True))
-            case "initialize" if not asked.modern:
-                await self._initialize(asked, reply)
-            case "ping" if not asked.modern:
-                await reply.end(asked.result({}))
+                await reply.end(mcp_request.result(offered, cached=True))
+            case "initialize" if not mcp_request.modern:
+                await self._initialize(mcp_request, reply)
+            case "ping" if not mcp_request.modern:
+                await reply.end(mcp_request.result({}))
             case _:
                 text = "this endpoint offers tools only; a server's own endpoint is /mcp/<its name>"
-                raise McpRefusal(METHOD_NOT_FOUND, RefusalReason.METHOD_NOT_FOUND, text, asked.call.identity)
+                raise McpRefusal(METHOD_NOT_FOUND, RefusalReason.METHOD_NOT_FOUND, text, mcp_request.call.identity)
 
-    async def _listed(self, asked: McpRequest) -> dict[str, Any]:
-        after = _position(asked)
+    async def _listed(self, mcp_request: McpRequest) -> dict[str, Any]:
+        after = _position(mcp_request)
         found = [tool for tool in await self._catalog.tools(self._servers()) if tool["name"] > after]
-        result: dict[str, Any] = {"tools": [asked.definition(tool) for tool in found[:PAGE]]}
+        result: dict[str, Any] = {"tools": [mcp_request.definition(tool) for tool in found[:PAGE]]}
         if len(found) > PAGE:
             result["nextCursor"] = base64.urlsafe_b64encode(found[PAGE - 1]["name"].encode()).decode()
         return result
@@ -130,14 +130,14 @@ class MergedEndpoint:
 
     # sessions
 
-    async def _initialize(self, asked: McpRequest, reply: Reply) -> None:
-        version = asked.params.get("protocolVersion")
+    async def _initialize(self, mcp_request: McpRequest, reply: Reply) -> None:
+        version = mcp_request.params.get("protocolVersion")
         session, ended = self._sessions.opened()
         for each in ended:
             self._left(each)
         agreed = version if version in HANDSHAKES else HANDSHAKE
         result = {"protocolVersion": agreed, "capabilities": _OFFERED, "serverInfo": IDENTITY}
-        await reply.end(asked.result(result), headers=[(protocol.SESSION, session.identity.encode())])
+        await reply.end(mcp_request.result(result), headers=[(protocol.SESSION, session.identity.encode())])
 
     def _session(self, call: McpCall, incoming: Headers) -> Session:
         named = fields.get(incoming, protocol.SESSION)
@@ -158,20 +158,20 @@ class MergedEndpoint:
         await asgi.respond(send, 204, [], b"")
 
     def _left(self, session: Session) -> None:
-        for flight in session.running.values():
-            flight.call_off()
-        for shelf in self._catalog.shelves(self._servers()).values():
-            shelf.peer.leave(session.identity)
+        for in_flight in session.running.values():
+            in_flight.cancel()
+        for server_tools in self._catalog.by_server(self._servers()).values():
+            server_tools.peer.leave(session.identity)
 
 
 def _notice(message: dict[str, Any], call: McpCall, session: Session | None) -> None:
-    """Take what needs no answer: only that a call is off says anything to us."""
+    """Handle a message without an answer: only a cancellation has an effect."""
     if call.method == "notifications/cancelled" and session is not None:
         identity = _params(message).get("requestId")
         is_one = isinstance(identity, str | int) and not isinstance(identity, bool)
-        flight = session.running.get(identity) if is_one else None
-        if flight is not None:
-            flight.call_off()
+        in_flight = session.running.get(identity) if is_one else None
+        if in_flight is not None:
+            in_flight.cancel()
 
 
 def _params(message: dict[str, Any]) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def _is_request(message: dict[str, Any]) -> bool:
 
 
 def _check_shape(message: dict[str, Any]) -> None:
-    """Refuse what is neither a request nor a notification nor an answer, or more than one of them."""
+    """Refuse a message that is not exactly one of request, notification or answer."""
     answers = "result" in message or "error" in message
     if message.get("jsonrpc") != "2.0" or answers == ("method" in message) or (answers and "id" not in message):
         text = 'the message must have "jsonrpc": "2.0", and either a method, or an id with a result or an error'
@@ -194,9 +194,9 @@ def _check_shape(message: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def _in_flight(asked: McpRequest) -> Iterator[None]:
-    """Let the caller name a request while it is being answered: it may call it off, and name no other one so."""
-    identity, session = asked.call.identity, asked.session
+def _in_flight(mcp_request: McpRequest) -> Iterator[None]:
+    """Register a request while it is answered: the caller may cancel it, and must not reuse its id."""
+    identity, session = mcp_request.call.identity, mcp_request.session
     if identity is None:
         raise McpRefusal(INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "the id must be a string or a number")
     if session is None:
@@ -206,20 +206,20 @@ def _in_flight(asked: McpRequest) -> Iterator[None]:
         raise McpRefusal(
             INVALID_REQUEST, RefusalReason.INVALID_REQUEST, "a request of this id is still running", identity
         )
-    session.running[identity] = asked.flight
+    session.running[identity] = mcp_request.in_flight
     try:
         yield
     finally:
         del session.running[identity]
 
 
-def _position(asked: McpRequest) -> str:
-    """Return the name after which a page begins."""
-    cursor = asked.params.get("cursor")
+def _position(mcp_request: McpRequest) -> str:
+    """Return the name after which the page begins."""
+    cursor = mcp_request.params.get("cursor")
     if cursor is None:
         return ""
     try:
         return base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
     except (TypeError, ValueError, binascii.Error) as error:
-        text = "this is no cursor of ours; begin again without"
-        raise McpRefusal(INVALID_PARAMS, RefusalReason.INVALID_CURSOR, text, asked.call.identity) from error
+        text = "the cursor is not valid; begin again without one"
+        raise McpRefusal(INVALID_PARAMS, RefusalReason.INVALID_CURSOR, text, mcp_request.call.identity) from error

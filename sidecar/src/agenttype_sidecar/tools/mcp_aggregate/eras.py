@@ -1,4 +1,4 @@
-"""What a request to the merged endpoint must say of itself in either era. Pure."""
+"""What a request to the aggregate endpoint must say in either era. Pure."""
 
 import re
 from typing import Any, Final
@@ -22,15 +22,15 @@ _ROUTING: Final = (protocol.VERSION, protocol.METHOD, protocol.NAME, protocol.SE
 
 
 def is_modern(message: dict[str, Any], incoming: Headers) -> bool:
-    """Return whether a request speaks the newer era, and check that what it says of itself agrees.
+    """Return whether a request speaks the newer era, and check that its fields and body agree.
 
     Raises:
-        McpRefusal: Its fields and its body say different things, or it speaks a version that we do not.
+        McpRefusal: Its fields and its body disagree, or its version is not supported.
     """
     identity = _identity(message)
     if any(len(fields.every(incoming, name)) > 1 for name in _ROUTING):
         raise McpRefusal(
-            HEADER_MISMATCH, RefusalReason.HEADER_MISMATCH, "a field of MCP may be sent once only", identity
+            HEADER_MISMATCH, RefusalReason.HEADER_MISMATCH, "send each MCP header field only once", identity
         )
     field = fields.get(incoming, protocol.VERSION)
     version, claimed = None if field is None else field.decode("latin-1"), _claimed(message)
@@ -68,7 +68,7 @@ def _check_envelope(message: dict[str, Any], incoming: Headers, identity: Messag
     for name, value in expected:
         said = fields.get(incoming, name)
         if said is None or messages.decoded(said) != value:
-            text = f"the field {name.decode()} does not say what the body says"
+            text = f"the header field {name.decode()} does not agree with the body"
             raise McpRefusal(HEADER_MISMATCH, RefusalReason.HEADER_MISMATCH, text, identity)
 
 

@@ -1,10 +1,10 @@
-"""Names of tools where those of several servers stand in one list.
+"""The names of tools in the list of all servers.
 
-A tool is `<server>_<tool>`. Names of servers have no underscore, so the first one parts the two: whatever another
-server is called and offers, the name stays, means one tool, and is read back without any list. Where that would not
-be a name that every model's API takes (64 letters, digits, `_` or `-`), what does not fit is replaced and cut, and ten
-hexadecimal digits of the tool's own name end it; a tool whose name ends like that by itself gets them too, so that no
-tool can take another's name.
+A tool is `<server>_<tool>`. Names of servers have no underscore, so the first one separates the two. The name does not
+depend on other servers, means one tool, and can be split without any list. If it is not a name that every model's API
+accepts (64 letters, digits, `_` or `-`), other characters are replaced, it is cut, and ten hexadecimal digits of the
+hash of the tool's own name are appended. A tool whose own name ends like that gets them too, so that no tool can take
+another's name.
 """
 
 import hashlib
@@ -18,15 +18,15 @@ _MARKED: Final = re.compile(rf"_[0-9a-f]{{{_DIGITS}}}\Z")
 _FOREIGN: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 
-class Named(NamedTuple):
-    """A name, taken apart: `tool` is the server's own name for it, None where only the server's list can tell."""
+class SplitName(NamedTuple):
+    """A split name: `tool` is the server's own name for it, None if only the server's list can tell."""
 
     server: str
     tool: str | None
 
 
-def merged(server: str, tool: str) -> str:
-    """Return the name of a server's tool in the list of all: the same for ever, and no other tool's."""
+def aggregate_name(server: str, tool: str) -> str:
+    """Return the name of a server's tool in the list of all servers; it is permanent and unique."""
     plain = f"{server}_{tool}"
     if _PLAIN.fullmatch(plain) and tool and not _MARKED.search(plain):
         return plain
@@ -35,9 +35,9 @@ def merged(server: str, tool: str) -> str:
     return f"{server}_{_FOREIGN.sub('_', tool)[:room]}_{digits}"
 
 
-def parted(name: str) -> Named | None:
-    """Take a name apart; return None where it cannot be one of ours."""
+def split(name: str) -> SplitName | None:
+    """Split a name; return None if it cannot be an aggregate name."""
     server, found, tool = name.partition("_")
     if not found or not tool or not _PLAIN.fullmatch(name):
         return None
-    return Named(server, None if _MARKED.search(name) else tool)
+    return SplitName(server, None if _MARKED.search(name) else tool)

@@ -1,4 +1,4 @@
-"""How the merged endpoint answers one request: as JSON, or as a stream once there is something to say before."""
+"""The aggregate endpoint's answer to one request: JSON, or a stream if something comes before the answer."""
 
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ class Reply:
         self._begun = False
 
     async def before(self, message: dict[str, Any] | None) -> None:
-        """Pass on what comes before the answer; None: only that the server is at it."""
+        """Pass on a message that comes before the answer; None: only a sign that the server is working."""
         if not self._streams:
             return
         if not self._begun:
@@ -33,7 +33,7 @@ class Reply:
         await asgi.write(self._send, data)
 
     async def end(self, message: bytes, status: int = 200, headers: Headers | None = None) -> None:
-        """Give the answer."""
+        """Send the answer."""
         if self._begun:
             await asgi.write(self._send, envelopes.event(message))
             await asgi.finish(self._send)

@@ -1,4 +1,4 @@
-"""One request to the merged endpoint, and how its answer is said in the caller's era. Pure."""
+"""One request to the aggregate endpoint, and its answer in the caller's era. Pure."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,7 +20,7 @@ _STATUSES: Final = {
     protocol.UNSUPPORTED_VERSION: 400,
     protocol.NO_SESSION: 404,
 }
-#: In the newer era the status says these as well.
+#: In the newer era these have a status too.
 _MODERN_STATUSES: Final = {protocol.INVALID_PARAMS: 400, protocol.METHOD_NOT_FOUND: 404}
 
 
@@ -33,9 +33,9 @@ class McpRequest:
         params: Its params, empty where it has none.
         body: The whole message.
         incoming: Its header fields.
-        session: Whose it is; None in the newer era, and before there is one.
+        session: Its session; None in the newer era, and before there is one.
         modern: Whether it speaks the newer era.
-        flight: By which it can be called off.
+        in_flight: By which it can be cancelled.
     """
 
     call: McpCall
@@ -44,10 +44,10 @@ class McpRequest:
     incoming: Headers
     session: Session | None
     modern: bool
-    flight: InFlight = field(default_factory=InFlight)
+    in_flight: InFlight = field(default_factory=InFlight)
 
     def result(self, result: dict[str, Any], *, cached: bool = False) -> bytes:
-        """Return the answer with a result of ours; `cached` says that it may be kept for a while."""
+        """Return the answer with our own result; `cached` says that the caller may cache it."""
         if self.modern:
             result = {**result, "resultType": "complete", "_meta": {protocol.META_SERVER: IDENTITY}}
             if cached:
@@ -55,7 +55,7 @@ class McpRequest:
         return envelopes.reply(self.call.identity, result)
 
     def definition(self, tool: Definition) -> Definition:
-        """Return a tool as callers of this era can read it: the older one knows outputs that are objects only."""
+        """Return a tool as callers of this era can read it: the older era only knows outputs that are objects."""
         output = tool.get("outputSchema")
         if self.modern or output is None or (isinstance(output, dict) and output.get("type") == "object"):
             return tool
@@ -65,7 +65,7 @@ class McpRequest:
         """Return a server's answer as this caller can read it, and its HTTP status.
 
         Raises:
-            ToolUnavailable: It is none, or asks the agent for something.
+            ToolUnavailable: It is not an answer, or asks the agent for something.
         """
         error, result = answer.get("error"), answer.get("result")
         if isinstance(error, dict) and isinstance(error.get("code"), int):
@@ -73,7 +73,7 @@ class McpRequest:
         if not isinstance(result, dict):
             raise ToolUnavailable
         if result.get("resultType", "complete") != "complete":
-            raise ToolUnavailable("the tool asks the agent for more, which only its server's own endpoint passes on")
+            raise ToolUnavailable("the tool asks the agent for input; use its server's own endpoint")
         if self.modern:
             result = {**result, "resultType": "complete"}
         elif not isinstance(result.get("structuredContent", {}), dict):

@@ -9,17 +9,13 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-import nkeys
-from agenttype_api import store_names
-
-from agenttype_operator.auth_callout.permissions import Permissions
+from agenttype_bus import nkey, subjects
+from agenttype_bus.errors import UnreadableRequest
+from agenttype_bus.nkey import KeyPair
+from agenttype_bus.permissions import Permissions
 
 _HEAD: Final = {"typ": "JWT", "alg": "ed25519-nkey"}
 _VERSION: Final = 2
-
-
-class UnreadableRequest(Exception):  # noqa: N818 — a finding about a message
-    """This is no authorization request of a NATS server."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +50,13 @@ def authorization_request(message: bytes) -> AuthorizationRequest:
         raise UnreadableRequest(type(error).__name__) from error
 
 
-def user_jwt(asked: AuthorizationRequest, granted: Permissions, issuer: nkeys.KeyPair, now: int) -> str:
+def user_jwt(asked: AuthorizationRequest, granted: Permissions, issuer: KeyPair, now: int) -> str:
     """Write what a connection may do."""
     return _signed(
         {
             "iat": now,
             "sub": asked.user,
-            "aud": store_names.SERVER_ACCOUNT,
+            "aud": subjects.SERVER_ACCOUNT,
             "nats": {
                 "pub": {"allow": list(granted.publish)},
                 "sub": {"allow": list(granted.subscribe)},
@@ -73,24 +69,14 @@ def user_jwt(asked: AuthorizationRequest, granted: Permissions, issuer: nkeys.Ke
     )
 
 
-def authorization_response(asked: AuthorizationRequest, told: dict[str, str], issuer: nkeys.KeyPair, now: int) -> bytes:
+def authorization_response(asked: AuthorizationRequest, told: dict[str, str], issuer: KeyPair, now: int) -> bytes:
     """Write the answer to a question; `told` is `{"jwt": user}` or `{"error": why}`."""
     nats = {**told, "type": "authorization_response", "version": _VERSION}
     return _signed({"iat": now, "sub": asked.user, "aud": asked.server, "nats": nats}, issuer).encode()
 
 
-def key_pair(kind: int, entropy: bytes) -> nkeys.KeyPair:
-    """Make a key pair of a kind (`nkeys.PREFIX_BYTE_…`) from 32 random bytes."""
-    return nkeys.from_seed(bytearray(nkeys.encode_seed(entropy, kind)))
-
-
-def public(keys: nkeys.KeyPair) -> str:
-    """Return the public half of a key pair, as it stands in settings."""
-    return str(bytes(keys.public_key).decode())
-
-
-def _signed(claims: dict[str, Any], issuer: nkeys.KeyPair) -> str:
-    claims = {**claims, "iss": public(issuer)}
+def _signed(claims: dict[str, Any], issuer: KeyPair) -> str:
+    claims = {**claims, "iss": nkey.public(issuer)}
     claims["jti"] = base64.b32encode(hashlib.sha256(_text(claims)).digest()).decode().rstrip("=")
     signed = b".".join((_encoded(_text(_HEAD)), _encoded(_text(claims))))
     return b".".join((signed, _encoded(issuer.sign(signed)))).decode()
