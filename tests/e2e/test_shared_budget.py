@@ -124,7 +124,7 @@ def test_two_pods_share_one_limit_to_the_last_call(cluster: Kubectl, models: Sim
 def test_a_shared_limit_that_is_used_up_is_told_by_the_agent_type(cluster: Kubectl) -> None:
     found = until(lambda: _because(cluster, "pair", "Exhausted"), "the limit is told as used up")
 
-    assert found["message"] == 'limit "calls" is used up: it never starts anew; raise the limit'
+    assert found["message"] == 'limit "calls" is used up: it never starts again; raise the limit'
 
 
 def test_a_raised_shared_limit_reaches_both_pods(cluster: Kubectl) -> None:

@@ -105,7 +105,7 @@ def test_a_used_up_limit_is_told_at_once_and_taken_back(control, namespace, node
     node.tell(address, keys.POLICY_STATUS_PATH, {"policyHash": wanted})
 
     control.await_reason(namespace, "agenttype", "green", "BudgetAvailable", "WithinLimits")
-    assert told["message"] == 'limit "day" is used up: it starts anew with the next day, in UTC'
+    assert told["message"] == 'limit "day" is used up: it starts again with the next day, in UTC'
     assert (ready["status"], ready["message"]) == ("False", f"BudgetAvailable: {told['message']}")
 
 

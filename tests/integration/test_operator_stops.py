@@ -46,7 +46,7 @@ def test_an_agent_that_is_stopped_stays_so_over_a_restart_until_its_spec_changes
     assert control.get(namespace, "agenttype", "green")["spec"]["replicas"] == 1
 
     with operator(control, "operator-2"):
-        until(lambda: _leads(control, "operator-2"), lambda: "nobody leads")
+        until(lambda: _leads(control, "operator-2"), lambda: "no replica leads")
         # All objects were looked at when it began; one that comes later shows that this is done.
         control.apply(kinds.agent_manifest("other", namespace))
         control.await_reason(namespace, "agenttype", "other", "ResolvedRefs", "Resolved")

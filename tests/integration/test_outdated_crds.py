@@ -11,6 +11,7 @@ from agenttype_operator.kube.crd_check import COMMAND
 from support import clusters, kinds
 from support.operators import operator, prepared
 
+pytestmark = pytest.mark.timeout(300)  # a control plane and an operator start in the first test
 DEFINITIONS = {found["spec"]["names"]["kind"]: found for found in definitions.custom_resource_definitions()}
 
 

@@ -52,7 +52,7 @@ async def run(settings: Settings) -> None:
     leadership = Leadership(settings, _now)
     kube = KubeClient(configuration, f"agenttype-operator/{settings.identity}", leadership.leads, metrics)
     loop = asyncio.get_running_loop()
-    crds = CrdCheck(kube, metrics)
+    crds = CrdCheck(kube)
     server = await probe_server.serve(
         settings.http_port,
         metrics.text,
@@ -68,6 +68,7 @@ async def run(settings: Settings) -> None:
                 log.warning("standing by again", error=str(lost))
             metrics.leading.set(0)
             metrics.stopped.set_function(lambda: 0)
+            metrics.outdated_crds.set_function(lambda: 0)
     finally:
         await leadership.release(kube)
         await server.cleanup()
@@ -109,6 +110,7 @@ async def _lead(
         controller = Controller(WorkQueue(_jitter), Dispatcher(context), metrics, settings.workers)
         informer.add_event_handler(controller.add)
         metrics.stopped.set_function(lambda: _stopped_agents(informer))
+        metrics.outdated_crds.set_function(lambda: len(crds))
         handlers = watch.registry(informer, configuration)
         try:
             async with asyncio.TaskGroup() as group:

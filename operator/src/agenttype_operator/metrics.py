@@ -23,7 +23,7 @@ class Metrics:
         self.reconcile_errors = self._counter("reconcile_errors", "Reconciles that failed.", "reason")
         self.writes = self._counter("writes", "Writes sent to the API server, the Lease's aside.", "kind", "verb")
         self.restarts = self._counter("watch_restarts", "Times that watching ended and was started again.")
-        self.outdated_crds = self._gauge("outdated_crds", "CustomResourceDefinitions that are not this operator's.")
+        self.outdated_crds = self._gauge("outdated_crds", "CRDs that differ from ours; 0 where this does not lead.")
         self.relists = self._counter("relists", "Kinds that were listed again because events were lost.")
 
     def text(self) -> bytes:

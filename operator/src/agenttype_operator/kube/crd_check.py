@@ -14,7 +14,6 @@ from agenttype_runtime.json_log import Log
 
 from agenttype_operator.kube import crd_drift, errors, kinds
 from agenttype_operator.kube.client import KubeClient
-from agenttype_operator.metrics import Metrics
 
 log = Log("crd_check")
 
@@ -27,14 +26,16 @@ class CrdCheck:
 
     Args:
         client: reads the definitions.
-        metrics: where outdated ones are counted.
     """
 
-    def __init__(self, client: KubeClient, metrics: Metrics) -> None:
+    def __init__(self, client: KubeClient) -> None:
         self._client = client
-        self._metrics = metrics
         self._ours = definitions.custom_resource_definitions()
         self._outdated: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        """Kinds whose definition is outdated."""
+        return sum(map(bool, self._outdated.values()))
 
     def outdated(self, kind: str) -> str:
         """Say what is wrong with the definition of a kind and what to do; empty when it is current or not known yet."""
@@ -62,7 +63,6 @@ class CrdCheck:
                 else:
                     log.info("CRD is current", crd=name)
             self._outdated[kind] = message
-        self._metrics.outdated_crds.set(sum(map(bool, self._outdated.values())))
         return changed
 
     async def run(self, period: float, changed: Callable[[str], None]) -> None:

@@ -226,7 +226,7 @@ def test_our_containers_run_as_different_users_that_are_not_root():
             {"exec": {"command": ["x"]}},
             id="the user's own",
         ),
-        pytest.param({"port": 8080, "protocol": "None"}, {}, None, id="serves nobody"),
+        pytest.param({"port": 8080, "protocol": "None"}, {}, None, id="serves nothing"),
         pytest.param(None, {}, None, id="no interface"),
     ],
 )

@@ -6,7 +6,6 @@ import pytest
 from agenttype_api import definitions
 from agenttype_operator.kube import errors
 from agenttype_operator.kube.crd_check import COMMAND, CrdCheck
-from agenttype_operator.metrics import Metrics
 
 
 class Table:
@@ -37,34 +36,24 @@ def table():
 
 
 @pytest.fixture
-def metrics():
-    return Metrics()
+def crds(table):
+    return CrdCheck(table)
 
 
-@pytest.fixture
-def crds(table, metrics):
-    return CrdCheck(table, metrics)
-
-
-def counted(metrics):
-    [line] = [line for line in metrics.text().decode().splitlines() if line.startswith("agenttype_operator_outdated")]
-    return line.split()[1]
-
-
-async def test_current_definitions_say_nothing(crds, metrics):
+async def test_current_definitions_say_nothing(crds):
     assert await crds.check() == []
     assert crds.outdated("AgentType") == ""
-    assert counted(metrics) == "0.0"
+    assert len(crds) == 0
 
 
-async def test_an_outdated_definition_is_told_with_the_field_and_the_command(crds, table, metrics):
+async def test_an_outdated_definition_is_told_with_the_field_and_the_command(crds, table):
     table.lose_a_field()
 
     assert await crds.check() == ["AgentType"]
     assert "spec.description" in crds.outdated("AgentType")
     assert COMMAND in crds.outdated("AgentType")
     assert crds.outdated("ModelBackend") == ""
-    assert counted(metrics) == "1.0"
+    assert len(crds) == 1
 
 
 async def test_a_definition_that_became_current_is_told_once(crds, table):

@@ -105,7 +105,7 @@ async def test_an_answer_without_news_is_not_heard(sidecar, watcher, heard):
     assert len(heard) == 1
 
 
-async def test_following_again_asks_nobody_anew(sidecar, watcher):
+async def test_following_again_asks_no_pod_again(sidecar, watcher):
     watcher.follow(OWNER, [a_pod()])
     await until_async(lambda: len(sidecar.asked) == 2)
     watcher.follow(OWNER, [a_pod()])

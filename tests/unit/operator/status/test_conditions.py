@@ -49,7 +49,7 @@ def test_an_adapter_is_loaded_when_every_ready_replica_has_it():
         pytest.param([], Reason.NOT_PROBED, id="no replica"),
         pytest.param([(a_pod(), None)], Reason.NOT_PROBED, id="a silent replica"),
         pytest.param([(a_pod(), a_report()), (a_pod("two"), None)], Reason.LOADING, id="one of two is silent"),
-        pytest.param([(a_pod(ready=False), a_report())], Reason.LOADING, id="loaded where nobody is served yet"),
+        pytest.param([(a_pod(ready=False), a_report())], Reason.LOADING, id="loaded where no one is served yet"),
         pytest.param([(a_pod(), a_report(served="green@0"))], Reason.LOADING, id="another version"),
         pytest.param([(a_pod(), a_report(AdapterState.LOADING))], Reason.LOADING, id="on its way"),
         pytest.param(

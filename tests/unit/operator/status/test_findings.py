@@ -4,7 +4,7 @@ from agenttype_operator.status.findings import no, unknown, yes
 
 GOOD = yes(Condition.ACCEPTED, Reason.ACCEPTED, "fine")
 BAD = no(Condition.PROGRAMMED, Reason.NAME_CONFLICT, "taken")
-OPEN = unknown(Condition.ADAPTER_LOADED, Reason.NOT_PROBED, "nobody said")
+OPEN = unknown(Condition.ADAPTER_LOADED, Reason.NOT_PROBED, "no report")
 
 
 def merged(before, found, now="2026-01-02T00:00:00Z"):
@@ -14,7 +14,7 @@ def merged(before, found, now="2026-01-02T00:00:00Z"):
 def test_ready_tells_the_first_that_does_not_hold():
     ready = findings.with_ready([GOOD, OPEN, BAD])[-1]
 
-    assert (ready.status, ready.message) == ("False", "AdapterLoaded: nobody said")
+    assert (ready.status, ready.message) == ("False", "AdapterLoaded: no report")
 
 
 def test_ready_holds_when_all_hold():
