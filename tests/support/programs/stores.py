@@ -87,7 +87,7 @@ class Store:
         """Kill the server alone."""
         assert self.server
         self.server.kill()
-        self.server.wait(timeout=20)
+        self.server.wait(timeout=60)
 
     def ready(self) -> bool:
         """Whether the doorkeeper says that connections are answered."""
@@ -135,7 +135,7 @@ def store(reviews: TokenReviews, folder: Path) -> Iterator[Store]:
         yield found
     finally:
         doorkeeper.terminate()
-        doorkeeper.wait(timeout=20)
+        doorkeeper.wait(timeout=60)
         found.kill_server()
 
 

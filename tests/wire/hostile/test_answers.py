@@ -12,10 +12,10 @@ from support.programs.sidecars import a_chat, a_limit, a_policy, sidecar
 from support.servers.scripted_upstream import Say
 from support.waiting import until
 
-QUICK = {"first_byte": 0.6, "idle": 0.6, "warm_up": 0.2}
+QUICK = {"first_byte": 1.5, "idle": 1.5, "warm_up": 0.2}
 STREAM = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
-#: Within which every broken upstream is given up.
-DEADLINE = 4
+#: Within which every broken upstream is given up, be the machine ever so busy.
+DEADLINE = 30
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from support.servers.scripted_upstream import Close, Say
 from support.waiting import until
 
 CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
-QUICK = {"first_byte": 0.5, "idle": 5, "warm_up": 0.5, "connect": 0.5}
+QUICK = {"first_byte": 1, "idle": 5, "warm_up": 0.5, "connect": 1}
 ERROR = b'{"error":{"message":"no"}}'
 
 
