@@ -193,9 +193,9 @@ def test_a_standby_takes_over_at_once_when_the_leader_leaves(control):
             assert _holder(control) == "first"
             leader.send_signal(signal.SIGTERM)
             began = time.monotonic()
-            until(lambda: _holder(control) == "second", lambda: _holder(control), within=6)
-            assert leader.wait(timeout=10) == 0
-            assert time.monotonic() - began < 6
+            until(lambda: _holder(control) == "second", lambda: _holder(control))
+            assert time.monotonic() - began < 12  # a lease that is not given up is taken over after 15
+            assert leader.wait(timeout=60) == 0
 
 
 def test_a_leader_that_was_frozen_writes_nothing_after_its_time(control):
@@ -204,7 +204,7 @@ def test_a_leader_that_was_frozen_writes_nothing_after_its_time(control):
         until(lambda: _holder(control) == "frozen", lambda: _holder(control))
         with standby(control, "successor"):
             leader.send_signal(signal.SIGSTOP)
-            until(lambda: _holder(control) == "successor", lambda: _holder(control), within=25)
+            until(lambda: _holder(control) == "successor", lambda: _holder(control))
             story(control, namespace)
             settle(control, namespace)
             began = control.now()

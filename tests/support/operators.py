@@ -177,7 +177,7 @@ def operator(control: Control, name: str, crash: str = "", **settings: str) -> I
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-            process.wait(timeout=20)
+            process.wait(timeout=60)
 
 
 def _kubeconfig(control: Control, path: Path) -> Path:

@@ -11,7 +11,7 @@ from mcp import Client, MCPError
 
 
 async def main(url: str, tool: str, arguments: str) -> dict[str, object]:
-    async with Client(url, read_timeout_seconds=20) as client:
+    async with Client(url, read_timeout_seconds=60) as client:
         listed = await client.list_tools()
         seen: dict[str, object] = {"tools": sorted(found.name for found in listed.tools)}
         try:

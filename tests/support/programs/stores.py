@@ -87,7 +87,7 @@ class Store:
         """Kill the server alone."""
         assert self.server
         self.server.kill()
-        self.server.wait(timeout=20)
+        self.server.wait(timeout=60)
 
     def ready(self) -> bool:
         """Whether the auth callout says that connections are answered."""
@@ -135,7 +135,7 @@ def store(reviews: TokenReviews, folder: Path) -> Iterator[Store]:
         yield found
     finally:
         callout.terminate()
-        callout.wait(timeout=20)
+        callout.wait(timeout=60)
         found.kill_server()
 
 

@@ -52,6 +52,8 @@ class Reset:
 
 Step = TakeRequest | Say | Wait | Await | Close | Reset
 _LINGER_NOT = struct.pack("ii", 1, 0)
+#: Seconds: longer than a busy machine stalls, shorter than any deadline at which a client leaves on its own.
+_SOON = 10
 
 
 @dataclass
@@ -86,9 +88,9 @@ class ScriptedUpstream:
             before = self.said
             await asyncio.sleep(0.1)
 
-    async def departed(self, within: float) -> None:
-        """Wait until the other side has closed a connection; fail after ``within`` seconds."""
-        async with asyncio.timeout(within):
+    async def departed(self) -> None:
+        """Wait until the other side has closed a connection; fail when that takes longer than any stall."""
+        async with asyncio.timeout(_SOON):
             await self.departures.get()
 
 

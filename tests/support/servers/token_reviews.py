@@ -72,7 +72,7 @@ class ApiServer:
             return 401, {"kind": "Status", "code": 401, "reason": "Unauthorized"}
         token = question["spec"]["token"]
         self.asked.append(token)
-        self.hold.wait(10)
+        self.hold.wait(60)
         if self.status != 201:
             return self.status, {"kind": "Status", "code": self.status}
         username, audiences = self._accounts.get(token, ("", []))

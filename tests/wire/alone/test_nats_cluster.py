@@ -59,7 +59,7 @@ class Spenders:
         """Wait until so much more is spent."""
         goal = self.spent + amount
         assert goal < self.account.max
-        await until_async(lambda: self.spent >= goal, within=60)
+        await until_async(lambda: self.spent >= goal)
 
     async def finish(self):
         """Wait until all is spent; then the books and the store say the same."""
@@ -121,7 +121,7 @@ async def test_without_two_of_three_what_is_drawn_is_spent_and_then_nothing(clus
         assert not pod.leases.view(account).reachable
         for server in away:
             server.start()
-        await until_async(lambda: pod.leases.view(account).reachable, within=30)
+        await until_async(lambda: pod.leases.view(account).reachable)
         assert await pod.spend_all(account, 1) == 1_000 - 51
 
 

@@ -95,7 +95,7 @@ def test_without_a_command_it_prints_the_environment_and_serves_until_it_is_ende
     text = ""
     while not text.endswith("}\n"):
         text += serving.stdout.readline()
-    with urllib.request.urlopen(json.loads(text)[keys.ENV_CONTROL_URL] + "/status", timeout=10) as answer:
+    with urllib.request.urlopen(json.loads(text)[keys.ENV_CONTROL_URL] + "/status", timeout=60) as answer:
         assert json.load(answer)["agentType"] == "green"
     serving.terminate()
     _, told = serving.communicate(timeout=30)
@@ -110,7 +110,7 @@ def test_what_it_started_ends_with_it_however_early(agent, tmp_path):
     until(lambda: child_of(serving.pid, "agenttype_sidecar"))
     sidecar = child_of(serving.pid, "agenttype_sidecar")
     serving.terminate()
-    serving.communicate(timeout=20)
+    serving.communicate(timeout=60)
 
     assert not Path(f"/proc/{sidecar}").exists()
 

@@ -84,7 +84,7 @@ def loaded(vllm):
 def forget(vllm, served_name):
     headers = {"content-type": "application/json"}
     body = json.dumps({"lora_name": served_name}).encode()
-    urllib.request.urlopen(urllib.request.Request(vllm.url + UNLOAD, body, headers), timeout=5).close()
+    urllib.request.urlopen(urllib.request.Request(vllm.url + UNLOAD, body, headers), timeout=60).close()
 
 
 def order(vllm, *paths):
@@ -553,7 +553,7 @@ def test_a_gate_that_is_told_to_leave_finishes_its_calls(start, document, vllm, 
         until(lambda: door.health().status == 503)
         assert door.health("/healthz").status == 200
         slow.join()
-        assert (answers, door.process.wait(10)) == ([200], 0)
+        assert (answers, door.process.wait(60)) == ([200], 0)
 
 
 def test_one_agent_cannot_take_the_whole_engine_while_another_waits(start, document, vllm, api):

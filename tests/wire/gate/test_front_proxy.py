@@ -318,7 +318,7 @@ def test_an_api_server_with_another_authority_is_not_believed(tmp_path, own_gate
 
 
 def opened(door, token, body):
-    connection = http.client.HTTPConnection("127.0.0.1", door.ports["gate"], timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", door.ports["gate"], timeout=60)
     headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
     connection.request("POST", CHAT, json.dumps(body), headers)
     return connection
@@ -394,7 +394,7 @@ def test_calls_are_counted_by_agent_model_and_code(door, token):
 
 
 def test_bytes_that_are_no_http_do_no_harm(door, token):
-    with socket.create_connection(("127.0.0.1", door.ports["gate"]), timeout=5) as raw:
+    with socket.create_connection(("127.0.0.1", door.ports["gate"]), timeout=60) as raw:
         raw.sendall(b"\x16\x03\x01 not http\r\n\r\n")
         assert raw.recv(100).startswith(b"HTTP/1.1 400")
     assert door.post(CHAT, chat(), token).status == 200

@@ -29,17 +29,17 @@ class SlowCallers:
         self._loop = loop
 
     def begin(self, case: SlowCase):
-        conversation = converse(self.car.data_port, case.said, within=case.seconds + 10)
+        conversation = converse(self.car.data_port, case.said, within=case.seconds + 40)
         self._futures[case.name] = asyncio.run_coroutine_threadsafe(conversation, self._loop)
 
     def begin_not_reading(self, name: str):
         self._futures[name] = asyncio.run_coroutine_threadsafe(not_reading(self.car, self.upstream), self._loop)
 
     def outcome(self, name: str) -> Heard:
-        return self._futures[name].result(timeout=90)
+        return self._futures[name].result(timeout=150)
 
     def end(self):
-        asyncio.run_coroutine_threadsafe(_end_all(), self._loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(_end_all(), self._loop).result(timeout=60)
 
 
 async def _end_all():

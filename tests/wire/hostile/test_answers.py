@@ -12,10 +12,10 @@ from support.programs.sidecars import a_chat, a_limit, a_policy, sidecar
 from support.servers.scripted_upstream import Say
 from support.waiting import until
 
-QUICK = {"first_byte_ms": 600, "idle_ms": 600, "warm_up_ms": 200}
+QUICK = {"first_byte_ms": 1500, "idle_ms": 1500, "warm_up_ms": 200}
 STREAM = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
-#: Within which every broken upstream is given up.
-DEADLINE = 4
+#: Within which every broken upstream is given up, be the machine ever so busy.
+DEADLINE = 30
 
 
 @pytest.fixture(scope="module")

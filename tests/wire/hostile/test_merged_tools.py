@@ -118,7 +118,7 @@ def test_of_calls_under_one_id_that_come_at_once_one_is_answered_and_the_others_
 
     def slow(message):
         begun.set()
-        go_on.wait(20)
+        go_on.wait(60)
         return text(message, "late")
 
     with (
@@ -129,7 +129,7 @@ def test_of_calls_under_one_id_that_come_at_once_one_is_answered_and_the_others_
         caller = Caller(car)
         # Nothing is known of the server yet, so all of them wait for its list before they ask it.
         calls = [pool.submit(caller.call, "old_slow", 7) for _ in range(8)]
-        assert begun.wait(20)
+        assert begun.wait(60)
         until(lambda: sum(each.done() for each in calls) == 7)
         go_on.set()
 

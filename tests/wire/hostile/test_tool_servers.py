@@ -14,7 +14,7 @@ from support.programs.sidecars import sidecar
 from support.servers.recording_upstream import chunked, whole
 from support.servers.scripted_upstream import Close, Reset, Say, Wait
 
-QUICK = {"first_byte_ms": 600, "idle_ms": 600}
+QUICK = {"first_byte_ms": 1500, "idle_ms": 1500}
 HIDDEN = b"delete_norm"
 
 
@@ -142,7 +142,7 @@ async def test_no_list_of_a_hostile_server_shows_what_is_not_allowed(car, upstre
         body=message('"id":7,"method":"tools/list"'),
         line=b"POST /mcp/crm HTTP/1.1",
     )
-    heard = await converse(car.data_port, said, within=4)
+    heard = await converse(car.data_port, said, within=30)
     assert heard.ended != "open"
     (answer,) = heard.answers
     assert HIDDEN not in answer.body

@@ -51,7 +51,7 @@ async def test_answers_that_come_too_late_to_be_heard_spend_nothing(nats):
             began = time.monotonic()
             outcome = await far.spend(account, 500)
             assert outcome is UNAVAILABLE
-            assert time.monotonic() - began < 8
+            assert time.monotonic() - began < 30
             cable.delay = 0.0
             await near.spend_all(account, 1)
             await far.spend_all(account, 1)

@@ -14,7 +14,7 @@ from support.servers.scripted_upstream import Close, Say
 from support.waiting import until
 
 CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
-QUICK = {"first_byte_ms": 500, "idle_ms": 5000, "warm_up_ms": 500, "connect_ms": 500}
+QUICK = {"first_byte_ms": 1000, "idle_ms": 5000, "warm_up_ms": 500, "connect_ms": 1000}
 ERROR = b'{"error":{"message":"no"}}'
 
 

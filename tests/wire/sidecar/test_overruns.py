@@ -89,8 +89,8 @@ def test_a_stream_that_goes_beyond_what_is_held_is_cut_and_charged_as_it_says(up
         began = time.monotonic()
         answer = car.post(path, a_call(path))
         assert (answer.status, ENDING[path] in answer.body) == (200, True)
-        until(lambda: upstream.departures, within=2)
-        assert time.monotonic() - began < 5
+        until(lambda: upstream.departures, within=10)
+        assert time.monotonic() - began < 30
         assert car.spent() >= 100_000
         assert car.total("agenttype_budget_overspend_total") == 1
         assert car.total("agenttype_llm_requests_total", 'outcome="cut"') == 1

@@ -191,7 +191,7 @@ def test_a_stream_is_cut_before_the_event_that_completes_a_match(upstream, path,
         assert b"NEVER" not in answer.body
         last = answer.events[-len(ending) :]
         assert [part in data for part, data in zip(ending, last, strict=True)] == [True] * len(ending)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         assert notes(car) == [("no-keys", "LLMResponse", "Deny", "base")]
         assert (car.held(), car.spent() > 0) == (0, True)
         assert car.total("agenttype_llm_requests_total", 'outcome="cut"') == 1
@@ -201,7 +201,7 @@ def test_the_backend_of_a_stream_that_is_cut_is_left_at_once(upstream):
     upstream.answers([Say(chunked(*chat_chunks(A_KEY), end=b""))])
     with a_car(upstream, a_rule("LLMResponse", matches=KEY)) as car:
         car.chat(stream=True)
-        until(lambda: upstream.departures, within=5)
+        until(lambda: upstream.departures, within=30)
 
 
 def test_a_cut_stream_is_charged_for_what_was_produced(upstream):

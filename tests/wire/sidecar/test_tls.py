@@ -66,7 +66,7 @@ def test_a_certificate_that_does_not_hold_is_refused(authority, agent, host, day
         assert "certificate" in answer.json["error"]["message"]
         assert verdict in answer.json["error"]["message"]
         assert answer.headers["x-should-retry"] == "false"
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
         assert (outside.arrived, car.spent(), car.held()) == ([], 0, 0)
 
 

@@ -12,7 +12,7 @@ from support.programs.simulators import simulator
 from support.waiting import until
 
 CHAT = "/v1/chat/completions"
-PAUSE, PATIENCE = 0.01, 10
+PATIENCE = 60
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_tokens_come_at_the_chosen_pace():
     with simulator(tokens_per_second=100, first_token_delay_seconds=0.1) as vllm:
         began = time.monotonic()
         ask(vllm, "[[tokens=21]]")
-        assert 0.3 <= time.monotonic() - began < 3
+        assert 0.3 <= time.monotonic() - began < 20
 
 
 def test_it_can_be_slow_to_start():

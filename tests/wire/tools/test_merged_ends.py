@@ -70,7 +70,7 @@ def test_a_slow_tool_is_given_up_in_time_and_told_so():
     held = threading.Event()
 
     def slow(message):
-        held.wait(20)
+        held.wait(60)
         return text(message, "late")
 
     with mcp_server(HANDSHAKE, {"slow": slow}) as server:
@@ -137,7 +137,7 @@ def test_a_new_policy_closes_a_tool_without_a_restart(old, tmp_path):
 def waiting_tool(begun, go_on):
     def tool(message):
         begun.set()
-        go_on.wait(20)
+        go_on.wait(60)
         return text(message, "late")
 
     return tool
@@ -149,7 +149,7 @@ def test_a_cancelled_call_ends_and_the_server_is_told():
         with sidecar(policy=with_tools(a_tool(server.url, "old"))) as car, ThreadPoolExecutor(1) as pool:
             caller = Caller(car)
             call = pool.submit(caller.call, "old_slow", 7)
-            assert begun.wait(20)
+            assert begun.wait(60)
             cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}
             car.post("/mcp", cancelled, caller.headers)
 
@@ -170,7 +170,7 @@ def test_an_id_that_is_still_running_cannot_be_used_twice():
     ):
         caller = Caller(car)
         call = pool.submit(caller.call, "old_slow", 7)
-        assert begun.wait(20)
+        assert begun.wait(60)
         second = caller.call("old_slow", 7)
         go_on.set()
 
