@@ -197,13 +197,13 @@ class _CompiledRule:
 
     __slots__ = ("_names", "pattern", "rate", "rule")
 
-    def __init__(self, rule: Rule, rate: "_Rate | None") -> None:
+    def __init__(self, rule: Rule, rate: "_RateCounter | None") -> None:
         self.rule = rule
         self.pattern = _pattern(rule)
         asked = [glob for glob in (rule.model, rule.tool) if glob is not None]
         self._names = globs.glob(asked) if asked else None
         if rate is None and rule.more_per_minute is not None:
-            rate = _Rate(rule.more_per_minute)
+            rate = _RateCounter(rule.more_per_minute)
         self.rate = rate
 
     def concerns(self, message: Message) -> bool:
@@ -217,7 +217,7 @@ class _CompiledRule:
         return self.pattern is not None and self.pattern.is_in(content, start)
 
 
-class _Rate:
+class _RateCounter:
     """Counts the messages of the last minute, up to one more than its limit."""
 
     __slots__ = ("_most", "_times")

@@ -48,7 +48,7 @@ class PlainHistogram(Collector):
     ) -> None:
         """Begin with nothing observed; `bounds` are the upper bounds of the buckets but the last, ascending."""
         self._bounds = bounds
-        self._seen: dict[Labels, _Observations] = {}
+        self._seen: dict[Labels, _Histogram] = {}
         self._named = (name, text, labels)
         registry.register(self)
 
@@ -56,7 +56,7 @@ class PlainHistogram(Collector):
         """Note a duration under the values of the labels, in their order."""
         observed = self._seen.get(labels)
         if observed is None:
-            observed = self._seen[labels] = _Observations(len(self._bounds) + 1)
+            observed = self._seen[labels] = _Histogram(len(self._bounds) + 1)
         observed.buckets[bisect_left(self._bounds, seconds)] += 1
         observed.sum += seconds
 
@@ -74,7 +74,7 @@ class PlainHistogram(Collector):
         return iter(())
 
 
-class _Observations:
+class _Histogram:
     """What was observed under one set of labels."""
 
     __slots__ = ("buckets", "sum")
