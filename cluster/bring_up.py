@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from cluster import (
     base_images,
     binaries,
+    bridge,
     claim,
     components,
     control_plane,
     health,
     interrupts,
     journal,
-    links,
     lock,
     node,
     packages,
@@ -86,7 +86,7 @@ def full(home: Home) -> None:
             mark = written.begin(full=True)
             claim.take(home, written, teardown.run)
             plan = _full_plan(home, program_folder)
-            links.check(plan.network)
+            bridge.check(plan.network)
             packet_filter.check()
             ports.check()
             control_plane.prepare(plan)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from cluster import cgroups, traces
+from cluster import cgroups, stray_files
 
 if TYPE_CHECKING:
     from cluster.components import Plan
@@ -79,7 +79,7 @@ def cni(plan: Plan) -> str:
     return _json(
         {
             "cniVersion": "1.0.0",
-            "name": traces.CNI_NETWORK,
+            "name": stray_files.CNI_NETWORK,
             "plugins": [
                 {
                     "type": "ptp",

@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster import (
+    bridge,
     cgroups,
     commands,
     components,
     configs,
     control_plane,
     kernel,
-    links,
     names,
     objects,
     packet_filter,
-    traces,
+    stray_files,
 )
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ _API_NAME = "kubernetes.default.svc.cluster.local"
 
 def make_host(plan: Plan, journal: Journal) -> None:
     """Everything outside the cluster's folder that a node needs."""
-    traces.make(journal)
+    stray_files.make(journal)
     kernel.make(journal)
     cgroups.make(journal)
-    links.make(plan.network, journal)
+    bridge.make(plan.network, journal)
     packet_filter.make(plan.network, journal)
 
 

@@ -6,7 +6,19 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
-from cluster import api, cgroups, claim, journal, kernel, links, mounts, packet_filter, processes, progress, traces
+from cluster import (
+    api,
+    bridge,
+    cgroups,
+    claim,
+    journal,
+    kernel,
+    mounts,
+    packet_filter,
+    processes,
+    progress,
+    stray_files,
+)
 from cluster.errors import BrokenError
 
 if TYPE_CHECKING:
@@ -84,10 +96,10 @@ def _stop_processes(record: journal.Record, shown: progress.Step) -> None:
 def _clean_host(home: Home, record: journal.Record) -> None:
     mounts.unmount_below(home.root)
     packet_filter.undo(record)
-    links.undo(record)
+    bridge.undo(record)
     cgroups.undo(record)
     kernel.undo(record)
-    traces.undo(home, record)
+    stray_files.undo(home, record)
     claim.undo(home, record)
 
 

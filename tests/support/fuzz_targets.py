@@ -11,14 +11,15 @@ from agenttype_proxy.errors import EventTooLarge
 from agenttype_proxy.listener import ServerLimits
 from agenttype_proxy.request_reader import Head, Refused, RequestReader
 from agenttype_proxy.sse import Event, EventReader
-from agenttype_sidecar.budget.reservation import Amounts, Grant
+from agenttype_sidecar.budget.amounts import Amounts
+from agenttype_sidecar.budget.reservation import Grant
 from agenttype_sidecar.errors import MalformedBody, Refusal
 from agenttype_sidecar.llm import call as calls
 from agenttype_sidecar.llm import paths
 from agenttype_sidecar.llm.body import Body
 from agenttype_sidecar.llm.meter import Meter
 from agenttype_sidecar.routing.routes import Routes
-from agenttype_sidecar.rules import texts
+from agenttype_sidecar.rules import message_texts
 from agenttype_sidecar.tools.mcp import messages
 
 from support import strict_requests
@@ -55,7 +56,7 @@ def events(data: bytes) -> None:
         return
     _hold(b"".join(event.raw for event in whole) == stream, "the events are not the stream")
     for event in whole:
-        _hold(all(isinstance(piece.text, str) for piece in texts.of_event(event.data)), "a text that is none")
+        _hold(all(isinstance(piece.text, str) for piece in message_texts.of_event(event.data)), "a text that is none")
     for protocol in WireProtocol:
         meter = Meter(protocol, keep_usage=True, running=False)
         _hold(b"".join(meter.passed(event) for event in whole) == stream, "a meter that keeps all changed the stream")

@@ -12,13 +12,14 @@ from agenttype_proxy.client import Client
 from agenttype_proxy.server import ServedApp, ServerLimits, serve
 from agenttype_runtime import process
 
+from agenttype_sidecar import drain
 from agenttype_sidecar.admission.admission import Admission, AdmissionState
 from agenttype_sidecar.admission.agent_stop import AgentStop
 from agenttype_sidecar.admission.cancellation import Cancellation
 from agenttype_sidecar.admission.overrun_watch import OverrunWatch
 from agenttype_sidecar.admission.tool_charges import ToolCharges
-from agenttype_sidecar.backends.authorities import Authorities
 from agenttype_sidecar.backends.breakers import Breakers
+from agenttype_sidecar.backends.certificate_authorities import Authorities
 from agenttype_sidecar.backends.credentials import Credentials
 from agenttype_sidecar.backends.session_affinity import SessionAffinity
 from agenttype_sidecar.budget import ledger as ledgers
@@ -45,9 +46,9 @@ from agenttype_sidecar.telemetry.call_log import CallLog
 from agenttype_sidecar.telemetry.metrics import Metrics
 from agenttype_sidecar.telemetry.violations import Violations
 from agenttype_sidecar.tools import tool_report
-from agenttype_sidecar.tools.calls import ToolServices
+from agenttype_sidecar.tools.call_checks import ToolServices
 from agenttype_sidecar.tools.metrics import ToolMetrics
-from agenttype_sidecar.tools.rule_checks import RuleChecks
+from agenttype_sidecar.tools.policy_rules import RuleChecks
 from agenttype_sidecar.tools.servers import ToolServers
 
 #: Large bodies at once; a call keeps about three copies of its own, and the container has 256 MiB.
@@ -143,7 +144,7 @@ class Sidecar:
         chores = [
             asyncio.create_task(process.every(policy_files.POLL_SECONDS, partial(self._follow, self.policies.look))),
             asyncio.create_task(process.every(ledgers.FLUSH_SECONDS, self._flush)),
-            asyncio.create_task(self._ending(told, stop)),
+            asyncio.create_task(drain.drain(told, stop, self.activity, self.observations, self.options.drain_seconds)),
         ]
         for chore in chores:
             chore.add_done_callback(lambda done: stop.set() if _fault(done) else None)
@@ -182,14 +183,6 @@ class Sidecar:
         self.life.ready = True
         data, health, control = ports
         process.say_ready(data_port=data, health_port=health, control_port=control)
-
-    async def _ending(self, told: asyncio.Event, stop: asyncio.Event) -> None:
-        """Go on serving after the signal while calls are running: an agent may need several to end well."""
-        await told.wait()
-        self.life.draining = True
-        await process.drained(lambda: bool(self.activity.running), self.options.drain_seconds)
-        self.observations.changes.end()
-        stop.set()
 
     def _follow(self, load: Callable[[], bool]) -> None:
         """Load the policy; no call meets a shared limit before its store is known."""

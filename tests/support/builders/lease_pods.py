@@ -12,10 +12,10 @@ from typing import Self
 
 from agenttype_api.policy import Identity, Nats
 from agenttype_api.v1alpha1 import Resource, Window
+from agenttype_sidecar.leases.lease_types import LeaseResult, Outcome, Times
 from agenttype_sidecar.leases.manager import LeaseManager
 from agenttype_sidecar.leases.nats_store import NatsStore
 from agenttype_sidecar.leases.shares import Account, Addition
-from agenttype_sidecar.leases.terms import LeaseResult, Outcome, Times
 
 #: Short enough for tests; the parts stand as in a real one.
 QUICK = Times(lease=1.5, idle=0.3, tick=0.05, ahead=0.5, stock=1.0, fresh=0.05, settle=0.3)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cluster import binaries, claim, components, interrupts, journal, links, packages, paths, ports
+from cluster import binaries, bridge, claim, components, interrupts, journal, packages, paths, ports
 from cluster.errors import StoppedError, UnmetError
 
 
@@ -73,7 +73,7 @@ def test_a_listener_on_one_address_is_in_nobodys_way(monkeypatch):
 
 def test_a_link_that_nobody_recorded_is_named_with_the_command_that_removes_it():
     with pytest.raises(UnmetError, match="Fix: ip link delete lo"):
-        links.check(components.Network(link="lo"))
+        bridge.check(components.Network(link="lo"))
 
 
 def test_free_ports_differ():

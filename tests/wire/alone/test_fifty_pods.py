@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from agenttype_sidecar.leases.terms import Times
+from agenttype_sidecar.leases.lease_types import Times
 from support import store_eyes
 from support.programs.fleets import a_shared_limit, a_sharing_policy, fleet
 from support.programs.nats_servers import wire

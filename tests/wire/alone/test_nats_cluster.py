@@ -6,8 +6,8 @@ import dataclasses
 import pytest
 from agenttype_api.v1alpha1 import Window
 from agenttype_bus import streams
+from agenttype_sidecar.leases.lease_types import Outcome
 from agenttype_sidecar.leases.shares import Addition, Returns, StoreUnavailable
-from agenttype_sidecar.leases.terms import Outcome
 from support.builders.lease_pods import a_pod, an_account, pods
 from support.programs.nats_clusters import nats_cluster
 from support.waiting import until_async

@@ -9,7 +9,7 @@ from agenttype_bus.counters import Counters
 from agenttype_bus.errors import NoResponders, Unavailable, WrongRevision
 from agenttype_bus.jetstream import Entry, JetStream
 from agenttype_bus.key_value import KeyValue
-from agenttype_bus.operations import Operation
+from agenttype_bus.operation_labels import Operation
 from agenttype_bus.streams import Stream
 from support.builders.lease_pods import until
 

@@ -2,8 +2,8 @@
 
 import asyncio
 
+from agenttype_sidecar.leases.lease_types import Outcome
 from agenttype_sidecar.leases.shares import RETURNS, Addition, Record, Returns
-from agenttype_sidecar.leases.terms import Outcome
 from support.builders.lease_pods import a_pod, an_account
 from support.waiting import until_async
 

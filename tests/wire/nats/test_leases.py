@@ -1,8 +1,8 @@
 import asyncio
 import time
 
+from agenttype_sidecar.leases.lease_types import Outcome
 from agenttype_sidecar.leases.shares import Addition
-from agenttype_sidecar.leases.terms import Outcome
 from support.builders.lease_pods import QUICK, a_pod, an_account, pods
 from support.ports import free_port
 from support.programs.nats_servers import wire

@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
+from agenttype_sidecar.leases.lease_types import Outcome
 from agenttype_sidecar.leases.shares import Returns
-from agenttype_sidecar.leases.terms import Outcome
 from support.builders.lease_pods import a_pod, an_account, pods
 from support.waiting import until_async
 

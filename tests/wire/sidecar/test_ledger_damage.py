@@ -8,8 +8,8 @@ import shutil
 
 import pytest
 from agenttype_sidecar.budget import ledger_file, ledger_watermark
+from agenttype_sidecar.budget.amounts import Amounts
 from agenttype_sidecar.budget.ledger import Clock, Ledger, Stopped
-from agenttype_sidecar.budget.reservation import Amounts
 from agenttype_sidecar.errors import StartError
 from support.memory_folders import memory_folder
 

@@ -21,8 +21,8 @@ from agenttype_sidecar.budget import (
     tool_counts,
 )
 from agenttype_sidecar.budget import ledger as ledgers
+from agenttype_sidecar.budget.amounts import Amounts
 from agenttype_sidecar.budget.ledger import Clock, Ledger, Stopped
-from agenttype_sidecar.budget.reservation import Amounts
 from support.memory_folders import memory_folder
 
 NOON = 1_795_262_400.0

@@ -20,7 +20,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error, NoRespondersError
 
 from agenttype_bus.errors import NoResponders, Unavailable
-from agenttype_bus.operations import Operation
+from agenttype_bus.operation_labels import Operation
 from agenttype_bus.tls_client import TlsClient
 
 #: Seconds after which a request counts as lost.

@@ -3,7 +3,7 @@
 import json
 
 from agenttype_bus.jetstream import Entry, JetStream, Message
-from agenttype_bus.operations import Operation
+from agenttype_bus.operation_labels import Operation
 from agenttype_bus.streams import Stream
 
 

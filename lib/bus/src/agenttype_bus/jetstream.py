@@ -9,7 +9,7 @@ from nats.aio.msg import Msg
 
 from agenttype_bus.connection import TIMEOUT, Connection
 from agenttype_bus.errors import NoResponders, Unavailable, WrongRevision
-from agenttype_bus.operations import Operation
+from agenttype_bus.operation_labels import Operation
 from agenttype_bus.streams import Stream
 
 #: Messages that are asked for at once; a server answers a question with so many in one go.

@@ -1,7 +1,7 @@
 """Entries that are read and replaced by key: the last message of each subject of a stream."""
 
 from agenttype_bus.jetstream import Entry, JetStream, Message
-from agenttype_bus.operations import Operation
+from agenttype_bus.operation_labels import Operation
 from agenttype_bus.streams import Stream
 
 

@@ -18,7 +18,7 @@ from agenttype_operator.reconcile.context import Context
 from agenttype_operator.reconcile.stop_agent import Stop, StoppedPodsLeaving
 from agenttype_operator.status import budget_conditions, conditions
 from agenttype_operator.status.budget_conditions import Said
-from agenttype_operator.status.findings import Finding
+from agenttype_operator.status.condition_drafts import Finding
 
 
 class AgentTypeReconciler:

@@ -17,7 +17,7 @@ from agenttype_operator.pods.report_watch import ReportWatch
 from agenttype_operator.reconcile.apply import Applier
 from agenttype_operator.settings import ChildSettings
 from agenttype_operator.status import conditions
-from agenttype_operator.status.findings import Finding
+from agenttype_operator.status.condition_drafts import Finding
 from agenttype_operator.status.writer import StatusWriter
 
 

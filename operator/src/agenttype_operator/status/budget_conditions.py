@@ -13,7 +13,7 @@ from agenttype_api.schema import ConditionStatus
 from agenttype_api.sidecar_report import PolicyReport
 
 from agenttype_operator.kube.kinds import Raw
-from agenttype_operator.status.findings import Finding, no, unknown, yes
+from agenttype_operator.status.condition_drafts import Finding, no, unknown, yes
 
 _RENEWAL: Final = {
     v1alpha1.Window.RUN: "it counts for the life of the pod; raise the limit or replace the pod",

@@ -12,7 +12,7 @@ from agenttype_api.sidecar_report import PolicyReport
 from agenttype_operator.kube import errors, kinds
 from agenttype_operator.kube.kinds import Raw
 from agenttype_operator.pods import pod_state
-from agenttype_operator.status.findings import Finding, no, unknown, yes
+from agenttype_operator.status.condition_drafts import Finding, no, unknown, yes
 
 AGENT = (
     Condition.ACCEPTED,

@@ -11,8 +11,8 @@ from agenttype_operator.informer.informer import Informer
 from agenttype_operator.kube import errors, kinds
 from agenttype_operator.kube.client import KubeClient
 from agenttype_operator.kube.kinds import Raw
-from agenttype_operator.status import events, findings
-from agenttype_operator.status.findings import Finding
+from agenttype_operator.status import condition_drafts, events
+from agenttype_operator.status.condition_drafts import Finding
 
 log = Log("writer")
 
@@ -44,14 +44,14 @@ class StatusWriter:
             fields: the status's other members.
         """
         before: dict[str, Any] = raw.get("status") or {}
-        found = findings.with_ready(found)
+        found = condition_drafts.with_ready(found)
         generation = raw["metadata"].get("generation", 0)
         now = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
         old = before.get("conditions") or []
         status = {
             "observedGeneration": generation,
             **fields,
-            "conditions": findings.as_conditions(old, found, generation, now),
+            "conditions": condition_drafts.as_conditions(old, found, generation, now),
         }
         if status == before:
             return
@@ -67,7 +67,7 @@ class StatusWriter:
             self._informer.observe(kind, await self._client.apply_status(body), by=key)
         except errors.Missing:
             return  # it was deleted meanwhile
-        for finding in findings.worth_an_event(old, found):
+        for finding in condition_drafts.worth_an_event(old, found):
             await self._event(raw, finding)
 
     async def _event(self, raw: Raw, finding: Finding) -> None:

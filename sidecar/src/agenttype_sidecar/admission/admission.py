@@ -16,9 +16,10 @@ from agenttype_sidecar.admission.chat_templates import ChatTemplates
 from agenttype_sidecar.admission.demand import Demand
 from agenttype_sidecar.admission.shared_quota import SharedQuota
 from agenttype_sidecar.budget import reservation, tool_time
+from agenttype_sidecar.budget.amounts import NOTHING, Amounts
 from agenttype_sidecar.budget.balances import Hold
 from agenttype_sidecar.budget.limit_status import LASTING, LimitStatus
-from agenttype_sidecar.budget.reservation import Amounts, BudgetLine, BudgetLines, Claim, Denial, Grant
+from agenttype_sidecar.budget.reservation import BudgetLine, BudgetLines, Claim, Denial, Grant
 from agenttype_sidecar.errors import BudgetHeld, BudgetSpent, LedgerUnavailable, NeverFits, Refusal
 from agenttype_sidecar.policy.policies import Active, Policies
 from agenttype_sidecar.telemetry.metrics import Metrics
@@ -128,7 +129,7 @@ class Admission(Generic[DemandT]):
         """
         self._agent_stop.check()
         if call.is_free:
-            return Admitted(Grant(reservation.NOTHING, None, clamped=False), self._ledger.reserve(reservation.NOTHING))
+            return Admitted(Grant(NOTHING, None, clamped=False), self._ledger.reserve(NOTHING))
         claim = self._claimed(call, active)
         may_count = call.is_ours and active.counts_tokens
         decision = reservation.decide(self._limit_status.lines_for_call(active.limits), claim, active.on_limit)

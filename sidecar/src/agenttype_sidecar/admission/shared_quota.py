@@ -3,10 +3,11 @@
 import asyncio
 from typing import Final
 
-from agenttype_sidecar.budget.reservation import Amounts, BudgetLine, BudgetLines, Denial, Grant
+from agenttype_sidecar.budget.amounts import Amounts
+from agenttype_sidecar.budget.reservation import BudgetLine, BudgetLines, Denial, Grant
 from agenttype_sidecar.budget.shared_limits import SharedLimits
 from agenttype_sidecar.errors import NatsUnreachable
-from agenttype_sidecar.leases.terms import LeaseResult, Outcome
+from agenttype_sidecar.leases.lease_types import LeaseResult, Outcome
 
 #: How often a call asks again because others were faster.
 _ATTEMPTS: Final = 3

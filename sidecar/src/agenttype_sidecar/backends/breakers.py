@@ -10,9 +10,9 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from agenttype_sidecar.backends.attempts import Attempts, Failure
 from agenttype_sidecar.backends.breaker import Breaker
-from agenttype_sidecar.backends.retries import RetryBudget
+from agenttype_sidecar.backends.retry_budget import RetryBudget
+from agenttype_sidecar.backends.retry_rule import Attempts, Failure
 from agenttype_sidecar.policy.policies import Active, Policies
 from agenttype_sidecar.routing.routes import Target
 

@@ -14,8 +14,8 @@ from enum import Enum
 
 from agenttype_api.v1alpha1 import Resource, Window
 
-from agenttype_sidecar.budget import reservation, windows
-from agenttype_sidecar.budget.reservation import Amounts
+from agenttype_sidecar.budget import windows
+from agenttype_sidecar.budget.amounts import NOTHING, Amounts
 
 
 class HoldState(Enum):
@@ -52,8 +52,8 @@ class LaterCount:
 
     index: int
     since: int = 0
-    spent: Amounts = reservation.NOTHING
-    held: Amounts = reservation.NOTHING
+    spent: Amounts = NOTHING
+    held: Amounts = NOTHING
 
 
 class Balances:
@@ -66,10 +66,10 @@ class Balances:
         counts: By window, or by account of a limit that pods share.
     """
 
-    def __init__(self, spent: Amounts = reservation.NOTHING, number: int = 0, minute: int = 0) -> None:
+    def __init__(self, spent: Amounts = NOTHING, number: int = 0, minute: int = 0) -> None:
         """Begin with what is spent, the number of the last hold, and the latest minute."""
         self.spent = spent
-        self.held = reservation.NOTHING
+        self.held = NOTHING
         self.minute = minute
         self.counts: dict[str, LaterCount] = {}
         self._number = number

@@ -22,9 +22,9 @@ from typing import Final, NamedTuple
 from agenttype_runtime.json_log import Log
 
 from agenttype_sidecar.budget import ledger_file, ledger_schema
+from agenttype_sidecar.budget.amounts import NOTHING, Amounts
 from agenttype_sidecar.budget.balances import Balances, Hold, HoldState, LaterCount
 from agenttype_sidecar.budget.ledger_watermark import Watermark
-from agenttype_sidecar.budget.reservation import NOTHING, Amounts
 from agenttype_sidecar.budget.response_owners import ResponseOwner, ResponseOwners
 from agenttype_sidecar.budget.tool_counts import ToolCounts
 from agenttype_sidecar.errors import LedgerCorrupt, LedgerUnavailable, StartError

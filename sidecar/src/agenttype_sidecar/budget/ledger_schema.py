@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, Final
 
-from agenttype_sidecar.budget.reservation import Amounts
+from agenttype_sidecar.budget.amounts import Amounts
 
 #: Texts, then whole numbers; what a damaged file has instead may be anything.
 Row = tuple[Any, ...]

@@ -7,13 +7,14 @@ The bound of a prompt is its bytes, or what the engine counts. Former prompts of
 one may be written differently; they are not used here.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from agenttype_api.policy import Limit
 from agenttype_api.v1alpha1 import OnLimit, Resource
 
 from agenttype_sidecar.budget import prices
+from agenttype_sidecar.budget.amounts import Amounts
 from agenttype_sidecar.budget.prices import Rate
 
 #: Fewer tokens than this make no useful answer: a call is refused rather than clamped below it.
@@ -22,15 +23,6 @@ MIN_OUTPUT: Final = 16
 #: that is offered today refuses it as too large.
 DEFAULT_OUTPUT: Final = 4096
 _OF_TOKENS: Final = frozenset({Resource.TOKENS, Resource.INPUT_TOKENS, Resource.OUTPUT_TOKENS, Resource.COST})
-#: The position of a resource in `Amounts`.
-_PLACES: Final = {
-    Resource.INPUT_TOKENS: 0,
-    Resource.OUTPUT_TOKENS: 1,
-    Resource.REQUESTS: 2,
-    Resource.COST: 3,
-    Resource.TOOL_CALLS: 4,
-    Resource.TOOL_TIME: 5,
-}
 #: Tokens that a chat template adds on top of the body's bytes.
 TEMPLATE_TOKENS: Final = 64
 #: And where tools are declared, because templates explain how to call them.
@@ -38,49 +30,7 @@ TOOL_TOKENS: Final = 256
 
 
 #: Used at every call, and looking up a member of an enumeration is slow.
-_TOKENS: Final = Resource.TOKENS
 _WALL_CLOCK: Final = Resource.WALL_CLOCK
-#: What a named tuple's own constructor ends with; checking the arguments is half of that constructor's cost.
-_new: Final[Callable[[type["Amounts"], tuple[int, ...]], "Amounts"]] = tuple.__new__
-
-
-class Amounts(NamedTuple):
-    """Amounts of everything that adds up: tokens, calls, nano-dollars, and milliseconds of tools."""
-
-    input: int = 0
-    output: int = 0
-    requests: int = 0
-    cost: int = 0
-    tool_calls: int = 0
-    tool_ms: int = 0
-
-    def plus(self, other: "Amounts") -> "Amounts":
-        """Return the sum."""
-        a, b, c, d, e, f = self
-        u, v, w, x, y, z = other
-        return _new(Amounts, (a + u, b + v, c + w, d + x, e + y, f + z))
-
-    def minus(self, other: "Amounts") -> "Amounts":
-        """Return the difference."""
-        a, b, c, d, e, f = self
-        u, v, w, x, y, z = other
-        return _new(Amounts, (a - u, b - v, c - w, d - x, e - y, f - z))
-
-    def exceed(self, other: "Amounts") -> bool:
-        """Return whether any amount is larger than the other's."""
-        a, b, c, d, e, f = self
-        u, v, w, x, y, z = other
-        return a > u or b > v or c > w or d > x or e > y or f > z
-
-    def of(self, resource: Resource) -> int:
-        """Return the amount of one resource; 0 for WallClock, which no call adds to."""
-        if resource is _TOKENS:
-            return self.input + self.output
-        place = _PLACES.get(resource)
-        return 0 if place is None else self[place]
-
-
-NOTHING: Final = Amounts()
 
 
 class Claim(NamedTuple):

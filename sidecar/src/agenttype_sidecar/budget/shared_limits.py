@@ -18,9 +18,9 @@ from agenttype_sidecar.budget import windows
 from agenttype_sidecar.budget.ledger import Ledger
 from agenttype_sidecar.budget.reservation import BudgetLine
 from agenttype_sidecar.leases import shares
+from agenttype_sidecar.leases.lease_types import LeaseResult
 from agenttype_sidecar.leases.manager import LeaseManager
 from agenttype_sidecar.leases.shares import Account
-from agenttype_sidecar.leases.terms import LeaseResult
 
 if TYPE_CHECKING:  # imported when a limit is shared; other sidecars must not pay for it
     from agenttype_sidecar.leases.nats_store import NatsStore

@@ -2,7 +2,7 @@
 
 import math
 
-from agenttype_sidecar.budget.reservation import Amounts
+from agenttype_sidecar.budget.amounts import Amounts
 
 
 def limit(seconds: float) -> int:

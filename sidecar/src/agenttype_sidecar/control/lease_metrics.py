@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from agenttype_bus.operations import Operation
+from agenttype_bus.operation_labels import Operation
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from agenttype_sidecar.budget.shared_limits import SharedLimits
-from agenttype_sidecar.leases.terms import REASONS
+from agenttype_sidecar.leases.lease_types import REASONS
 from agenttype_sidecar.policy.policies import Policies
 
 

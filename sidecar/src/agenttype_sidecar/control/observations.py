@@ -10,8 +10,8 @@ from agenttype_api.v1alpha1 import OnExhausted, OnLimit
 
 from agenttype_sidecar.admission.agent_stop import AgentStop
 from agenttype_sidecar.budget.limit_status import BudgetRow, LimitStatus
-from agenttype_sidecar.control.changes import Changes
 from agenttype_sidecar.control.gauges import Gauges
+from agenttype_sidecar.control.report_changes import Changes
 from agenttype_sidecar.policy.policies import Policies
 from agenttype_sidecar.telemetry.activity import Activity
 from agenttype_sidecar.telemetry.call_log import CallLog, CallRecord
@@ -78,6 +78,7 @@ class Observations:
     """Reads the parts of a sidecar; the control API gets this and nothing else.
 
     Attributes:
+        life: Whether the sidecar takes calls, or drains.
         changes: The requests that wait for the policy report to change.
     """
 
@@ -86,7 +87,7 @@ class Observations:
         self._sources = sources
         self._policies = sources.policies
         self._activity = sources.activity
-        self._life = sources.life
+        self.life = sources.life
 
     def calls(self) -> tuple[CallRecord, ...]:
         """Return the calls of the last minutes, oldest first."""
@@ -131,8 +132,8 @@ class Observations:
         return Status(
             identity=self._policies.active.policy.identity,
             policy=self.policy_report(),
-            ready=self._life.ready and not self._life.draining,
-            draining=self._life.draining,
+            ready=self.life.ready and not self.life.draining,
+            draining=self.life.draining,
             running=self._activity.running,
             wall_seconds=self._activity.wall(now),
             busy_seconds=self._activity.busy(now),
@@ -151,5 +152,5 @@ class Observations:
             wall_seconds=self._activity.wall(now),
             busy_seconds=self._activity.busy(now),
             utilization=self._activity.utilization(now),
-            draining=self._life.draining,
+            draining=self.life.draining,
         )

@@ -17,10 +17,10 @@ from agenttype_sidecar.errors import LedgerUnavailable
 from agenttype_sidecar.leases import lease
 from agenttype_sidecar.leases import plan as lease_plan
 from agenttype_sidecar.leases.lease import Lease
+from agenttype_sidecar.leases.lease_types import AccountStatus, LeaseResult, Outcome, Times
 from agenttype_sidecar.leases.peers import Peers
 from agenttype_sidecar.leases.plan import Draw, GiveBack, Need, Standing
 from agenttype_sidecar.leases.shares import Account, Addition, Conflict, Returns, Store, StoreUnavailable
-from agenttype_sidecar.leases.terms import AccountStatus, LeaseResult, Outcome, Times
 from agenttype_sidecar.leases.usage_rate import UsageRate
 
 

@@ -6,8 +6,8 @@ No two clocks are compared: a holder is silent if its record has not changed for
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from agenttype_sidecar.leases.lease_types import Times
 from agenttype_sidecar.leases.shares import AccountChanges, Record, Returns
-from agenttype_sidecar.leases.terms import Times
 
 
 class _PeerRecord(NamedTuple):

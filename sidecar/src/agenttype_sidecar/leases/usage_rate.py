@@ -2,7 +2,7 @@
 
 import math
 
-from agenttype_sidecar.leases.terms import Times
+from agenttype_sidecar.leases.lease_types import Times
 
 
 class UsageRate:

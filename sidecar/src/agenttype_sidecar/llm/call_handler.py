@@ -15,7 +15,8 @@ from agenttype_proxy import headers as fields
 from agenttype_proxy.messages import Headers
 from agenttype_proxy.response import Response
 
-from agenttype_sidecar.budget.reservation import NOTHING, BudgetLine, BudgetLines
+from agenttype_sidecar.budget.amounts import NOTHING
+from agenttype_sidecar.budget.reservation import BudgetLine, BudgetLines
 from agenttype_sidecar.errors import (
     BodyTimedOut,
     BodyTooLarge,
@@ -25,7 +26,7 @@ from agenttype_sidecar.errors import (
     UpstreamTimedOut,
 )
 from agenttype_sidecar.llm import call as calls
-from agenttype_sidecar.llm import error_responses, inspection, unmeterable, usage
+from agenttype_sidecar.llm import error_responses, policy_rules, unmeterable, usage
 from agenttype_sidecar.llm.body import Body
 from agenttype_sidecar.llm.call import LlmCall
 from agenttype_sidecar.llm.dispatch import Caller, Dispatch
@@ -114,7 +115,7 @@ class CallHandler:
         self._labels = CallLabels(call.target.model, call.target.adapter, endpoint.protocol)
         unmeterable.check(call, self._active)
         self._services.stored_responses.check(call)
-        inspection.check_request(call, self._active, self._services.violations)
+        policy_rules.check_request(call, self._active, self._services.violations)
         return call
 
     def _aim_at_owner(self, call: LlmCall) -> LlmCall:
@@ -177,7 +178,7 @@ class CallHandler:
         if _is_good(response):
             self._ended("ok", status, "")
             settlement.answered(body, call.endpoint.protocol)
-            inspection.check_answer(body, call, self._active, self._services.violations)
+            policy_rules.check_answer(body, call, self._active, self._services.violations)
             if call.endpoint.operation is Operation.RESPONSES:
                 self._services.stored_responses.remember(call, usage.ids_of_body(body))
         else:
@@ -200,7 +201,7 @@ class CallHandler:
         )
         if self._active.counts_tokens:
             meter.limit(dispatch.settled)
-        inspector = inspection.inspector(call, self._active, self._services.violations)
+        inspector = policy_rules.inspector(call, self._active, self._services.violations)
         await self._relay.stream(response, self._headers(dispatch, response), meter, inspector)
         meter.complete()
         self._services.stored_responses.remember(call, meter.ids)

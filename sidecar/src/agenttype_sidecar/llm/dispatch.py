@@ -15,10 +15,10 @@ from agenttype_proxy import headers as fields
 from agenttype_proxy.messages import Headers
 from agenttype_proxy.response import Response
 
-from agenttype_sidecar.backends import attempts
-from agenttype_sidecar.backends.attempts import BROKEN, Attempts, Failure, NextAttempt
+from agenttype_sidecar.backends import retry_rule
 from agenttype_sidecar.backends.breaker import Breaker
-from agenttype_sidecar.budget import reservation
+from agenttype_sidecar.backends.retry_rule import BROKEN, Attempts, Failure, NextAttempt
+from agenttype_sidecar.budget.amounts import NOTHING
 from agenttype_sidecar.budget.balances import HoldState
 from agenttype_sidecar.budget.reservation import Grant
 from agenttype_sidecar.errors import BackendBroken, BackendWarming, CertificateRefused, UpstreamFailed
@@ -87,7 +87,7 @@ class Dispatch:
         costs = [each.cost for each in self._settlements if each.cost is not None]
         if not costs:
             return None
-        total = reservation.NOTHING
+        total = NOTHING
         for cost in costs:
             total = total.plus(cost.amounts)
         return Cost(total, costs[-1].source)
@@ -170,7 +170,7 @@ class Dispatch:
         elif settlement.hold.state is HoldState.DISPATCHED:
             self._services.ledger.recall(settlement.hold)
         if moves and not next_attempt.pause:
-            self._services.breakers.fell_back(former, next_attempt.target, attempts.reason_of(failure))
+            self._services.breakers.fell_back(former, next_attempt.target, retry_rule.reason_of(failure))
         else:
             self._services.breakers.retried(next_attempt.target, failure)
             await asyncio.sleep(next_attempt.pause)

@@ -13,7 +13,7 @@ from agenttype_proxy.sse import Event
 from agenttype_sidecar.errors import Refusal
 from agenttype_sidecar.llm import usage as reports
 from agenttype_sidecar.llm.usage import UNSEEN, Usage
-from agenttype_sidecar.rules import texts
+from agenttype_sidecar.rules import message_texts
 
 #: The least bytes of JSON around the text of one event, in every protocol.
 _FRAME: Final = 48
@@ -185,4 +185,6 @@ class Meter:
 
 def _text(data: bytes) -> int:
     """Return the bytes of text in an event of an answer."""
-    return sum(len(fragment.text.encode(errors="replace")) for fragment in texts.of_event(data) if fragment.channel)
+    return sum(
+        len(fragment.text.encode(errors="replace")) for fragment in message_texts.of_event(data) if fragment.channel
+    )

@@ -10,10 +10,10 @@ from agenttype_proxy import headers as fields
 from agenttype_proxy.errors import TotalTimeout, UpstreamError
 from agenttype_proxy.response import Response
 
-from agenttype_sidecar.budget import prices, reservation
+from agenttype_sidecar.budget import prices
+from agenttype_sidecar.budget.amounts import NOTHING, Amounts
 from agenttype_sidecar.budget.balances import Hold, HoldState
 from agenttype_sidecar.budget.prices import Tokens
-from agenttype_sidecar.budget.reservation import Amounts
 from agenttype_sidecar.errors import Refusal
 from agenttype_sidecar.llm import usage
 from agenttype_sidecar.llm.call import LlmCall
@@ -26,7 +26,7 @@ from agenttype_sidecar.policy.policies import Active
 _REASON: Final = keys.HEADER_REASON.encode()
 _SERVER_ERROR: Final = 500
 _UNAVAILABLE: Final = 503
-_FREE: Final = Cost(reservation.NOTHING, Source.PROVIDER)
+_FREE: Final = Cost(NOTHING, Source.PROVIDER)
 
 
 class Settlement:

@@ -9,7 +9,7 @@ from agenttype_proxy.errors import UpstreamError
 from agenttype_proxy.messages import Deadlines, Headers, Request
 from agenttype_proxy.response import Response
 
-from agenttype_sidecar.backends.authorities import Authorities, refused
+from agenttype_sidecar.backends.certificate_authorities import Authorities, refused
 from agenttype_sidecar.backends.credentials import Credentials
 from agenttype_sidecar.backends.session_affinity import SessionAffinity
 from agenttype_sidecar.budget.balances import Hold

@@ -8,7 +8,7 @@ import orjson
 from agenttype_api.policy import WireProtocol
 from agenttype_runtime import json_guard
 
-from agenttype_sidecar.budget.reservation import Amounts
+from agenttype_sidecar.budget.amounts import Amounts
 
 #: Bytes of English or code per token, roughly; only for what is neither reported nor held.
 _BYTES_PER_TOKEN: Final = 4

@@ -3,7 +3,7 @@
 from agenttype_api import keys
 from agenttype_proxy import asgi
 
-from agenttype_sidecar.tools.calls import ToolCalls, ToolServices
+from agenttype_sidecar.tools.call_checks import ToolCalls, ToolServices
 from agenttype_sidecar.tools.http.api import HttpTools
 from agenttype_sidecar.tools.mcp.gateway import McpGateway
 from agenttype_sidecar.tools.mcp_aggregate.endpoint import AggregateEndpoint

@@ -11,7 +11,7 @@ Code that has a message checks it with the rulebook of the policy in use::
         if verdict.denies:
             raise RuleViolated(verdict.decisive.name)
 
-A streamed answer gets a `StreamWatcher` (`rulebook.watch`), which checks event by event. `texts` finds the texts to
-search. Not here: where violations are reported (`telemetry.violations`), and how a message is refused or cut (`llm`,
-`tools`).
+A streamed answer gets a `StreamWatcher` (`rulebook.watch`), which checks event by event. `message_texts` finds the
+texts to search. Not here: where violations are reported (`telemetry.violations`), and how a message is refused or
+cut (`llm`, `tools`).
 """

@@ -15,7 +15,7 @@ from agenttype_proxy.sse import Event
 
 from agenttype_sidecar.errors import PolicyError
 from agenttype_sidecar.routing import globs
-from agenttype_sidecar.rules import texts, windows
+from agenttype_sidecar.rules import message_texts, windows
 from agenttype_sidecar.rules.windows import Windows
 
 _MINUTE: Final = 60.0
@@ -155,7 +155,7 @@ class StreamWatcher:
         return _verdict(ready, self._now)
 
     def _search(self, data: bytes) -> None:
-        for fragment in texts.of_event(data):
+        for fragment in message_texts.of_event(data):
             for span in self._windows.spans(fragment):
                 if self._any is None or self._any.is_in(*span):
                     self._unmatched = _still_unmatched(self._unmatched, *span)

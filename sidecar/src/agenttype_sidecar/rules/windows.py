@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from agenttype_sidecar.rules import texts
-from agenttype_sidecar.rules.texts import TextFragment
+from agenttype_sidecar.rules import message_texts
+from agenttype_sidecar.rules.message_texts import TextFragment
 
 #: Bytes of a channel that are searched again with the next fragment; a match that spans more is not found.
 WINDOW: Final = 4096
@@ -44,8 +44,8 @@ class Windows:
 def whole(text: str) -> list[bytes]:
     """Return what to search for a whole text: the text, and the text with its escapes decoded."""
     found = [encoded(text)]
-    while "\\" in text and len(found) <= texts.ESCAPES:
-        text = texts.unescaped(text)
+    while "\\" in text and len(found) <= message_texts.ESCAPES:
+        text = message_texts.unescaped(text)
         found.append(encoded(text))
     return found
 
@@ -74,11 +74,11 @@ class _Window:
         self._tail = _tail(span)
         yield span
         if self._inner is None:
-            if "\\" not in text or self._level == texts.ESCAPES:
+            if "\\" not in text or self._level == message_texts.ESCAPES:
                 return
             self._inner = _Window(self._level + 1, former)
-        ready, self._begun = texts.split_escape(self._begun + text)
-        yield from self._inner.feed(texts.unescaped(ready))
+        ready, self._begun = message_texts.split_escape(self._begun + text)
+        yield from self._inner.feed(message_texts.unescaped(ready))
 
 
 def _tail(span: SearchSpan) -> SearchSpan:

@@ -7,9 +7,9 @@ from agenttype_sidecar.admission.admission import Admission, AdmissionState
 from agenttype_sidecar.admission.agent_stop import AgentStop
 from agenttype_sidecar.admission.cancellation import Cancellation
 from agenttype_sidecar.admission.chat_templates import MOST
+from agenttype_sidecar.budget.amounts import NOTHING, Amounts
 from agenttype_sidecar.budget.ledger import Ledger
 from agenttype_sidecar.budget.limit_status import LimitStatus
-from agenttype_sidecar.budget.reservation import NOTHING, Amounts
 from agenttype_sidecar.budget.shared_limits import SharedLimits
 from agenttype_sidecar.errors import BudgetHeld, BudgetSpent, NeverFits
 from agenttype_sidecar.llm import call as calls

@@ -10,9 +10,9 @@ from agenttype_sidecar.admission.agent_stop import AgentStop
 from agenttype_sidecar.admission.cancellation import Cancellation
 from agenttype_sidecar.admission.overrun_watch import OverrunWatch
 from agenttype_sidecar.admission.tool_charges import ToolCharges
+from agenttype_sidecar.budget.amounts import NOTHING, Amounts
 from agenttype_sidecar.budget.ledger import Clock, Ledger
 from agenttype_sidecar.budget.limit_status import LimitStatus
-from agenttype_sidecar.budget.reservation import NOTHING, Amounts
 from agenttype_sidecar.budget.shared_limits import SharedLimits
 from agenttype_sidecar.errors import AgentStopped, BudgetHeld, BudgetSpent
 from agenttype_sidecar.policy.policies import Active

@@ -1,9 +1,10 @@
 import pytest
 from agenttype_api.v1alpha1 import OnLimit
 from agenttype_sidecar.admission.shared_quota import SharedQuota
-from agenttype_sidecar.budget.reservation import Amounts, BudgetLine, Claim, Denial, Grant, decide
+from agenttype_sidecar.budget.amounts import Amounts
+from agenttype_sidecar.budget.reservation import BudgetLine, Claim, Denial, Grant, decide
 from agenttype_sidecar.errors import NatsUnreachable
-from agenttype_sidecar.leases.terms import LeaseResult, Outcome
+from agenttype_sidecar.leases.lease_types import LeaseResult, Outcome
 from support.programs.sidecars import a_limit
 
 LIMIT = a_limit(1000).model_copy(update={"account": "team-a.agent.green.run"})

@@ -1,7 +1,7 @@
 import pytest
-from agenttype_sidecar.backends import retries
+from agenttype_sidecar.backends import retry_budget
 from agenttype_sidecar.backends.breaker import Breaker, BreakerState
-from agenttype_sidecar.backends.retries import RetryBudget
+from agenttype_sidecar.backends.retry_budget import RetryBudget
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -125,4 +125,4 @@ def test_retries_are_a_tenth_of_the_calls_beyond_the_first_few():
     ],
 )  # fmt: skip
 def test_only_a_short_pause_is_waited_for(header, seconds):
-    assert retries.pause(header) == seconds
+    assert retry_budget.pause(header) == seconds

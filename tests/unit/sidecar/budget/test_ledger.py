@@ -5,11 +5,12 @@ from tempfile import TemporaryDirectory
 import pytest
 from agenttype_api.v1alpha1 import OnLimit, Window
 from agenttype_sidecar.budget import ledger_watermark, reservation, windows
+from agenttype_sidecar.budget.amounts import NOTHING, Amounts
 from agenttype_sidecar.budget.balances import HoldState
 from agenttype_sidecar.budget.ledger import FILE, Clock, Ledger, Stopped
 from agenttype_sidecar.budget.limit_status import LimitStatus
 from agenttype_sidecar.budget.prices import Rate
-from agenttype_sidecar.budget.reservation import NOTHING, Amounts, Claim, Grant
+from agenttype_sidecar.budget.reservation import Claim, Grant
 from agenttype_sidecar.budget.response_owners import MOST
 from agenttype_sidecar.budget.shared_limits import SharedLimits
 from agenttype_sidecar.errors import LedgerCorrupt, LedgerUnavailable, StartError

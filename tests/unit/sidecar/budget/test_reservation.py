@@ -1,8 +1,9 @@
 import pytest
 from agenttype_api.v1alpha1 import OnLimit, Resource
 from agenttype_sidecar.budget import reservation
+from agenttype_sidecar.budget.amounts import NOTHING, Amounts
 from agenttype_sidecar.budget.prices import Rate
-from agenttype_sidecar.budget.reservation import NOTHING, Amounts, BudgetLine, Claim, Denial, Grant, decide, decide_tool
+from agenttype_sidecar.budget.reservation import BudgetLine, Claim, Denial, Grant, decide, decide_tool
 from hypothesis import given
 from hypothesis import strategies as st
 from support.programs.sidecars import a_limit

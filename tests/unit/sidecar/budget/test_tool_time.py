@@ -2,7 +2,7 @@
 
 import pytest
 from agenttype_sidecar.budget import tool_time
-from agenttype_sidecar.budget.reservation import Amounts
+from agenttype_sidecar.budget.amounts import Amounts
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -2,7 +2,8 @@ import json
 
 import pytest
 from agenttype_api import policy as api
-from agenttype_sidecar.budget.reservation import Amounts, Claim, Grant
+from agenttype_sidecar.budget.amounts import Amounts
+from agenttype_sidecar.budget.reservation import Claim, Grant
 from agenttype_sidecar.errors import MalformedBody, UnknownModel, WrongProtocol
 from agenttype_sidecar.llm import call as calls
 from agenttype_sidecar.llm import paths

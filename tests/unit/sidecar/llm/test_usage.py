@@ -4,7 +4,7 @@ import json
 import pytest
 from agenttype_api.policy import WireProtocol
 from agenttype_proxy.sse import Event, EventReader
-from agenttype_sidecar.budget.reservation import Amounts
+from agenttype_sidecar.budget.amounts import Amounts
 from agenttype_sidecar.errors import BudgetSpent
 from agenttype_sidecar.llm import usage
 from agenttype_sidecar.llm.meter import Meter

@@ -8,7 +8,7 @@ from agenttype_api.policy import Rule
 from agenttype_api.v1alpha1 import RuleAction, RuleTarget
 from agenttype_proxy.sse import EventReader
 from agenttype_sidecar.errors import PolicyError
-from agenttype_sidecar.rules import texts
+from agenttype_sidecar.rules import message_texts
 from agenttype_sidecar.rules.rulebook import Message, Rulebook
 from agenttype_sidecar.rules.windows import WINDOW
 from hypothesis import given
@@ -203,20 +203,20 @@ def test_a_long_run_of_messages_keeps_no_more_of_them_than_the_rule_needs():
     ],
 )
 def test_no_way_of_writing_json_hides_a_text(body):
-    message = Message(RuleTarget.LLM_REQUEST, (), len(body), lambda: texts.of_body(body))
+    message = Message(RuleTarget.LLM_REQUEST, (), len(body), lambda: message_texts.of_body(body))
     assert applied([a_rule(matches="AKIA")], message)
 
 
 def test_names_and_numbers_are_texts_only_where_the_sender_chose_the_names():
     body = {"content": 1, "metadata": {"mine": 4111111111111111, "on": True}, "input": [{"role": "user"}]}
-    assert set(texts.of_value(body)) == {"mine", "on", "4111111111111111", "user"}
-    assert set(texts.of_value({"a": [{"b": 2.5}]}, open_names=True)) == {"a", "b", "2.5"}
+    assert set(message_texts.of_value(body)) == {"mine", "on", "4111111111111111", "user"}
+    assert set(message_texts.of_value({"a": [{"b": 2.5}]}, open_names=True)) == {"a", "b", "2.5"}
 
 
 @given(st.recursive(st.text() | st.integers(), lambda each: st.lists(each) | st.dictionaries(st.text(), each)))
 def test_every_string_of_a_body_is_a_text(value):
     raw = json.dumps(value).encode()
-    found = list(texts.of_body(raw))
+    found = list(message_texts.of_body(raw))
     assert all(text in found for text in _strings(json.loads(raw)))
 
 
@@ -231,7 +231,7 @@ def _strings(value):
 @given(st.text(st.sampled_from('ab\\"u00d8e3\n\U0001f600\ud83d')))
 def test_a_text_with_its_escapes_undone_is_what_json_reads(text):
     written = json.dumps(text)
-    assert texts.unescaped(written[1:-1]) == json.loads(written).encode("utf-16-be", "surrogatepass").decode(
+    assert message_texts.unescaped(written[1:-1]) == json.loads(written).encode("utf-16-be", "surrogatepass").decode(
         "utf-16-be", "replace"
     )
 
@@ -241,8 +241,8 @@ def test_a_text_in_pieces_is_unescaped_as_it_is_whole(text, cuts):
     written = json.dumps(text)[1:-1] + "."
     found, rest = [], ""
     for begin, end in pairwise(sorted({0, len(written), *(cut for cut in cuts if cut < len(written))})):
-        ready, rest = texts.split_escape(rest + written[begin:end])
-        found.append(texts.unescaped(ready))
+        ready, rest = message_texts.split_escape(rest + written[begin:end])
+        found.append(message_texts.unescaped(ready))
     assert "".join(found) + rest == text + "."
 
 

@@ -18,9 +18,9 @@ from agenttype_proxy.response import Response
 from agenttype_proxy.sse import EventReader
 
 from agenttype_sidecar.errors import Refusal
-from agenttype_sidecar.rules import texts
+from agenttype_sidecar.rules import message_texts
 from agenttype_sidecar.tools import refusals
-from agenttype_sidecar.tools.calls import RunningCall, Subject, ToolCalls, ToolServices
+from agenttype_sidecar.tools.call_checks import RunningCall, Subject, ToolCalls, ToolServices
 from agenttype_sidecar.tools.http import plain_path
 from agenttype_sidecar.tools.mcp import envelopes
 from agenttype_sidecar.tools.mcp.envelopes import Sending
@@ -160,9 +160,9 @@ def _said(path: str, query: bytes, body: bytes) -> Callable[[], Iterator[str]]:
             yield unquote_plus(text)
         found = envelopes.loaded(body)
         if found is not None:
-            yield from texts.of_value(found, open_names=True)
+            yield from message_texts.of_value(found, open_names=True)
         else:
-            yield from texts.of_body(body)
+            yield from message_texts.of_body(body)
             yield unquote_plus(body.decode(errors="replace"))
 
     return texts_of_it

@@ -17,14 +17,14 @@ from agenttype_proxy.response import Response
 from agenttype_proxy.sse import Event, EventReader
 
 from agenttype_sidecar.errors import Refusal
-from agenttype_sidecar.tools import calls, refusals, rule_checks
-from agenttype_sidecar.tools.calls import ANSWER_LIMIT, RunningCall, Subject, ToolCalls, ToolServices
+from agenttype_sidecar.tools import call_checks, policy_rules, refusals
+from agenttype_sidecar.tools.call_checks import ANSWER_LIMIT, RunningCall, Subject, ToolCalls, ToolServices
 from agenttype_sidecar.tools.mcp import envelopes, messages
 from agenttype_sidecar.tools.mcp.envelopes import Sending
 from agenttype_sidecar.tools.mcp.messages import McpCall, McpRefusal
 from agenttype_sidecar.tools.mcp.protocol import INVALID_REQUEST, METHOD, NAME
+from agenttype_sidecar.tools.policy_rules import RuleCheck
 from agenttype_sidecar.tools.refusals import ResultTooLarge, ToolNotAllowed, ToolUnavailable, UnknownServer
-from agenttype_sidecar.tools.rule_checks import RuleCheck
 from agenttype_sidecar.tools.servers import ToolServer
 
 BODY_LIMIT: Final = 4 * 1024 * 1024
@@ -101,8 +101,8 @@ class McpGateway:
         if call.tool is None:
             await exchange.forward(request)
             return
-        texts = lambda: rule_checks.texts_of(messages.parsed(body))  # noqa: E731 — parsed again only if a rule needs it
-        subject = Subject(server, call.tool, calls.label(server, call.tool), body, texts)
+        texts = lambda: policy_rules.texts_of(messages.parsed(body))  # noqa: E731 — parsed again only if a rule needs it
+        subject = Subject(server, call.tool, call_checks.label(server, call.tool), body, texts)
         async with self._calls.running(subject) as exchange.running:
             await exchange.forward(request)
 

@@ -9,11 +9,11 @@ from agenttype_proxy.errors import UpstreamError
 from agenttype_proxy.sse import Event
 
 from agenttype_sidecar.errors import Refusal
-from agenttype_sidecar.tools import calls, refusals, rule_checks
-from agenttype_sidecar.tools.calls import RunningCall, Subject, ToolCalls, ToolServices
+from agenttype_sidecar.tools import call_checks, policy_rules, refusals
+from agenttype_sidecar.tools.call_checks import RunningCall, Subject, ToolCalls, ToolServices
 from agenttype_sidecar.tools.mcp import envelopes, parameters
+from agenttype_sidecar.tools.mcp.mcp_client import McpClient, PeerRequest
 from agenttype_sidecar.tools.mcp.messages import McpRefusal
-from agenttype_sidecar.tools.mcp.peer import Peer, PeerRequest
 from agenttype_sidecar.tools.mcp.protocol import HEADER_MISMATCH, INVALID_PARAMS
 from agenttype_sidecar.tools.mcp_aggregate import names
 from agenttype_sidecar.tools.mcp_aggregate.catalog import ServerTools
@@ -114,11 +114,11 @@ def _subject(request: McpRequest, found: _Found) -> Subject:
     server = found.server_tools.peer.server
     said = {"params": {**request.params, "name": found.tool}}
     return Subject(
-        server, found.tool, calls.label(server, found.tool), request.body, lambda: rule_checks.texts_of(said)
+        server, found.tool, call_checks.label(server, found.tool), request.body, lambda: policy_rules.texts_of(said)
     )
 
 
-async def _in_time(peer: Peer, outgoing: PeerRequest, seconds: float) -> dict[str, Any]:
+async def _in_time(peer: McpClient, outgoing: PeerRequest, seconds: float) -> dict[str, Any]:
     """Bound a request in all; it may take several messages, each with its own deadline."""
     async with asyncio.timeout(seconds):
         return await peer.ask(outgoing)

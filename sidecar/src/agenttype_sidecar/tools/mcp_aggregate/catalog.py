@@ -12,7 +12,7 @@ from agenttype_proxy.messages import Deadlines
 
 from agenttype_sidecar.errors import Refusal
 from agenttype_sidecar.tools.mcp import envelopes
-from agenttype_sidecar.tools.mcp.peer import Peer, PeerRequest
+from agenttype_sidecar.tools.mcp.mcp_client import McpClient, PeerRequest
 from agenttype_sidecar.tools.mcp_aggregate import names
 from agenttype_sidecar.tools.metrics import ToolMetrics
 from agenttype_sidecar.tools.refusals import ToolUnavailable
@@ -37,7 +37,7 @@ Definition = dict[str, Any]
 class ServerTools:
     """The tools of one server."""
 
-    def __init__(self, peer: Peer, metrics: ToolMetrics) -> None:
+    def __init__(self, peer: McpClient, metrics: ToolMetrics) -> None:
         self.peer = peer
         self._metrics = metrics
         self._tools: dict[str, Definition] = {}
@@ -150,7 +150,7 @@ class Catalog:
         kept = self._by_server.get(server.name)
         if kept is not None and kept.peer.server is server:
             return kept
-        return ServerTools(Peer(server, self._client), self._metrics)
+        return ServerTools(McpClient(server, self._client), self._metrics)
 
 
 def _offered(server: ToolServer, tools: list[Any]) -> dict[str, Definition]:

@@ -20,11 +20,11 @@ from agenttype_proxy.messages import Headers
 
 from agenttype_sidecar.errors import Refusal
 from agenttype_sidecar.tools import refusals
-from agenttype_sidecar.tools.calls import ToolCalls, ToolServices
+from agenttype_sidecar.tools.call_checks import ToolCalls, ToolServices
 from agenttype_sidecar.tools.mcp import envelopes, messages, protocol
 from agenttype_sidecar.tools.mcp.gateway import BODY_LIMIT, BODY_SECONDS
+from agenttype_sidecar.tools.mcp.mcp_client import IDENTITY
 from agenttype_sidecar.tools.mcp.messages import McpCall, McpRefusal
-from agenttype_sidecar.tools.mcp.peer import IDENTITY
 from agenttype_sidecar.tools.mcp.protocol import (
     HANDSHAKE,
     HANDSHAKES,
@@ -33,7 +33,7 @@ from agenttype_sidecar.tools.mcp.protocol import (
     METHOD_NOT_FOUND,
     NO_SESSION,
 )
-from agenttype_sidecar.tools.mcp_aggregate import eras, request
+from agenttype_sidecar.tools.mcp_aggregate import protocol_versions, request
 from agenttype_sidecar.tools.mcp_aggregate.call import AggregateCalls
 from agenttype_sidecar.tools.mcp_aggregate.catalog import Catalog
 from agenttype_sidecar.tools.mcp_aggregate.reply import Reply
@@ -83,7 +83,7 @@ class AggregateEndpoint:
         body = await asgi.read_body(receive, limit=BODY_LIMIT, timeout=BODY_SECONDS)
         message = messages.parsed(body)
         _check_shape(message)
-        modern = eras.is_modern(message, incoming)
+        modern = protocol_versions.is_modern(message, incoming)
         call = messages.read_call(message, fields.get(incoming, protocol.NAME))
         session = None if modern or call.method == "initialize" else self._session(call, incoming)
         if not _is_request(message):

@@ -6,8 +6,8 @@ from typing import Any, Final
 from agenttype_proxy.messages import Headers
 
 from agenttype_sidecar.tools.mcp import envelopes, protocol
+from agenttype_sidecar.tools.mcp.mcp_client import IDENTITY
 from agenttype_sidecar.tools.mcp.messages import McpCall
-from agenttype_sidecar.tools.mcp.peer import IDENTITY
 from agenttype_sidecar.tools.mcp_aggregate.catalog import FRESH, Definition
 from agenttype_sidecar.tools.mcp_aggregate.sessions import InFlight, Session
 from agenttype_sidecar.tools.refusals import ToolUnavailable

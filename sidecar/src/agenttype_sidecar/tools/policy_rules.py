@@ -9,7 +9,7 @@ from agenttype_proxy.sse import Event
 
 from agenttype_sidecar.errors import RuleViolated
 from agenttype_sidecar.policy.policies import Policies
-from agenttype_sidecar.rules import texts
+from agenttype_sidecar.rules import message_texts
 from agenttype_sidecar.rules.rulebook import Message, Rulebook, StreamWatcher, Verdict
 from agenttype_sidecar.telemetry.violations import Violations
 
@@ -75,7 +75,7 @@ class RuleCheck:
         if self._watching:  # it came as the last event of a stream
             self.event(Event(body, b"", body))
         elif self.looks_at_results:
-            message = Message(RuleTarget.TOOL_RESULT, self.names, len(body), lambda: texts.of_body(body))
+            message = Message(RuleTarget.TOOL_RESULT, self.names, len(body), lambda: message_texts.of_body(body))
             self.enforce(self._rulebook.check(message, time.monotonic()), RuleTarget.TOOL_RESULT)
 
     def event(self, event: Event) -> None:
@@ -119,4 +119,4 @@ def _members(members: dict[str, Any]) -> Iterator[str]:
         if name not in _OF_PROTOCOL:
             yield name
         if name not in _CONSTANT:
-            yield from texts.of_value(value, open_names=True)
+            yield from message_texts.of_value(value, open_names=True)

@@ -96,7 +96,7 @@ class _NoMessage(Exception):  # noqa: N818 — names a state
     """The server answered with a status and no message."""
 
 
-class Peer:
+class McpClient:
     """Sends requests to one server.
 
     Attributes:

@@ -1,7 +1,7 @@
 import asyncio
 
 from agenttype_api.sidecar_report import PolicyReport
-from agenttype_sidecar.control.changes import Changes
+from agenttype_sidecar.control.report_changes import Changes
 
 
 def a_report(**members):

@@ -1,6 +1,6 @@
 from agenttype_api.conditions import Condition, Reason
-from agenttype_operator.status import events, findings
-from agenttype_operator.status.findings import no, unknown, yes
+from agenttype_operator.status import condition_drafts, events
+from agenttype_operator.status.condition_drafts import no, unknown, yes
 
 GOOD = yes(Condition.ACCEPTED, Reason.ACCEPTED, "fine")
 BAD = no(Condition.PROGRAMMED, Reason.NAME_CONFLICT, "taken")
@@ -8,17 +8,17 @@ OPEN = unknown(Condition.ADAPTER_LOADED, Reason.NOT_PROBED, "no report")
 
 
 def merged(before, found, now="2026-01-02T00:00:00Z"):
-    return findings.as_conditions(before, found, 3, now)
+    return condition_drafts.as_conditions(before, found, 3, now)
 
 
 def test_ready_tells_the_first_that_does_not_hold():
-    ready = findings.with_ready([GOOD, OPEN, BAD])[-1]
+    ready = condition_drafts.with_ready([GOOD, OPEN, BAD])[-1]
 
     assert (ready.status, ready.message) == ("False", "AdapterLoaded: no report")
 
 
 def test_ready_holds_when_all_hold():
-    assert findings.with_ready([GOOD])[-1].reason == Reason.READY
+    assert condition_drafts.with_ready([GOOD])[-1].reason == Reason.READY
 
 
 def test_a_time_moves_only_when_its_status_does():
@@ -48,19 +48,19 @@ def test_an_endless_message_is_cut_to_what_the_schema_takes():
 
 
 def test_a_first_success_is_no_news_and_a_first_failure_is():
-    assert findings.worth_an_event([], [GOOD, BAD]) == [BAD]
+    assert condition_drafts.worth_an_event([], [GOOD, BAD]) == [BAD]
 
 
 def test_waiting_is_no_news():
-    assert findings.worth_an_event([], [no(Condition.AVAILABLE, Reason.PROGRESSING, "0 of 1")]) == []
+    assert condition_drafts.worth_an_event([], [no(Condition.AVAILABLE, Reason.PROGRESSING, "0 of 1")]) == []
 
 
 def test_a_cure_is_news_and_repetition_is_not():
     before = merged([], [BAD])
     cured = yes(Condition.PROGRAMMED, Reason.PROGRAMMED, "done")
 
-    assert findings.worth_an_event(before, [cured]) == [cured]
-    assert findings.worth_an_event(before, [BAD]) == []
+    assert condition_drafts.worth_an_event(before, [cured]) == [cured]
+    assert condition_drafts.worth_an_event(before, [BAD]) == []
 
 
 def test_a_note_is_cut_to_what_the_api_server_takes():

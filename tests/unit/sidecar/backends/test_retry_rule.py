@@ -1,8 +1,8 @@
 import pytest
 from agenttype_api.policy import Fallback, WireProtocol
 from agenttype_api.v1alpha1 import FallbackReason
-from agenttype_sidecar.backends.attempts import Attempts, Failure, NextAttempt
-from agenttype_sidecar.backends.retries import RetryBudget
+from agenttype_sidecar.backends.retry_budget import RetryBudget
+from agenttype_sidecar.backends.retry_rule import Attempts, Failure, NextAttempt
 from agenttype_sidecar.errors import PolicyError
 from agenttype_sidecar.routing.routes import Routes
 from support.programs.sidecars import a_backend, a_policy, a_route

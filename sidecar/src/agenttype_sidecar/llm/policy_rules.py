@@ -8,7 +8,7 @@ from agenttype_proxy.sse import Event
 from agenttype_sidecar.errors import RuleViolated
 from agenttype_sidecar.llm.call import LlmCall
 from agenttype_sidecar.policy.policies import Active
-from agenttype_sidecar.rules import texts
+from agenttype_sidecar.rules import message_texts
 from agenttype_sidecar.rules.rulebook import Message, StreamWatcher, Verdict
 from agenttype_sidecar.telemetry.violations import Violations
 
@@ -22,7 +22,9 @@ def check_request(call: LlmCall, active: Active, violations: Violations) -> None
     if not active.rulebook.looks_at(RuleTarget.LLM_REQUEST):
         return
     body = call.body
-    message = Message(RuleTarget.LLM_REQUEST, (call.requested_model,), body.size, lambda: texts.of_value(body.members))
+    message = Message(
+        RuleTarget.LLM_REQUEST, (call.requested_model,), body.size, lambda: message_texts.of_value(body.members)
+    )
     verdict = active.rulebook.check(message, time.monotonic())
     if verdict.rules:
         _enforce(verdict, RuleTarget.LLM_REQUEST, call, violations)
@@ -36,7 +38,7 @@ def check_answer(body: bytes, call: LlmCall, active: Active, violations: Violati
     """
     if not active.rulebook.looks_at(RuleTarget.LLM_RESPONSE):
         return
-    message = Message(RuleTarget.LLM_RESPONSE, (call.requested_model,), len(body), lambda: texts.of_body(body))
+    message = Message(RuleTarget.LLM_RESPONSE, (call.requested_model,), len(body), lambda: message_texts.of_body(body))
     verdict = active.rulebook.check(message, time.monotonic())
     if verdict.rules:
         _enforce(verdict, RuleTarget.LLM_RESPONSE, call, violations)

@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 from agenttype_api.policy import WireProtocol
 from agenttype_api.v1alpha1 import FallbackReason
 
-from agenttype_sidecar.backends import retries
-from agenttype_sidecar.backends.retries import RetryBudget
+from agenttype_sidecar.backends import retry_budget
+from agenttype_sidecar.backends.retry_budget import RetryBudget
 from agenttype_sidecar.routing.routes import Fallback, Target
 
 _FIRST_PAUSE: Final = 0.05
@@ -121,8 +121,8 @@ class Attempts:
             if reason in self._order[at].when:
                 return self._step(at, 0.0)
         if failure in _BUSY:
-            pause = retries.pause(retry_after)
-            if pause is not None and self._retries < retries.MOST and self._budget.spend():
+            pause = retry_budget.pause(retry_after)
+            if pause is not None and self._retries < retry_budget.MOST and self._budget.spend():
                 self._retries += 1
                 return self._step(self._at, pause)
         elif (

@@ -1,7 +1,7 @@
 """One tool call, from its admission to its end, for every kind of gateway.
 
-admit (limits, budget, rules) → the gateway sends it → check the result → settle. All checks whether a call may go, or
-its result may pass, are made here and nowhere else.
+admit (limits, budget, rules) → the gateway sends it → check the result → settle. The checks are made here for every
+gateway, but for the allow-list: each gateway reads the name of the tool in its own way, and compares it at once.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ from agenttype_sidecar.telemetry.activity import Activity
 from agenttype_sidecar.telemetry.metrics import Metrics
 from agenttype_sidecar.tools import refusals
 from agenttype_sidecar.tools.metrics import OTHER, ToolMetrics
+from agenttype_sidecar.tools.policy_rules import RuleCheck, RuleChecks
 from agenttype_sidecar.tools.refusals import Cancelled, ToolTimedOut
-from agenttype_sidecar.tools.rule_checks import RuleCheck, RuleChecks
 from agenttype_sidecar.tools.servers import ToolServer, ToolServers
 
 #: The largest answer in bytes if the policy sets no limit.
