@@ -4,7 +4,7 @@
         vllm.load("green", adapter_folder("green"))
         vllm.say("green", "Failed password for eve from 192.0.2.7 port 4022")
 
-Ready in about a minute, 6 GB of memory. What it runs is made once by `python3 examples/engine/prepare.py`.
+Ready in about a minute, 7 GB of memory. What it runs is made once by `python3 examples/engine/prepare.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-READY_SECONDS = 600  # measured: 45 to 60 on two idle cores, 150 on two that ten other processes wanted
+READY_SECONDS = 600  # measured: 45 to 60 on two idle cores, 375 on two that thirty processes wanted
 LOG_TAIL = 6000
 
 
