@@ -11,7 +11,7 @@ from agenttype_bus.jetstream import Entry, JetStream
 from agenttype_bus.key_value import KeyValue
 from agenttype_bus.operation_labels import Operation
 from agenttype_bus.streams import Stream
-from support.builders.lease_pods import until
+from support.waiting import until_async
 
 ENTRIES = Stream("ENTRIES", {"subjects": ["kv.>"], "max_msgs_per_subject": 1, "allow_direct": True})
 COUNTERS = Stream("COUNTERS", {"subjects": ["count.>"], "allow_msg_counter": True, "allow_direct": True})
@@ -40,7 +40,7 @@ async def test_a_killed_server_is_connected_to_again_and_what_failed_meanwhile_i
     await values.put("kv.one", b"1", 0)
 
     nats.kill()
-    await until(lambda: not connection.is_connected)
+    await until_async(lambda: not connection.is_connected)
     with pytest.raises(Unavailable):
         await values.get("kv.one")
     assert connection.failures[Operation.GET] == 1
@@ -56,7 +56,7 @@ async def test_a_killed_server_is_connected_to_again_and_what_failed_meanwhile_i
 async def test_a_server_that_starts_late_is_waited_for(nats, connect):
     nats.kill()
     connection = connect(nats.url)
-    await until(lambda: connection.failures[Operation.CONNECT] >= 1)
+    await until_async(lambda: connection.failures[Operation.CONNECT] >= 1)
     nats.start()
     async with asyncio.timeout(10):
         assert await connection.wait_connected() == 1

@@ -1,4 +1,4 @@
-"""A NATS client that requires TLS; imported only for a URL with tls://."""
+"""A NATS client that requires TLS, for a URL with tls://."""
 
 from nats.aio.client import Client
 from nats.errors import SecureConnWantedError

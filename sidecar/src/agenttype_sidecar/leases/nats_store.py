@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from agenttype_api.policy import Identity
-from agenttype_api.policy import Nats as NatsServer
+from agenttype_api.policy import Identity, Nats
 from agenttype_bus import errors, streams, subjects
 from agenttype_bus.connection import Connection, ConnectionSettings
 from agenttype_bus.counters import Counters
@@ -37,7 +36,7 @@ _FADES: Final = 3600
 class NatsStore:
     """See `shares.Store`."""
 
-    def __init__(self, at: NatsServer, token: Path | None, identity: Identity) -> None:
+    def __init__(self, at: Nats, token: Path | None, identity: Identity) -> None:
         """Prepare to connect.
 
         Args:
