@@ -101,10 +101,10 @@ class Pod(AbstractAsyncContextManager):
         """End as a process does that is killed: nothing is given back."""
         if self._task is not None:
             await self.stop()
-        for desk in self.leases._desks.values():
-            if desk.task is not None:
-                desk.task.cancel()
-                await asyncio.gather(desk.task, return_exceptions=True)
+        for state in self.leases._states.values():
+            if state.task is not None:
+                state.task.cancel()
+                await asyncio.gather(state.task, return_exceptions=True)
         await self.store.close()
 
 

@@ -16,15 +16,27 @@ SPENT = {"status": 429, "headers": {"x-should-retry": "false"}, "body": QUOTA}
 FILES = [path for folder in (GREEN, RED, NORMS) for path in folder.iterdir() if path.is_file()]
 
 
-@pytest.fixture
-def model():
+@pytest.fixture(scope="module")
+def engine():
     with simulator(served_model_name=["gpt-4o", "gpt-4o-mini"]) as vllm:
         yield vllm
 
 
 @pytest.fixture
-def env(model):
-    return {"OPENAI_BASE_URL": f"{model.url}/v1", "OPENAI_API_KEY": "any"}
+def model(engine):
+    """The engine, sound and with an empty list of arrivals."""
+    engine.heal()
+    engine.forget()
+    return engine
+
+
+def variables(engine):
+    return {"OPENAI_BASE_URL": f"{engine.url}/v1", "OPENAI_API_KEY": "any"}
+
+
+@pytest.fixture(scope="module")
+def env(engine):
+    return variables(engine)
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +51,21 @@ def own_norms(tmp_path):
         yield program
 
 
-@pytest.fixture
-def green(tmp_path, env, norms):
-    with running(GREEN, tmp_path, NORMS_MCP_URL=f"{norms.url}/mcp", **env) as program:
+@pytest.fixture(scope="module")
+def green(tmp_path_factory, env, norms):
+    with running(GREEN, tmp_path_factory.mktemp("green"), NORMS_MCP_URL=f"{norms.url}/mcp", **env) as program:
         yield program
 
 
 @pytest.fixture
-def red(tmp_path, env, green):
-    with running(RED, tmp_path, GREEN_URL=green.url, TOPICS=TOPIC, **env) as program:
+def own_green(tmp_path, env):
+    with running(GREEN, tmp_path, **env) as program:
+        yield program
+
+
+@pytest.fixture
+def red(tmp_path, model, green):
+    with running(RED, tmp_path, GREEN_URL=green.url, TOPICS=TOPIC, **variables(model)) as program:
         yield program
 
 
@@ -137,7 +155,7 @@ def test_a_deleted_norm_is_gone_and_an_unknown_one_is_a_tool_error(own_norms):
     assert mcp(own_norms, "tools/call", name="lookup_norm", arguments={"program": "cron"}).body["result"]["isError"]
 
 
-@pytest.mark.parametrize("name", ["own_norms", "green", "red"])
+@pytest.mark.parametrize("name", ["own_norms", "own_green", "red"])
 def test_sigterm_ends_an_example_in_seconds(request, name):
     assert request.getfixturevalue(name).terminate() in {0, -15}
 

@@ -121,72 +121,90 @@ def test_the_engines_metrics_pass_through(start, document, green):
         assert b"vllm:prompt_tokens_total" in keeper.control("/engine/metrics").body
 
 
-def a_half_width(source):
-    folder = an_adapter(source / "broken")
-    (folder.parent / "config.json").write_text(json.dumps({
-        "model_type": "llama", "hidden_size": 2 * HIDDEN, "num_attention_heads": 18, "num_key_value_heads": 6,
-        "intermediate_size": 3072, "num_hidden_layers": 30,
-    }))  # fmt: skip
-    return wanted(folder)
-
-
-def an_escape(source):
+def an_escape(source, name):
     outside = an_adapter(source.parent / "outside")
-    (source / "broken").symlink_to(outside)
-    return wanted(outside, name="broken", path="broken")
+    (source / name).symlink_to(outside)
+    return wanted(outside, name=name, path=name)
 
 
-def a_link_inside(source):
-    folder = an_adapter(source / "broken")
+def a_link_inside(source, name):
+    folder = an_adapter(source / name)
     adapter = wanted(folder)
     (folder / "passwd").symlink_to("/etc/passwd")
     return adapter
 
 
-def a_fifo(source):
-    folder = an_adapter(source / "broken")
+def a_fifo(source, name):
+    folder = an_adapter(source / name)
     adapter = wanted(folder)
     os.mkfifo(folder / "pipe")
     return adapter
 
 
-def without(source, name):
-    folder = an_adapter(source / "broken")
-    (folder / name).unlink()
+def without(source, name, file):
+    folder = an_adapter(source / name)
+    (folder / file).unlink()
     return wanted(folder)
 
 
+NO_DIGEST = "sha256:" + "0" * 64
+#: By name: how it is made, the state that it is in, and what is said of it.
 BROKEN = {
-    "absent": (lambda source: wanted(source, name="broken", path="nowhere"), "Missing", "nowhere"),
-    "other files": (
-        lambda source: wanted(an_adapter(source / "broken"), digest="sha256:" + "0" * 64),
+    "absent": (
+        lambda source, name: wanted(source, name=name, path="nowhere", digest=NO_DIGEST),
+        "Missing",
+        "nowhere",
+    ),
+    "other-files": (
+        lambda source, name: wanted(an_adapter(source / name), digest=NO_DIGEST),
         "DigestMismatch",
         "have digest sha256:",
     ),
-    "rank": (lambda source: wanted(an_adapter(source / "broken", rank=16)), "Rejected", "lora.maxRank 8"),
-    "dora": (lambda source: wanted(an_adapter(source / "broken", use_dora=True)), "Rejected", "DoRA"),
-    "no config": (lambda source: without(source, "adapter_config.json"), "Rejected", "has no adapter_config.json"),
-    "no weights": (lambda source: without(source, "adapter_model.safetensors"), "Rejected", "has no adapter_model"),
-    "half the width": (a_half_width, "Rejected", "trained on another model"),
-    "leads out": (an_escape, "Rejected", "out of the adapter volume"),
-    "a link inside": (a_link_inside, "Rejected", "not an ordinary file"),
-    "a pipe inside": (a_fifo, "Rejected", "not an ordinary file"),
+    "rank": (lambda source, name: wanted(an_adapter(source / name, rank=16)), "Rejected", "lora.maxRank 8"),
+    "dora": (lambda source, name: wanted(an_adapter(source / name, use_dora=True)), "Rejected", "DoRA"),
+    "no-config": (
+        lambda source, name: without(source, name, "adapter_config.json"),
+        "Rejected",
+        "has no adapter_config.json",
+    ),
+    "no-weights": (
+        lambda source, name: without(source, name, "adapter_model.safetensors"),
+        "Rejected",
+        "has no adapter_model",
+    ),
+    "leads-out": (an_escape, "Rejected", "out of the adapter volume"),
+    "a-link-inside": (a_link_inside, "Rejected", "not an ordinary file"),
+    "a-pipe-inside": (a_fifo, "Rejected", "not an ordinary file"),
 }
 
 
-@pytest.fixture(params=BROKEN)
-def broken(request, source):
-    make, state, message = BROKEN[request.param]
-    return make(source), state, message
-
-
-def test_a_broken_adapter_is_reported_and_never_reaches_the_engine(start, document, source, volume, vllm, broken):
-    adapter, state, message = broken
-    write_policy(document, a_gate_policy(adapter))
-    with start(base_config=source / "config.json") as keeper:
+def test_broken_adapters_are_reported_and_never_reach_the_engine(start, document, source, volume, vllm):
+    adapters = {name: make(source, name) for name, (make, _, _) in BROKEN.items()}
+    write_policy(document, a_gate_policy(*adapters.values(), max_adapters=len(adapters)))
+    with start() as keeper:
         keeper.until_ready()
-        assert keeper.state(adapter.served_name) == state
-        assert message in keeper.adapter(adapter.served_name).message
+        told = {name: keeper.adapter(adapter.served_name) for name, adapter in adapters.items()}
+        assert {name: report.state for name, report in told.items()} == {
+            name: state for name, (_, state, _) in BROKEN.items()
+        }
+        assert [name for name, (_, _, message) in BROKEN.items() if message not in told[name].message] == []
+        assert vllm.arrived(LOAD) == []
+        assert list(volume.iterdir()) == []
+
+
+def test_an_adapter_of_half_the_width_is_rejected_when_the_base_model_is_known(
+    start, document, source, volume, vllm, green
+):
+    base = source / "config.json"
+    base.write_text(json.dumps({
+        "model_type": "llama", "hidden_size": 2 * HIDDEN, "num_attention_heads": 18, "num_key_value_heads": 6,
+        "intermediate_size": 3072, "num_hidden_layers": 30,
+    }))  # fmt: skip
+    write_policy(document, a_gate_policy(green))
+    with start(base_config=base) as keeper:
+        keeper.until_ready()
+        assert keeper.state(green.served_name) == "Rejected"
+        assert "trained on another model" in keeper.adapter(green.served_name).message
         assert vllm.arrived(LOAD) == []
         assert list(volume.iterdir()) == []
 
