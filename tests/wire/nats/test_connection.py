@@ -47,8 +47,9 @@ async def test_a_killed_server_is_connected_to_again_and_what_failed_meanwhile_i
     assert not connection.reachable
 
     nats.start()
-    assert await connection.wait_connected(after=1) == 2
-    assert (await values.get("kv.one")).value == b"1"
+    assert await connection.wait_connected(after=1) >= 2
+    found = await until_async(lambda: values.get("kv.one"), ignoring=(Unavailable,))
+    assert found.value == b"1"
     assert connection.reachable
     assert connection.failures[Operation.CONNECT] >= 1
 
@@ -58,7 +59,7 @@ async def test_a_server_that_starts_late_is_waited_for(nats, connect):
     connection = connect(nats.url)
     await until_async(lambda: connection.failures[Operation.CONNECT] >= 1)
     nats.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert await connection.wait_connected() == 1
 
 
@@ -112,7 +113,8 @@ async def test_requests_are_answered_side_by_side_and_after_a_reconnect_too(nats
     nats.kill()
     nats.start()
     await asyncio.gather(server.wait_connected(after=1), client.wait_connected(after=1))
-    assert (await client.request(Operation.GET, "ask", b"c")).data == b"C"
+    again = await until_async(lambda: client.request(Operation.GET, "ask", b"c"), ignoring=(Unavailable,))
+    assert again.data == b"C"
     with pytest.raises(Unavailable):
         await client.request(Operation.GET, "ask", b"silence", seconds=0.2)
 

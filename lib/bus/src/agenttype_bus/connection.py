@@ -204,6 +204,8 @@ class Connection:
                 await client.connect(self._servers, **self._options(closed))
                 for subject, responder in self._responders.items():
                     await client.subscribe(subject, cb=partial(self._received, responder))
+                if self._responders:
+                    await client.flush()  # connected means that requests are heard; the library does it at reconnects
                 await self._up()
                 await closed.wait()
             except _FAILURES as error:
