@@ -70,7 +70,7 @@ def test_a_failure_names_the_exchange_the_reason_and_the_command():
     failed = {"name": "a natural end", "failed": "TimeoutError after 120.0 s: timed out"}
     with pytest.raises(AssertionError) as told:
         differences.check_engine("chat", failed)
-    for part in ("chat: a natural end", "TimeoutError", "record_engine.py chat", "in float32 on", "this is"):
+    for part in ("chat: a natural end", "TimeoutError", "record_engine chat", "in float32 on", "this is"):
         assert part in str(told.value)
 
 
