@@ -4,7 +4,7 @@
 bench/results/sidecar.json and docs/images/sidecar-bench.svg; with `--only` or `--quick` it writes nothing unless
 `--write` is given.
 
-Each peer runs alone on core 0 while it is measured (the others are stopped, not ended); the upstream and whoever calls
+Each peer runs alone on core 0 while it is measured (the others are stopped, not ended); the upstream and the callers
 run on core 1. Latency at one connection is also measured with all of them on core 1 (`beside`), where no sleeping core
 has to be woken. Each round measures every peer once, direct first, so that a busy machine slows all; figures are
 medians over the rounds with their extremes. What a peer adds is its figure less direct's of the same round. Requests

@@ -86,7 +86,7 @@ def environment(name: str) -> Path:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -202,7 +202,7 @@ def _envoy_address(port: int) -> dict[str, Any]:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
-# Prices come with the package, and no key of ours is weak where nobody but this benchmark calls.
+# Prices come with the package, and no key of ours is weak, because only this benchmark calls.
 _ALONE = (("LITELLM_LOCAL_MODEL_COST_MAP", "True"), ("LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY", "true"))
 _QUIET = (("LITELLM_LOG", "ERROR"), ("LITELLM_TELEMETRY", "False"))
 

@@ -70,7 +70,7 @@ async def measured(port: int, options: argparse.Namespace) -> dict[str, Any]:
         watcher.follow(Key("AgentType", "default", f"agent-{number}"), [pod(number)])
     for _ in range(options.pods):
         await heard.get()
-    await asyncio.sleep(3)  # until all have asked their second question, which nobody answers
+    await asyncio.sleep(3)  # until all have asked their second question, which gets no answer
     gc.collect()
     after, began = resident_kib(), time.process_time()
     await asyncio.sleep(options.seconds)

@@ -53,7 +53,7 @@ def _lives(record: Record) -> bool:
 
 
 def holder() -> Home | None:
-    """The folder of this machine's full cluster, up or dead; None when nobody claims one."""
+    """The folder of this machine's full cluster, up or dead; None if there is none."""
     with contextlib.suppress(FileNotFoundError):
         if text := _FILE.read_text():
             return Home(Path(text))

@@ -62,7 +62,7 @@ class Component:
 
 
 def etcd(plan: Plan) -> Component:
-    """The store; without fsync, because nobody keeps data in a development cluster across a power cut."""
+    """The store; without fsync, because a development cluster need not survive a power cut."""
     peer = f"http://{LOOPBACK}:{plan.etcd_peer_port}"
     return _component(
         plan, "etcd",

@@ -1,6 +1,6 @@
 """Know a process for certain, and end it; never by name.
 
-A pid alone may be somebody else's by now, so a process is its pid, its start time and the boot it lives in. A second
+A pid alone may be another process's by now, so a process is its pid, its start time and the boot it lives in. A second
 mark is the environment variable `MARK`, which every process that we start inherits: it finds the ones that a killed
 `up` had no time to record, and the helpers that containerd started for us.
 """

@@ -29,7 +29,7 @@ def make(journal: Journal) -> None:
 
 
 def undo(home: Home, record: Record) -> None:
-    """Remove our files, then the folders that were not there before, unless somebody else uses them by now."""
+    """Remove our files, then the folders that were not there before, unless others use them by now."""
     made = record.names(KIND)
     for path in _files(home):
         _unlink(path)

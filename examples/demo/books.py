@@ -48,7 +48,7 @@ class Books:
 
     @property
     def balanced(self) -> bool:
-        """Whether every token that the engine counted was metered by somebody, and none twice."""
+        """Whether every token that the engine counted was metered by a sidecar, and none twice."""
         return (self.metered.tokens_in + self.probes.tokens_in, self.metered.tokens_out + self.probes.tokens_out) == (
             self.engine.tokens_in,
             self.engine.tokens_out,

@@ -54,7 +54,7 @@ class Command:
             killer.start()
 
     def _send(self, number: int) -> None:
-        """Send a signal, as soon as there is somebody to send it to."""
+        """Send a signal, as soon as there is a process to send it to."""
         if self._process is None:
             self._early.append(number)
         elif self._process.poll() is None:

@@ -22,7 +22,7 @@ def locked(wanted: Path) -> Iterator[Path]:
         path = wanted.expanduser().absolute()
         path.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
         lock = (path / "lock").open("ab")
-    except (OSError, RuntimeError) as error:  # RuntimeError: nobody knows whose home `~` is
+    except (OSError, RuntimeError) as error:  # RuntimeError: `~` has no home
         said = error.strerror if isinstance(error, OSError) else str(error)
         raise Missing(f"--ledger {wanted}: {said}; give a folder that can be written") from error
     with lock:  # closed, it is open to others

@@ -180,7 +180,7 @@ def _tell(found: Report, options: Options) -> None:
 
 
 def _empty(file: Path | None) -> None:
-    """Empty the report's file, so that nobody takes a former run's for this one's; tell early where that fails."""
+    """Empty the report's file, so that an earlier run's is not taken for this one's; tell early if that fails."""
     if file is None or file == _STANDARD_OUTPUT:
         return
     try:

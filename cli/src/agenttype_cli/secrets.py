@@ -21,7 +21,7 @@ def value(reference: SecretKeyRef, manifests: Manifests, sources: Mapping[str, s
         sources: `<name>/<key>` to `env:VARIABLE` or the path of a file.
 
     Raises:
-        Missing: nobody has it.
+        Missing: it is in no source.
     """
     name = f"{reference.name}/{reference.key}"
     source = sources.get(name)

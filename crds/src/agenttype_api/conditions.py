@@ -81,7 +81,7 @@ class Reason(StrEnum):
     WITHIN_LIMITS = "WithinLimits"
     """No limit is used up, and shared limits can be counted."""
     EXHAUSTED = "Exhausted"
-    """A limit is used up on a pod; the message says which, and when it starts anew."""
+    """A limit is used up on a pod; the message says which, and when it starts again."""
     NATS_UNREACHABLE = "NatsUnreachable"
     """A pod cannot reach NATS, which counts its shared limits; it spends what it has leased, then refuses."""
     STOPPED = "Stopped"

@@ -78,7 +78,7 @@ class Backend(Document):
     counts_bytes: bool
     """Whether a prompt's tokens are bounded by its bytes (byte-level tokenizers: every engine that we run)."""
     max_model_len: int | None = None
-    """Context length in tokens: what one call can cost at most; None where nobody told us."""
+    """Context length in tokens: what one call can cost at most; None if it is not known."""
     ca_file: str | None = None
     """Path below the credentials folder of the authority that vouches for the server; None: the public ones."""
     prices: tuple[Price, ...] = ()

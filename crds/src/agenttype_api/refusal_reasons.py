@@ -281,7 +281,7 @@ class RefusalReason(StrEnum):
     )  # fmt: skip
     CIRCUIT_OPEN = (
         "circuit_open", 503, SIDECAR,
-        "The backend failed too often of late and is not asked for some seconds.",
+        "The backend failed too often recently and is not asked for some seconds.",
         "Repeat after `Retry-After`; look at the backend, or give the route a `fallback`.",
     )  # fmt: skip
     UPSTREAM_FAILED = (

@@ -16,12 +16,12 @@
     │   ├── Busy                 503  we hold as many bodies in memory as we may
     │   ├── Warming              503  the engine or the adapter is on its way: come back in a second
     │   ├── AdapterUnusable      503  the adapter will not come by waiting; its LoraAdapter says why
-    │   ├── ReviewUnavailable    503  the API server cannot be asked, so nobody is let in
+    │   ├── ReviewUnavailable    503  the API server cannot be asked, so no call is let in
     │   └── EngineSilent         504  the engine took the call and said nothing
     ├── EngineAway               the engine cannot be reached or is not up: try again later
     │   └── EngineLost           it took the request and broke off: perhaps because of it
     ├── VolumeTrouble            the engine's volume cannot be read or written: try again later
-    ├── Spoiled                  our copy of an adapter is not what it was: unload it, delete it, fetch it anew
+    ├── Spoiled                  our copy of an adapter is not what it was: unload it, delete it, fetch it again
     └── AdapterFault             an adapter is broken by its own fault; the class is its reported state
         ├── Missing
         ├── DigestMismatch
@@ -117,7 +117,7 @@ class AdapterUnusable(Refusal):
 
 
 class ReviewUnavailable(Refusal):
-    """The API server cannot be asked, so nobody is let in."""
+    """The API server cannot be asked, so no call is let in."""
 
     status, reason, kind, retry_after = 503, RefusalReason.TOKEN_REVIEW_UNAVAILABLE, "api_error", 1
 
@@ -141,7 +141,7 @@ class VolumeTrouble(GateError):
 
 
 class Spoiled(GateError):
-    """Our copy of an adapter is not what it was, or gone under the engine: unload it, delete it, fetch it anew."""
+    """Our copy of an adapter is not what it was, or gone under the engine: unload it, delete it, fetch it again."""
 
 
 class AdapterFault(GateError):

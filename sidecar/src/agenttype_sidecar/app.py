@@ -197,7 +197,7 @@ class Sidecar:
         self._look()
 
     def _look(self) -> None:
-        """Wake whoever watches the report, where it has changed."""
+        """Wake those who watch the report, if it has changed."""
         self.observations.policy_report()
 
 

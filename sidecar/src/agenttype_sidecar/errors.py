@@ -5,13 +5,13 @@
     Refusal                      an answer; `answers` turns it into status, headers and body of the caller's protocol
     ├── MalformedBody            400  not one unambiguous JSON object, or a value that policy cannot read
     ├── WrongProtocol            400  the route's backend does not speak the caller's protocol
-    ├── Unmetered                400  asks for work that nobody could measure, under a limit that needs it measured
+    ├── Unmetered                400  asks for work that cannot be measured, under a limit that needs it measured
     ├── HostedTool               400  asks the provider to call tool servers, past this agent's policy
     ├── NeverFits                400  larger than a limit as a whole; asking again cannot help
     ├── RuleViolated             403  a rule of the policy forbids it
-    ├── UnpricedModel            400  costs are limited, and nobody said what this model costs
+    ├── UnpricedModel            400  costs are limited, and this model has no price
     ├── AgentStopped             403  the agent was stopped for good
-    ├── ForeignOrigin            403  a page of another site asks, through somebody's browser
+    ├── ForeignOrigin            403  a page of another site asks, through a browser
     ├── UnknownPath              404  not one of our paths
     ├── UnknownModel             404  no route matches
     ├── UnknownResponse          404  no stored response that was made through this sidecar
@@ -24,7 +24,7 @@
     ├── RateLimited              429  more calls, tokens or calls at once than the policy allows
     ├── UpstreamFailed           502  the backend broke before it answered
     ├── CertificateRefused       502  the backend is not who its certificate must say it is
-    ├── BackendBroken            503  failed too often of late; not asked for some seconds
+    ├── BackendBroken            503  failed too often recently; not asked for some seconds
     ├── BackendWarming           503  still starting after `timeouts.warmUpMs`
     ├── LedgerUnavailable        503  the ledger cannot be written: fail closed
     │   └── NatsUnreachable      503  a shared limit cannot be counted: fail closed
@@ -79,7 +79,7 @@ class WrongProtocol(_Invalid):
 
 
 class Unmetered(_Invalid):
-    """The call asks for work whose extent nobody tells us, though a limit of the agent depends on it."""
+    """The call asks for work whose extent is not told, though a limit of the agent depends on it."""
 
     reason = RefusalReason.UNMETERABLE
 
@@ -131,7 +131,7 @@ class UnknownModel(Refusal):
 
 
 class UnknownResponse(Refusal):
-    """No stored response of this name was made through this sidecar, whoever else may have made one."""
+    """No stored response of this name was made through this sidecar; another may have made one."""
 
     status = 404
     reason = RefusalReason.RESPONSE_NOT_FOUND
@@ -197,7 +197,7 @@ class AgentStopped(Refusal):
     kinds = ("permission_error", "permission_error")
 
 
-#: A window that starts anew within so many seconds is worth waiting for.
+#: A window that starts again within so many seconds is worth waiting for.
 _SOON = 60
 
 
@@ -217,7 +217,7 @@ class BudgetSpent(Refusal):
             message: for people.
             limit: its name.
             remaining: what it has left.
-            reset: seconds until its window starts anew; None where it never does.
+            reset: seconds until its window starts again; None if it never does.
             status: the answer's on OpenAI's paths.
         """
         super().__init__(message)
@@ -273,7 +273,7 @@ class UpstreamFailed(Refusal):
 
 
 class CertificateRefused(Refusal):
-    """The backend's certificate cannot be trusted, so nothing was sent; somebody must change it or the policy."""
+    """The backend's certificate cannot be trusted, so nothing was sent; change it or the policy."""
 
     status = 502
     reason = RefusalReason.CERTIFICATE_REFUSED
@@ -303,7 +303,7 @@ class BackendWarming(_Unavailable):
 
 
 class BackendBroken(_Unavailable):
-    """The backend failed too often of late; it is left alone for some seconds."""
+    """The backend failed too often recently; it is left alone for some seconds."""
 
     reason = RefusalReason.CIRCUIT_OPEN
 

@@ -1,7 +1,7 @@
 """The made-up engine: admits, paces and counts the answers that `text` makes up.
 
 Like vLLM it runs at most `max_num_seqs` sequences at once and at most `max_loras` different adapters among them;
-the rest waits. An answer that nobody reads any more ends at once; it stays counted as far as it came, and in
+the rest waits. An answer whose caller has left ends at once; it stays counted as far as it came, and in
 `request_success` not at all.
 """
 

@@ -37,7 +37,7 @@ class Interface(Model):
     protocol: Protocol = Field(
         default=Protocol.HTTP,
         description="HTTP: a Service is made, and the agent is ready when the port accepts connections. "
-        "None: the agent serves nobody; no Service is made.",
+        "None: the agent serves no one; no Service is made.",
     )
 
 
@@ -373,7 +373,7 @@ class AgentTypeSpec(Model):
         description="The agent's pod, with exactly one container named 'agent'; image, command and arguments "
         "stay as written."
     )
-    interface: Interface | None = Field(default=None, description="How others reach the agent; absent: nobody does.")
+    interface: Interface | None = Field(default=None, description="How others reach the agent; absent: they cannot.")
     injection: Injection = Field(default=Injection(), description="What is put beside the agent.")
     models: Annotated[list[ModelRoute], Field(min_length=1, max_length=32)] = Field(
         description="Which models the agent may use, under the names it already uses; the first match wins."

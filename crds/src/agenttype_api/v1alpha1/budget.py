@@ -22,7 +22,7 @@ class Resource(StrEnum):
 
 
 class Window(StrEnum):
-    """How long a limit counts before it starts anew; all but Run and Forever are aligned to the clock, in UTC."""
+    """How long a limit counts before it starts again; all but Run and Forever are aligned to the clock, in UTC."""
 
     RUN = "Run"
     MINUTE = "Minute"
@@ -84,7 +84,7 @@ class LimitSpec(Model):
     window: Window = Field(
         default=Window.RUN,
         description="Run: the life of the pod, restarts of containers included. Minute, Hour, Day, Month: by the "
-        "clock, in UTC. Forever: never starts anew.",
+        "clock, in UTC. Forever: never starts again.",
     )
 
 

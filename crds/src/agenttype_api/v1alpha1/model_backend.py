@@ -1,4 +1,4 @@
-"""ModelBackend: where models are served, a vLLM that we run and guard or an endpoint that somebody else runs."""
+"""ModelBackend: where models are served, a vLLM that we run and guard or an endpoint of another provider."""
 
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
@@ -80,7 +80,7 @@ class ExternalProtocol(StrEnum):
 
 
 class ExternalBackend(Model):
-    """An endpoint that somebody else runs."""
+    """An endpoint of another provider."""
 
     url: Annotated[str, Field(max_length=1024, pattern=URL)] = Field(
         description="Base address without the version, for example https://llm.example.com; /v1/… is added."
@@ -134,7 +134,7 @@ class ModelBackendSpec(Model):
     )
 
     vllm: VllmBackend | None = Field(default=None, description="A vLLM that we run.")
-    external: ExternalBackend | None = Field(default=None, description="An endpoint that somebody else runs.")
+    external: ExternalBackend | None = Field(default=None, description="An endpoint of another provider.")
     prices: Annotated[list[PriceSpec], Field(max_length=64)] = Field(
         default=[],
         description="What calls cost. Under a limit of Cost a model without a price is refused; 0 is a price.",

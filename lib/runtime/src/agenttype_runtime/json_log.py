@@ -28,7 +28,7 @@ class Log:
         self._logger = logging.getLogger(f"{ROOT}.{name}")
 
     def debug(self, event: str, /, **fields: Any) -> None:
-        """Log what only somebody who looks for a fault wants to know."""
+        """Log what is of use only in the search for a fault."""
         self._logger.debug(event, extra={"fields": fields})
 
     def info(self, event: str, /, **fields: Any) -> None:

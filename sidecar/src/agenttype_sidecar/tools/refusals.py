@@ -10,7 +10,7 @@
         ├── ArgumentsTooLarge    413
         ├── TooManyCalls         429  calls per minute; waiting helps
         ├── CallsExhausted       429  calls per run; waiting does not
-        ├── ToolUnavailable      502  refused, broken, or answered what nobody can judge
+        ├── ToolUnavailable      502  refused, broken, or answered what cannot be checked
         ├── ResultTooLarge       502
         ├── ToolTimedOut         504
         └── Cancelled            499  by the caller itself

@@ -1,6 +1,6 @@
 """Runs a hook right after the agent has imported the module it is for.
 
-The module is found and loaded by whoever would have done it without us. A hook that fails leaves the module as it
+The module is found and loaded as it would be without us. A hook that fails leaves the module as it
 was loaded and a flaw in the state.
 """
 
