@@ -6,6 +6,10 @@ PYTEST := $(UV) pytest
 # Processes on loopback and control planes wait as much as they compute: one test file more at once than two cores.
 # What would take their turns from them is in tests/wire/alone.
 SIDE_BY_SIDE := --numprocesses=3 --dist=loadfile --no-loadscope-reorder --ignore=tests/wire/alone
+# Programs whose lines are counted write which they ran when they end in order; tests/wire/conftest.py says which those are.
+COVERAGE := $(CURDIR)/build/coverage/data
+MEASURED := COVERAGE_FILE=$(COVERAGE) COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml
+STEP := .ci/step
 ROOMS := crds operator wrapper sidecar gate cli simulator lib/authn lib/bus lib/proxy lib/runtime
 
 .PHONY: help
@@ -51,11 +55,16 @@ e2e: prepare ## Real pods on a real node, with the real engine
 	$(PYTEST) tests/e2e
 
 .PHONY: test
-test: check prepare ## Everything that CI runs
+test: export STEPS := $(CURDIR)/build/steps
+test: setup ## Everything that CI runs
+	@rm -rf $(STEPS) $(dir $(COVERAGE)); mkdir -p $(dir $(COVERAGE))
+	@$(STEP) check $(MAKE) --no-print-directory check
+	@$(STEP) prepare $(MAKE) --no-print-directory prepare
 	@# What takes longest begins first; whatever fails, the rest runs too.
 	failed=0; \
-	$(PYTEST) $(SIDE_BY_SIDE) tests/integration tests/wire tests/contract tests/unit || failed=1; \
-	$(PYTEST) tests/wire/alone tests/e2e || failed=1; \
+	$(MEASURED) $(STEP) "tests side by side" \
+	  $(PYTEST) $(SIDE_BY_SIDE) tests/integration tests/wire tests/contract tests/unit || failed=1; \
+	COVERAGE_FILE=$(COVERAGE) $(PYTEST) tests/wire/alone tests/e2e tests/coverage || failed=1; \
 	exit $$failed
 
 .PHONY: demo
@@ -69,12 +78,17 @@ cluster-down: ## End it and leave nothing behind
 	@python3 cluster down
 
 .PHONY: bench-sidecar
+bench bench-sidecar: export STEPS := $(CURDIR)/build/bench-steps
 bench-sidecar: setup ## The sidecar beside other proxies (5 minutes); QUICK=1 for a glance
-	$(UV) python bench/sidecar.py $(if $(QUICK),--quick)
+	@mkdir -p $(dir $(STEPS)); rm -f $(STEPS)
+	$(STEP) sidecar $(UV) python bench/sidecar.py $(if $(QUICK),--quick)
+	@cat $(STEPS)
 
 .PHONY: bench
 bench: setup ## Figures, side by side in one run
-	@for subject in wrapper proxy gate sidecar; do $(UV) python bench/$$subject.py || exit 1; done
+	@mkdir -p $(dir $(STEPS)); rm -f $(STEPS)
+	@for subject in wrapper proxy gate sidecar; do $(STEP) $$subject $(UV) python bench/$$subject.py || exit 1; done
+	@cat $(STEPS)
 
 .PHONY: fuzz
 fuzz: setup ## Fuzz what reads foreign bytes for SECONDS (600), and keep what covers more

@@ -16,13 +16,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from support.ports import free_port
+from support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,18 +171,19 @@ def prepared() -> dict[str, Any]:
 
 
 def wait_until_ready(url: str, process: subprocess.Popen, log: IO[bytes]) -> None:
-    """Return when `/health` answers; raise with the end of the log when the process ends or time is up."""
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            urllib.request.urlopen(f"{url}/health", timeout=5).close()
-        except OSError:
-            time.sleep(0.5)
-        else:
-            return
+    """Return when `/health` answers; fail with the end of the log when the process ends or time is up."""
+
+    def answers() -> bool:
+        assert process.poll() is None, f"the engine ended with {process.poll()}:\n{_tail(log)}"
+        urllib.request.urlopen(f"{url}/health", timeout=5).close()
+        return True
+
+    until(answers, lambda: f"the engine is ready:\n{_tail(log)}", within=READY_SECONDS, ignoring=(OSError,))
+
+
+def _tail(log: IO[bytes]) -> str:
     log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_TAIL))
-    tail = log.read().decode(errors="replace")
-    raise RuntimeError(f"the engine is not ready (exit code {process.poll()}):\n{tail}")
+    return log.read().decode(errors="replace")
 
 
 def end(process: subprocess.Popen) -> None:

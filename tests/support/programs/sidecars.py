@@ -233,8 +233,13 @@ class sidecar(AbstractContextManager):  # noqa: N801 — used like a function
         return Sidecar(self._process, json.loads(line), self.folder, log)
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
+        # In order, or the lines that it ran are not known; what is stopped or waits for its callers is killed.
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=3)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         self._reader.join()
         self._process.stdout.close()
         self._process.stderr.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+COUNTING = ("COVERAGE_FILE", "COVERAGE_PROCESS_START")
 SOURCES = Path(__file__).resolve().parents[3] / "wrapper" / "src"
 SIDECAR_URL = "http://127.0.0.1:15001"
 SAYS_STATE = "import os; print(os.environ.get('AGENTTYPE_WRAPPER_STATE'))"
@@ -65,8 +66,9 @@ class Volume:
 
 
 def run(command: list[str], environment: dict[str, str]) -> Ended:
-    """Run a command with this environment and nothing else."""
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    """Run a command with this environment and nothing else, but for what has its lines counted."""
+    counting = {name: os.environ[name] for name in COUNTING if name in os.environ and sys.executable in command}
+    ended = subprocess.run(command, env=environment | counting, capture_output=True, text=True, check=False, timeout=60)
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 

@@ -44,11 +44,14 @@ def engine():
 @pytest.fixture
 def agent(tmp_path, engine):
     """The command line of `agenttype run`, up to its own options."""
+    return of_an_agent(tmp_path, engine, a_limit("3", resource="Requests"))
+
+
+def of_an_agent(folder, engine, limit, **spec):
     container = agent_container(env=[{"name": "GREETING", "value": "hi from $(AGENTTYPE_NAME)"}])
-    manifest = agent_manifest(
-        template=pod(container), budget={"limits": [a_limit("3", resource="Requests")], "refusalStatus": 403}
-    )
-    file = tmp_path / "agent.yaml"
+    budget = {"limits": [limit], "refusalStatus": 403}
+    manifest = agent_manifest(template=pod(container), budget=budget, **spec)
+    file = folder / "agent.yaml"
     file.write_text(yaml.safe_dump_all([manifest, backend_manifest()]))
     return [PROGRAM, "run", "-f", str(file), "--backend", f"shared={engine.url}"]
 
@@ -86,6 +89,24 @@ def test_a_ledger_that_is_given_is_kept_between_runs(agent, tmp_path):
 
     assert first.stdout.splitlines()[:2] == ["200", "200"]
     assert second.stdout.splitlines()[:2] == ["200", "403 insufficient_quota"]
+
+
+def test_a_limit_that_pods_share_is_counted_from_run_to_run_by_a_server_that_it_starts(tmp_path, engine):
+    shared = a_limit("3", resource="Requests", window="Forever", scope="AgentType")
+    agent = [*of_an_agent(tmp_path, engine, shared), "--ledger", str(tmp_path / "kept")]
+    first, second = ran([*agent, *command(2)]), ran([*agent, *command(2)])
+
+    assert first.stdout.splitlines()[:2] == ["200", "200"]
+    assert second.stdout.splitlines()[:2] == ["200", "403 insufficient_quota"]
+
+
+def test_a_command_whose_policy_stops_it_is_ended(tmp_path, engine):
+    rule = {"name": "greeting", "appliesTo": ["LLMRequest"], "matches": "hi", "action": "StopAgent"}
+    agent = of_an_agent(tmp_path, engine, a_limit("3", resource="Requests"), rules=[rule])
+    waiting = AGENT.replace("sys.exit(7)", "import time; time.sleep(600)")
+    done = ran([*agent, "--", sys.executable, "-c", waiting, "1"])
+
+    assert (done.returncode, "agenttype: stopping the command: " in done.stderr) == (128 + signal.SIGTERM, True)
 
 
 def test_without_a_command_it_prints_the_environment_and_serves_until_it_is_ended(agent):

@@ -60,6 +60,7 @@ def test_two_copies_of_the_wrapper_start_it_once_and_run_the_users_module(instal
     assert ended == wrapped_agents.Ended(0, "1\nran sitecustomize\nactive\n", "")
 
 
+@pytest.mark.parametrize("installed", ["3.8", "3.11", "3.13"], indirect=True)  # no virtual environment runs it
 def test_usercustomize_still_runs(installed, theirs):
     (theirs / "usercustomize.py").write_text("import builtins; builtins.user = 'ran'\n")
     ended = installed.run("-c", "print(user)", PYTHONPATH=str(theirs), HOME=str(theirs))
