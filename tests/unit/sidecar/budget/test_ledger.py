@@ -68,7 +68,7 @@ class Life(RuleBasedStateMachine):
         self.folder = TemporaryDirectory()
         self.time = FakeTime()
         self.ledger = Ledger(Path(self.folder.name), self.time.clock)
-        self.latest = self.time.wall
+        self.latest = self.recorded = self.time.wall
         self.really_spent = {}
         self.windows_of = {}
         self.in_flight = set()
@@ -111,6 +111,7 @@ class Life(RuleBasedStateMachine):
         if hold.state is not HoldState.RESERVED:
             return multiple()
         self.ledger.dispatch(hold)
+        self.recorded = self.latest
         self.in_flight.add(hold)
         return hold
 
@@ -148,7 +149,11 @@ class Life(RuleBasedStateMachine):
         self.in_flight.clear()
         self.reserved.clear()
         self.ledger = Ledger(Path(self.folder.name), self.time.clock)
-        self.latest = max(self.latest, self.time.wall)
+        # A time may be forgotten after which nothing was sent: nothing was spent in its windows.
+        known = self.ledger.balances.minute
+        least, most = (max(seen, self.time.wall) for seen in (self.recorded, self.latest))
+        assert windows.minute(least) <= known <= windows.minute(most)
+        self.latest = self.recorded = known * 60
 
     @invariant()
     def no_limit_is_passed(self):
