@@ -317,7 +317,7 @@ class Ledger:
         if len(runs) != 1:
             raise LedgerCorrupt(path, "it does not have one run")
         self.holder, policy, reason, starts, began_ms, *then = runs[0]
-        # Before records were numbered, none of these ever decreased: there too, the largest is the last.
+        # Records are numbered, so the largest is the last.
         self._records, *spent, minute, elapsed_ms, self.busy_ms = max([tuple(then), *(row[_HELD:] for row in holds)])
         self._check_end(path)
         now_ms = int(self._clock.now() * 1000)
