@@ -18,19 +18,6 @@ CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
 PRICE = a_price(input=1_000_000_000, output=4_000_000_000)
 
 
-@pytest.fixture(scope="module")
-def engine():
-    with simulator() as vllm:
-        yield vllm
-
-
-@pytest.fixture
-def vllm(engine):
-    engine.heal()
-    engine.forget()
-    return engine
-
-
 @pytest.fixture
 def slow():
     with simulator(tokens_per_second=4) as vllm:

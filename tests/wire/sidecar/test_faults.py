@@ -15,19 +15,6 @@ CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
 QUICK = {"first_byte_ms": 1000, "idle_ms": 1000, "warm_up_ms": 300}
 
 
-@pytest.fixture(scope="module")
-def engine():
-    with simulator() as vllm:
-        yield vllm
-
-
-@pytest.fixture
-def vllm(engine):
-    engine.heal()
-    engine.forget()
-    return engine
-
-
 @pytest.fixture
 def car(vllm):
     with sidecar(policy=a_policy(vllm.url, 100_000, timeouts=QUICK)) as running:
